@@ -1,0 +1,61 @@
+// Builds prebuilds/linux-<arch>/subflow.node from native/*.c: `npm run build:native [x64|arm64 ...]`, by default every
+// architecture whose compiler is installed. CC overrides the compiler of this machine's own architecture.
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const headers = createRequire(import.meta.url)("node-api-headers").include_dir;
+
+const TARGETS = {
+  x64: { compiler: "x86_64-linux-gnu-gcc", flags: [] },
+  // Kernels with pages of 64 KB refuse a binary whose segments are aligned to less.
+  arm64: { compiler: "aarch64-linux-gnu-gcc", flags: ["-mno-outline-atomics", "-Wl,-z,max-page-size=65536"] },
+};
+
+const FLAGS = [
+  ..."-std=c11 -Os -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden".split(" "),
+  // Freestanding: no C library is linked, so the binary asks nothing of the machine but Node itself.
+  ..."-ffreestanding -nostdlib -fno-stack-protector -fno-asynchronous-unwind-tables".split(" "),
+  ..."-fno-tree-loop-distribute-patterns -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,relro -s".split(" "),
+];
+
+function compilerOf(arch) {
+  const names = arch === process.arch ? [process.env.CC, "gcc", "cc", "clang"] : [];
+  return [...names, TARGETS[arch].compiler].find((name) => name && spawnSync(name, ["--version"]).status === 0);
+}
+
+function build(arch, compiler) {
+  const folder = join(root, "prebuilds", `linux-${arch}`);
+  mkdirSync(folder, { recursive: true });
+  const sources = readdirSync(join(root, "native"))
+    .filter((name) => name.endsWith(".c"))
+    .sort()
+    .map((name) => `native/${name}`);
+  const output = `prebuilds/linux-${arch}/subflow.node`;
+  execFileSync(compiler, [...FLAGS, ...TARGETS[arch].flags, "-isystem", headers, "-o", output, ...sources], {
+    cwd: root,
+    stdio: "inherit",
+  });
+  console.log(`${output} (${compiler})`);
+}
+
+const asked = process.argv.slice(2);
+let built = 0;
+for (const arch of asked.length > 0 ? asked : Object.keys(TARGETS)) {
+  if (!TARGETS[arch]) throw new Error(`no such architecture: ${arch}; known: ${Object.keys(TARGETS).join(", ")}`);
+  const compiler = compilerOf(arch);
+  if (compiler) {
+    build(arch, compiler);
+    built++;
+  } else if (asked.length > 0) {
+    console.error(`linux-${arch}: no C compiler found; install gcc (Debian: ${TARGETS[arch].compiler})`);
+    process.exit(1);
+  }
+}
+if (built === 0) {
+  console.error("no C compiler found; install gcc (Debian: apt install gcc libc6-dev), or set CC");
+  process.exit(1);
+}
