@@ -1,0 +1,89 @@
+import type { Address } from "./address.ts";
+import type { AddressId, Endpoint, Limits, Token } from "./mptcp.ts";
+
+/** Version of the language of the control socket; a daemon answers requests of its own version only. */
+export const CONTROL_VERSION = 1;
+
+/** What may be asked of the daemon: method → parameters and result. One JSON object a line, either way. */
+export interface ControlMethods {
+  /** Who is there. */
+  readonly hello: { readonly params: Record<string, never>; readonly result: ControlHello };
+  readonly "endpoint.list": { readonly params: Record<string, never>; readonly result: readonly Endpoint[] };
+  readonly "endpoint.add": {
+    readonly params: {
+      readonly address: Address;
+      readonly flags: number;
+      readonly id?: AddressId | undefined;
+      readonly port?: number | undefined;
+      readonly interfaceIndex?: number | undefined;
+    };
+    readonly result: null;
+  };
+  readonly "endpoint.delete": {
+    readonly params: { readonly id: AddressId; readonly address?: Address | undefined };
+    readonly result: null;
+  };
+  readonly "endpoint.change": {
+    readonly params: {
+      readonly id?: AddressId | undefined;
+      readonly address?: Address | undefined;
+      readonly port?: number | undefined;
+      readonly flags: number;
+    };
+    readonly result: null;
+  };
+  readonly "endpoint.flush": { readonly params: Record<string, never>; readonly result: null };
+  readonly "limits.get": { readonly params: Record<string, never>; readonly result: Limits };
+  readonly "limits.set": {
+    readonly params: { readonly subflows?: number | undefined; readonly addAddrAccepted?: number | undefined };
+    readonly result: null;
+  };
+  /** The engine's snapshot, or that of one connection. */
+  readonly snapshot: { readonly params: { readonly token?: Token | undefined }; readonly result: unknown };
+  /** Why there is no second subflow: connections with their left-out candidates and reasons; null for an unknown token. */
+  readonly why: { readonly params: { readonly tokens: readonly Token[] }; readonly result: readonly unknown[] };
+  /** The host plan in force, with what it leaves out and why. */
+  readonly host: { readonly params: Record<string, never>; readonly result: unknown };
+  /** Reads the configuration again, as SIGHUP does. */
+  readonly reload: { readonly params: Record<string, never>; readonly result: null };
+}
+
+export type ControlMethod = keyof ControlMethods;
+
+/** The daemon's answer to `hello`. */
+export interface ControlHello {
+  readonly product: "subflow";
+  readonly version: string;
+  readonly control: number;
+  readonly pid: number;
+  readonly pathManager: "kernel" | "userspace";
+  readonly policy: string;
+  /** Milliseconds since its start. */
+  readonly uptime: number;
+  readonly connections: number;
+  readonly events: number;
+  readonly overruns: number;
+}
+
+/** One line from client to daemon. */
+export interface ControlRequest {
+  readonly v: number;
+  /** Comes back in the answer. */
+  readonly id: number;
+  readonly method: string;
+  readonly params?: unknown;
+}
+
+/** What went wrong, in a form that the CLI turns into iproute2's texts and exit statuses. */
+export interface ControlFailure {
+  /** Stable: KERNEL (refused as the kernel would), REQUEST (bad request), INTERNAL. */
+  readonly code: "KERNEL" | "REQUEST" | "INTERNAL";
+  readonly message: string;
+  /** Positive; with code KERNEL. */
+  readonly errno?: number;
+}
+
+/** One line from daemon to client. */
+export type ControlResponse =
+  | { readonly v: number; readonly id: number; readonly result: unknown }
+  | { readonly v: number; readonly id: number; readonly error: ControlFailure };

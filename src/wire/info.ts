@@ -1,0 +1,96 @@
+import { readU32, readU64 } from "./bytes.ts";
+
+/** What we read of `struct tcp_info` (linux/tcp.h). Fields that an older kernel does not send are 0. */
+export interface TcpInfo {
+  /** Microseconds. */
+  readonly rto: number;
+  readonly rtt: number;
+  readonly rttVar: number;
+  /** Segments. */
+  readonly cwnd: number;
+  readonly lost: number;
+  readonly totalRetransmits: number;
+  /** Bytes. */
+  readonly mss: number;
+  readonly bytesAcked: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly bytesRetransmitted: number;
+}
+
+/** What we read of `struct mptcp_info` (linux/mptcp.h). undefined: the kernel is too old to say. */
+export interface MptcpInfo {
+  readonly extraSubflows: number;
+  readonly addAddrSignaled: number;
+  readonly addAddrAccepted: number;
+  /** Limits and endpoint counts are filled for connections of the in-kernel path manager only. */
+  readonly limitSubflows: number;
+  readonly endpointsSignal: number;
+  readonly limitAddAddrAccepted: number;
+  readonly flags: number;
+  readonly token: number;
+  readonly localAddressesUsed: number;
+  readonly endpointsSubflow: number;
+  readonly checksum: boolean;
+  readonly retransmits: number;
+  readonly bytesRetransmitted: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly bytesAcked: number;
+  readonly subflowsTotal: number | undefined;
+  /** Linux 6.18. */
+  readonly endpointsLaminar: number;
+}
+
+/** MPTCP_INFO_FLAG_* (linux/mptcp.h). */
+export const MPTCP_INFO_FLAG = { FALLBACK: 1, REMOTE_KEY_RECEIVED: 2 } as const;
+
+/** Both structures grow at their end from release to release: a field exists if it fits what was sent. */
+function fieldReader(bytes: Uint8Array, from: number, to: number) {
+  return {
+    u8: (offset: number): number => (from + offset < to ? bytes[from + offset]! : 0),
+    u32: (offset: number): number => (from + offset + 4 <= to ? readU32(bytes, from + offset) : 0),
+    u64: (offset: number): number => (from + offset + 8 <= to ? readU64(bytes, from + offset) : 0),
+  };
+}
+
+export function decodeTcpInfo(bytes: Uint8Array, from: number, to: number): TcpInfo {
+  const { u32, u64 } = fieldReader(bytes, from, to);
+  return {
+    rto: u32(8),
+    mss: u32(16),
+    lost: u32(32),
+    rtt: u32(68),
+    rttVar: u32(72),
+    cwnd: u32(80),
+    totalRetransmits: u32(100),
+    bytesAcked: u64(120),
+    bytesReceived: u64(128),
+    bytesSent: u64(200),
+    bytesRetransmitted: u64(208),
+  };
+}
+
+export function decodeMptcpInfo(bytes: Uint8Array, from: number, to: number): MptcpInfo {
+  const { u8, u32, u64 } = fieldReader(bytes, from, to);
+  return {
+    extraSubflows: u8(0),
+    addAddrSignaled: u8(1),
+    addAddrAccepted: u8(2),
+    limitSubflows: u8(3),
+    endpointsSignal: u8(4),
+    limitAddAddrAccepted: u8(5),
+    flags: u32(8),
+    token: u32(12),
+    localAddressesUsed: u8(40),
+    endpointsSubflow: u8(41),
+    checksum: u8(42) === 1,
+    retransmits: u32(44),
+    bytesRetransmitted: u64(48),
+    bytesSent: u64(56),
+    bytesReceived: u64(64),
+    bytesAcked: u64(72),
+    subflowsTotal: from + 80 < to ? u8(80) : undefined,
+    endpointsLaminar: u8(81),
+  };
+}
