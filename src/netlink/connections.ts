@@ -1,0 +1,222 @@
+import {
+  AF_INET,
+  AF_INET6,
+  type Connection,
+  type Endpoint,
+  ERRNO,
+  type Listener,
+  type Path,
+  type Side,
+  type SocketAddress,
+  type SubflowInfo,
+  type Token,
+} from "../types/index.ts";
+import {
+  ALL_STATES,
+  type DiagRequest,
+  type DiagSocket,
+  decodeDiagSocket,
+  ESTABLISHED_STATE,
+  encodeDiagRequest,
+  IPPROTO,
+  LISTEN_STATE,
+  MPTCP_INFO_FLAG,
+  type MptcpInfo,
+  SOCK_DIAG_BY_FAMILY,
+  SUBFLOW_FLAG,
+  type SubflowDiag,
+  type TcpInfo,
+} from "../wire/index.ts";
+import { NETLINK, NetlinkClient } from "./client.ts";
+import { NetlinkError, UnsupportedError } from "./errors.ts";
+import type { MptcpPm } from "./mptcp-pm.ts";
+
+const ZERO_TCP_INFO: TcpInfo = {
+  rto: 0,
+  rtt: 0,
+  rttVar: 0,
+  cwnd: 0,
+  lost: 0,
+  totalRetransmits: 0,
+  mss: 0,
+  bytesAcked: 0,
+  bytesReceived: 0,
+  bytesSent: 0,
+  bytesRetransmitted: 0,
+};
+
+/** Dumps sockets of one protocol, both families. */
+function dumpSockets(client: NetlinkClient, protocol: DiagRequest["protocol"], states: number): DiagSocket[] {
+  const sockets: DiagSocket[] = [];
+  for (const family of [AF_INET, AF_INET6]) {
+    const request = {
+      operation: protocol === IPPROTO.MPTCP ? "list MPTCP sockets" : "list TCP sockets",
+      type: SOCK_DIAG_BY_FAMILY,
+      write: (writer: Parameters<typeof encodeDiagRequest>[0]) =>
+        encodeDiagRequest(writer, { family, protocol, states }),
+    };
+    const found = client.dump(request, (bytes, header) => decodeDiagSocket(bytes, header, protocol));
+    for (const socket of found) sockets.push(socket);
+  }
+  return sockets;
+}
+
+function openDiag(netns: string | undefined): NetlinkClient {
+  return new NetlinkClient(NETLINK.SOCK_DIAG, { netns, receiveBuffer: 4 << 20 });
+}
+
+function dumpMptcp(client: NetlinkClient): DiagSocket[] {
+  try {
+    return dumpSockets(client, IPPROTO.MPTCP, ALL_STATES);
+  } catch (error) {
+    if (error instanceof NetlinkError && error.errno === ERRNO.ENOENT) {
+      throw new UnsupportedError("this kernel cannot list MPTCP sockets; it needs CONFIG_INET_MPTCP_DIAG", error);
+    }
+    throw error;
+  }
+}
+
+/** Every listening MPTCP socket of a namespace. */
+export function listListeners(netns?: string): Listener[] {
+  using client = openDiag(netns);
+  return dumpSockets(client, IPPROTO.MPTCP, LISTEN_STATE)
+    .filter((socket) => socket.state === "listening")
+    .map((socket) => ({ local: socket.local }));
+}
+
+/** Plain TCP sockets of a namespace, listening or established: those that belong to no MPTCP socket. */
+export function listPlainTcp(netns?: string): { state: DiagSocket["state"]; path: Path }[] {
+  using client = openDiag(netns);
+  const key = ({ address, port }: SocketAddress): string => `${address} ${port}`;
+  const listening = new Set(listListeners(netns).map(({ local }) => key(local)));
+  return dumpSockets(client, IPPROTO.TCP, LISTEN_STATE | ESTABLISHED_STATE)
+    .filter(({ subflow, state, local }) => !subflow && !(state === "listening" && listening.has(key(local))))
+    .map(({ state, local, remote }) => ({ state, path: { local, remote } }));
+}
+
+/** Every MPTCP connection of a namespace with its subflows, joined from the MPTCP and the TCP dump of sock_diag. */
+export function listConnections(pm: MptcpPm, netns: string | undefined): Connection[] {
+  using client = openDiag(netns);
+  const sockets = dumpMptcp(client);
+  const subflows = new Map<Token, SubflowInfo[]>();
+  for (const socket of dumpSockets(client, IPPROTO.TCP, ALL_STATES & ~LISTEN_STATE)) {
+    const { subflow } = socket;
+    if (!subflow || subflow.token === 0) continue;
+    const list = subflows.get(subflow.token);
+    if (list) list.push(subflowInfo(socket, subflow));
+    else subflows.set(subflow.token, [subflowInfo(socket, subflow)]);
+  }
+  const listening = new Set<number>();
+  const connected: { socket: DiagSocket; info: MptcpInfo }[] = [];
+  for (const socket of sockets) {
+    if (socket.state === "listening") listening.add(socket.local.port);
+    else if (socket.mptcp && socket.mptcp.token !== 0) connected.push({ socket, info: socket.mptcp });
+  }
+  return connected.map(({ socket, info }) =>
+    connection(socket, info, {
+      subflows: subflows.get(info.token) ?? [],
+      listening,
+      owner: ownerOf(pm, socket, info),
+    }),
+  );
+}
+
+function subflowInfo(socket: DiagSocket, { flags, localId, remoteId }: SubflowDiag): SubflowInfo {
+  const tcp = socket.tcp ?? ZERO_TCP_INFO;
+  const join = (flags & (SUBFLOW_FLAG.JOIN_LOC | SUBFLOW_FLAG.JOIN_REM)) !== 0;
+  return {
+    path: { local: socket.local, remote: socket.remote },
+    state: socket.state,
+    localId,
+    remoteId,
+    join,
+    initiated: (flags & (SUBFLOW_FLAG.JOIN_LOC | SUBFLOW_FLAG.MCAP_LOC)) !== 0,
+    backupLocal: (flags & SUBFLOW_FLAG.BKUP_LOC) !== 0,
+    backupRemote: (flags & SUBFLOW_FLAG.BKUP_REM) !== 0,
+    fullyEstablished: (flags & SUBFLOW_FLAG.FULLY_ESTABLISHED) !== 0,
+    ulpFlags: flags,
+    interfaceIndex: socket.interfaceIndex,
+    rtt: tcp.rtt,
+    rttVar: tcp.rttVar,
+    rto: tcp.rto,
+    cwnd: tcp.cwnd,
+    mss: tcp.mss,
+    lost: tcp.lost,
+    retransmits: tcp.totalRetransmits,
+    bytesSent: tcp.bytesSent,
+    bytesAcked: tcp.bytesAcked,
+    bytesReceived: tcp.bytesReceived,
+    bytesRetransmitted: tcp.bytesRetransmitted,
+    uid: socket.uid,
+    inode: socket.inode,
+  };
+}
+
+/** The initial subflow tells; without it a listener on the local port; without that nothing does. */
+function sideOf(
+  socket: DiagSocket,
+  subflows: readonly SubflowInfo[],
+  listening: ReadonlySet<number>,
+): Side | undefined {
+  const initial = subflows.find((subflow) => !subflow.join);
+  if (initial) return initial.initiated ? "client" : "server";
+  return listening.has(socket.local.port) ? "server" : undefined;
+}
+
+interface Joined {
+  readonly subflows: readonly SubflowInfo[];
+  readonly listening: ReadonlySet<number>;
+  readonly owner: Owner;
+}
+
+function connection(socket: DiagSocket, info: MptcpInfo, { subflows, listening, owner }: Joined): Connection {
+  return {
+    token: info.token,
+    state: socket.state,
+    path: { local: socket.local, remote: socket.remote },
+    side: sideOf(socket, subflows, listening),
+    pathManager: owner.pathManager,
+    localAddresses: owner.localAddresses,
+    fallback: (info.flags & MPTCP_INFO_FLAG.FALLBACK) !== 0,
+    remoteKeyReceived: (info.flags & MPTCP_INFO_FLAG.REMOTE_KEY_RECEIVED) !== 0,
+    checksum: info.checksum,
+    extraSubflows: info.extraSubflows,
+    subflowsTotal: info.subflowsTotal,
+    addAddrSignaled: info.addAddrSignaled,
+    addAddrAccepted: info.addAddrAccepted,
+    bytesSent: info.bytesSent,
+    bytesReceived: info.bytesReceived,
+    bytesAcked: info.bytesAcked,
+    bytesRetransmitted: info.bytesRetransmitted,
+    retransmits: info.retransmits,
+    uid: socket.uid,
+    inode: socket.inode,
+    cgroup: socket.cgroup,
+    subflows,
+  };
+}
+
+/** What a GET_ADDR dump with a token of the in-kernel path manager is refused with (pm_userspace.c). */
+const KERNEL_OWNED = "userspace PM not selected";
+
+interface Owner {
+  readonly pathManager: Connection["pathManager"];
+  readonly localAddresses: readonly Endpoint[] | undefined;
+}
+const KERNEL: Owner = { pathManager: "kernel", localAddresses: undefined };
+const NOBODY_SAYS: Owner = { pathManager: undefined, localAddresses: undefined };
+
+/**
+ * Which path manager owns a connection. The kernel fills limits and endpoint counts of mptcp_info for its own only, so
+ * any non-zero one proves it without a question; of the others it is asked for the list of local addresses.
+ */
+function ownerOf(pm: MptcpPm, socket: DiagSocket, info: MptcpInfo): Owner {
+  if (info.limitSubflows + info.limitAddAddrAccepted + info.endpointsSignal + info.endpointsSubflow > 0) return KERNEL;
+  if (socket.state !== "established") return NOBODY_SAYS;
+  try {
+    return { pathManager: "userspace", localAddresses: pm.localAddresses(info.token) };
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    return error.kernelMessage === KERNEL_OWNED ? KERNEL : NOBODY_SAYS;
+  }
+}

@@ -1,0 +1,117 @@
+import { type Address, ENDPOINT_FLAG } from "../types/index.ts";
+import { decodeDiagSocket, encodeDiagRequest, IPPROTO, PM_COMMAND, SOCK_DIAG_BY_FAMILY } from "../wire/index.ts";
+import { NETLINK, NetlinkClient } from "./client.ts";
+import { NetlinkError } from "./errors.ts";
+import { MptcpPm } from "./mptcp-pm.ts";
+import { loadNative } from "./native.ts";
+import { readSysctl } from "./proc.ts";
+import { Rtnl } from "./rtnl.ts";
+
+/** What this kernel can do, found by trying it in a network namespace that is thrown away. Never by its version. */
+export interface Features {
+  /** ANNOUNCE, REMOVE, SUBFLOW_CREATE, SUBFLOW_DESTROY and a sysctl to choose them (Linux 5.19). */
+  readonly userspacePathManager: boolean;
+  /** The rest is undefined where no namespace may be made (CAP_SYS_ADMIN). Largest value of a limit. */
+  readonly limitMax: number | undefined;
+  readonly endpointsMax: number | undefined;
+  /** The kernel counts `laminar` endpoints (Linux 6.18): an older one takes the flag and does nothing. */
+  readonly laminar: boolean | undefined;
+  /** GET_ADDR with a token (Linux 6.9). */
+  readonly addressesByToken: boolean | undefined;
+}
+
+const LIMIT_TRIED_MAX = 255;
+const LOOPBACK = 1;
+
+function takes(attempt: () => void): boolean {
+  try {
+    attempt();
+    return true;
+  } catch (error) {
+    if (error instanceof NetlinkError) return false;
+    throw error;
+  }
+}
+
+/** The largest n up to `max` that is taken, when all below it are. */
+function largest(max: number, taken: (n: number) => boolean): number {
+  let low = 0;
+  let high = max;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (taken(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function countEndpoints(pm: MptcpPm): number {
+  let count = 0;
+  const add = (n: number) =>
+    pm.addEndpoint({ address: `127.1.${n >> 8}.${n & 255}` as Address, flags: ENDPOINT_FLAG.subflow });
+  while (count < LIMIT_TRIED_MAX && takes(() => add(count + 1))) count++;
+  pm.flushEndpoints();
+  return count;
+}
+
+/** One connection over the loopback of the namespace: its mptcp_info counts laminar endpoints, or knows none. */
+function countsLaminar(pm: MptcpPm, fd: number, netns: string): boolean {
+  const native = loadNative();
+  using rtnl = Rtnl.open({ netns });
+  rtnl.setLinkUp(LOOPBACK, true);
+  const flags = ENDPOINT_FLAG.laminar | ENDPOINT_FLAG.subflow;
+  if (!takes(() => pm.addEndpoint({ address: "127.0.0.9" as Address, flags }))) return false;
+  const address = Uint8Array.of(127, 0, 0, 1);
+  const listener = native.mptcpSocket(2, fd);
+  const client = native.mptcpSocket(2, fd);
+  try {
+    native.bind(listener, address, 7, 0);
+    native.listen(listener, 1);
+    // Over the loopback the handshake is over when connect(2) returns.
+    native.connect(client, address, 7);
+    using diag = new NetlinkClient(NETLINK.SOCK_DIAG, { netns });
+    const request = {
+      operation: "list MPTCP sockets",
+      type: SOCK_DIAG_BY_FAMILY,
+      write: (writer: Parameters<typeof encodeDiagRequest>[0]) =>
+        encodeDiagRequest(writer, { family: 2, protocol: IPPROTO.MPTCP, states: 1 << 1 }),
+    };
+    const sockets = diag.dump(request, (bytes, header) => decodeDiagSocket(bytes, header, IPPROTO.MPTCP));
+    return sockets.some(({ mptcp }) => (mptcp?.endpointsLaminar ?? 0) > 0);
+  } finally {
+    native.close(client);
+    native.close(listener);
+  }
+}
+
+/** Before Linux 6.9 the token is not looked at, and the dump of an unknown one is as good as any. */
+function knowsTokens(pm: MptcpPm): boolean {
+  return !takes(() => pm.localAddresses(1));
+}
+
+/**
+ * Probes the kernel. Some milliseconds; touches no namespace but its own throw-away one.
+ * @throws UnsupportedError without MPTCP
+ */
+export function probeFeatures(): Features {
+  using own = MptcpPm.open();
+  const userspacePathManager =
+    own.family.operations.includes(PM_COMMAND.SUBFLOW_CREATE) && readSysctl("net.mptcp.pm_type") !== undefined;
+  const native = loadNative();
+  const fd = native.newNamespace();
+  const unknown = { limitMax: undefined, endpointsMax: undefined, laminar: undefined, addressesByToken: undefined };
+  if (fd < 0) return { userspacePathManager, ...unknown };
+  try {
+    const netns = `/proc/self/fd/${fd}`;
+    using pm = MptcpPm.open({ netns });
+    return {
+      userspacePathManager,
+      limitMax: largest(LIMIT_TRIED_MAX, (subflows) => takes(() => pm.setLimits({ subflows }))),
+      endpointsMax: countEndpoints(pm),
+      laminar: countsLaminar(pm, fd, netns),
+      addressesByToken: knowsTokens(pm),
+    };
+  } finally {
+    native.close(fd);
+  }
+}

@@ -1,0 +1,13 @@
+/** Netlink sockets, floor 2: typed requests, dumps and subscriptions, one network namespace each. */
+export * from "./client.ts";
+export { listConnections, listListeners, listPlainTcp } from "./connections.ts";
+export * from "./errors.ts";
+export * from "./event-stream.ts";
+export * from "./features.ts";
+export { releaseCleanPages } from "./memory.ts";
+export * from "./mptcp-pm.ts";
+export * from "./native.ts";
+export * from "./netns.ts";
+export * from "./proc.ts";
+export * from "./rtnl.ts";
+export * from "./subscription.ts";
