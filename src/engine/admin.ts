@@ -1,0 +1,248 @@
+import { type Address, ENDPOINT_FLAG, type Endpoint, sameAddress } from "../types/index.ts";
+import { BOUNDS } from "./bounds.ts";
+import type { Command, EndpointRequest } from "./commands.ts";
+import type { ConfigChanged } from "./events.ts";
+import type { Connection } from "./model.ts";
+import { arm, destroy, remove, replan, setBackup, subflowsFrom } from "./plan.ts";
+import type { Opening, State } from "./state.ts";
+import type { Refusal } from "./table.ts";
+
+const { signal, subflow, backup, fullmesh, implicit, laminar } = ENDPOINT_FLAG;
+
+/** The `request` of answers that concern the configuration, not somebody at the control socket. */
+export const CONFIG_REQUEST = -1;
+
+/** Carries out a command on the table and on every connection, and answers it. */
+export function command(state: State, request: number, wanted: Command): void {
+  switch (wanted.type) {
+    case "endpoint.add":
+      add(state, { request, command: wanted, configured: false });
+      return;
+    case "endpoint.delete":
+      answer(state, request, wanted.id === 0 ? deleteInitial(state, wanted.address) : remove1(state, wanted.id));
+      return;
+    case "endpoint.change":
+      answer(state, request, change(state, wanted));
+      return;
+    case "endpoint.flush":
+      answer(state, request, flush(state));
+      return;
+    case "limits.set":
+      answer(state, request, state.table.setLimits(wanted));
+      return;
+  }
+}
+
+function answer(state: State, request: number, refused: Refusal | undefined): void {
+  if (request === CONFIG_REQUEST && !refused) return;
+  state.act({ type: "command.answer", request, errno: refused?.errno ?? 0, message: refused?.message ?? "" });
+}
+
+/** mptcp_pm_nl_add_addr_doit: flags, then the listener of a port endpoint, then the table. */
+function add(state: State, opening: Opening): void {
+  const { request, command: wanted } = opening;
+  const refused = state.table.check(wanted);
+  if (refused) {
+    answer(state, request, refused);
+    return;
+  }
+  if (!wanted.port) {
+    insert(state, opening);
+    return;
+  }
+  if (state.openings.size >= BOUNDS.openingsMax) {
+    state.counters.bounded++;
+    answer(state, request, { errno: 16, message: "too many listeners being opened" });
+    return;
+  }
+  const local = { address: wanted.address, port: wanted.port };
+  state.openings.set(state.act({ type: "listener.open", local }), opening);
+}
+
+/** The listener of a port endpoint is open, or (errno) is not. */
+export function listenerOpened(state: State, actionId: number, errno: number): void {
+  const opening = state.openings.get(actionId);
+  if (!opening) return;
+  state.openings.delete(actionId);
+  if (errno === 0) {
+    insert(state, opening);
+    return;
+  }
+  answer(state, opening.request, { errno, message: `create listen socket error: -${errno}` });
+}
+
+function insert(state: State, { request, command: wanted, configured }: Opening): void {
+  const added = state.table.add(wanted);
+  if ("refused" in added) {
+    if (wanted.port) {
+      state.act({ type: "listener.close", local: { address: wanted.address, port: wanted.port } });
+    }
+    answer(state, request, added.refused);
+    return;
+  }
+  if (configured) state.configured.add(added.ok.id);
+  answer(state, request, undefined);
+  for (const connection of state.connections.values()) {
+    if (!connection.established || !connection.owned) continue;
+    if (isInitial(connection, added.ok)) connection.initialEndpoint = added.ok.id;
+    replan(state, connection, true);
+  }
+}
+
+/** The endpoint's address is the one the connection began with. */
+function isInitial(connection: Connection, { address, port }: { address: Address; port: number }): boolean {
+  const initial = connection.initial.local;
+  return sameAddress(initial.address, address) && (port === 0 || port === initial.port);
+}
+
+function remove1(state: State, id: number): Refusal | undefined {
+  const deleted = state.table.delete(id);
+  if ("refused" in deleted) return deleted.refused;
+  state.configured.delete(id);
+  closeListener(state, deleted.ok);
+  for (const connection of state.connections.values()) if (connection.owned) withdraw(state, connection, deleted.ok);
+  return undefined;
+}
+
+function closeListener(state: State, { address, port }: Endpoint): void {
+  if (port) state.act({ type: "listener.close", local: { address, port } });
+}
+
+/** mptcp_nl_remove_subflow_and_signal_addr: RM_ADDR if the peer knows the address, its subflows closed, the endpoint free again. */
+function withdraw(state: State, connection: Connection, endpoint: Endpoint): void {
+  const localId = connection.localId(endpoint);
+  const announced = unannounce(connection, endpoint);
+  const from = subflowsFrom(connection, endpoint);
+  const ended =
+    from.length > 0 ? connection.subflows.filter((s) => s.state !== "closing" && s.localId === localId) : [];
+  const tellPeer = announced || (from.length > 0 && !(endpoint.flags & implicit));
+  if (tellPeer) remove(state, connection, { localId, address: endpoint.address, subflows: ended });
+  else if (ended.length > 0) destroy(state, connection, ended);
+  else unlist(state, connection, endpoint);
+  connection.release(endpoint);
+  connection.otherIds = connection.otherIds.filter(([id]) => id !== endpoint.id);
+  if (connection.initialEndpoint === endpoint.id) connection.initialEndpoint = 0;
+  arm(state, connection);
+}
+
+/**
+ * The kernel's own list may still have the address, under this id, although no subflow is left of it. REMOVE takes it out, as
+ * a rule without a word to the peer (mptcp_userspace_pm_remove_addr_entry), so that the address can come back under another id.
+ */
+function unlist(state: State, connection: Connection, endpoint: Endpoint): void {
+  const localId = connection.localId(endpoint);
+  if (localId === 0 || !connection.isUsed(endpoint.id)) return;
+  if (connection.subflows.some((s) => sameAddress(s.path.local.address, endpoint.address))) return;
+  remove(state, connection, { localId, address: endpoint.address, subflows: [] });
+}
+
+/** Takes the endpoint out of what is announced; false: it was not. */
+function unannounce(connection: Connection, endpoint: Endpoint): boolean {
+  if (!connection.isAnnounced(endpoint.id)) return false;
+  connection.announced = connection.announced.filter((announced) => announced.endpoint !== endpoint.id);
+  return true;
+}
+
+/** mptcp_nl_remove_id_zero_address: never refused. */
+function deleteInitial(state: State, address: Address | undefined): undefined {
+  if (!address) return;
+  for (const connection of state.connections.values()) {
+    if (!connection.owned || !isInitial(connection, { address, port: 0 })) continue;
+    const ended = connection.subflows.filter((s) => s.state !== "closing" && s.localId === 0);
+    remove(state, connection, { localId: 0, address, subflows: ended });
+    connection.used = connection.used.filter((id) => id !== connection.initialEndpoint);
+    arm(state, connection);
+  }
+}
+
+/** mptcp_pm_flush_addrs_and_subflows: RM_ADDR for what is announced, no subflow left of any endpoint, all forgotten. */
+function flush(state: State): undefined {
+  const endpoints = state.table.flush();
+  state.configured.clear();
+  for (const endpoint of endpoints) closeListener(state, endpoint);
+  if (endpoints.length === 0) return;
+  for (const connection of state.connections.values()) {
+    if (!connection.owned) continue;
+    const ended = (endpoint: Endpoint) => {
+      const localId = connection.localId(endpoint);
+      const any = subflowsFrom(connection, endpoint).length > 0;
+      return any ? connection.subflows.filter((s) => s.state !== "closing" && s.localId === localId) : [];
+    };
+    const announced = endpoints.filter((endpoint) => unannounce(connection, endpoint));
+    for (const endpoint of announced) {
+      const { address } = endpoint;
+      remove(state, connection, { localId: connection.localId(endpoint), address, subflows: ended(endpoint) });
+    }
+    const others = endpoints.filter((endpoint) => !announced.includes(endpoint));
+    for (const endpoint of others) unlist(state, connection, endpoint);
+    for (const endpoint of others) destroy(state, connection, ended(endpoint));
+    connection.used = [];
+    connection.otherIds = [];
+    connection.localAddressesUsed = 0;
+    // The kernel keeps its mpc_endpoint_id here, and takes the next endpoint of that number for the initial address. We do not.
+    connection.initialEndpoint = 0;
+    arm(state, connection);
+  }
+}
+
+/** mptcp_pm_nl_set_flags_all: MP_PRIO on the first subflow from there; with fullmesh, its subflows are made anew. */
+function change(state: State, wanted: Extract<Command, { type: "endpoint.change" }>): Refusal | undefined {
+  const outcome = state.table.change(wanted);
+  if ("refused" in outcome) return outcome.refused;
+  const { endpoint, changed } = outcome.ok;
+  if (changed === 0) return undefined;
+  for (const connection of state.connections.values()) {
+    if (!connection.owned) continue;
+    if (changed & backup) {
+      const [first] = subflowsFrom(connection, endpoint);
+      if (first) setBackup(state, connection, first, (endpoint.flags & backup) !== 0);
+    }
+    if (changed & fullmesh && endpoint.flags & subflow) {
+      const localId = connection.localId(endpoint);
+      destroy(
+        state,
+        connection,
+        connection.subflows.filter((s) => s.state !== "closing" && s.localId === localId),
+      );
+      connection.release(endpoint);
+      replan(state, connection, true);
+    }
+  }
+  return undefined;
+}
+
+/** Brings the table to what the configuration wants. Endpoints added by command stay; equal ones keep id and connections. */
+export function configure(state: State, event: ConfigChanged): void {
+  if (event.limits) answer(state, CONFIG_REQUEST, state.table.setLimits(event.limits));
+  if (!event.endpoints) return;
+  const wanted = event.endpoints.slice(0, BOUNDS.configEndpointsMax);
+  state.counters.bounded += event.endpoints.length - wanted.length;
+  for (const id of [...state.configured]) {
+    const endpoint = state.table.byId(id);
+    if (!endpoint || !wanted.some((request) => isSameEndpoint(request, endpoint))) remove1(state, id);
+  }
+  for (const request of wanted) {
+    const endpoint = state.table.list.find((candidate) => isSameEndpoint(request, candidate));
+    if (!endpoint) {
+      add(state, { request: CONFIG_REQUEST, command: { type: "endpoint.add", ...request }, configured: true });
+      continue;
+    }
+    state.configured.add(endpoint.id);
+    if ((endpoint.flags ^ request.flags) & (backup | fullmesh)) {
+      const { id } = endpoint;
+      answer(state, CONFIG_REQUEST, change(state, { type: "endpoint.change", id, flags: request.flags }));
+    }
+  }
+}
+
+/** Differs at most in what `endpoint change` can change. */
+function isSameEndpoint(request: EndpointRequest, endpoint: Endpoint): boolean {
+  const fixed = signal | subflow | laminar | implicit;
+  return (
+    sameAddress(request.address, endpoint.address) &&
+    (request.port ?? 0) === endpoint.port &&
+    (request.id || endpoint.id) === endpoint.id &&
+    (request.interfaceIndex ?? 0) === endpoint.interfaceIndex &&
+    ((request.flags ^ endpoint.flags) & fixed) === 0
+  );
+}

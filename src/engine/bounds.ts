@@ -1,0 +1,59 @@
+import type { Millis } from "../types/index.ts";
+
+/**
+ * Every bound of the engine, with its reason (the word *limits* is taken: it means `ip mptcp limits`).
+ * What goes beyond one is turned down and counted in `EngineCounters.bounded`; nothing grows without end.
+ */
+export const BOUNDS = {
+  /** Connections remembered. About 1 GiB at the size bench/engine.ts measures: a host that has more needs another design. */
+  connectionsMax: 1 << 20,
+  /**
+   * Addresses kept per peer. Ids are 8 bit, so a peer could name 256; the kernel's own table holds 8 (MPTCP_PM_ADDR_MAX), and no
+   * policy uses more than a few. The oldest one that is dealt with makes room.
+   */
+  remotesMax: 32,
+  /**
+   * Subflows remembered per connection, closing ones included. Limits end at 8 (64 since Linux 7.2); the rest is room for
+   * joins on their way out. A join beyond is destroyed without being remembered.
+   */
+  subflowsMax: 96,
+  /** Removals waiting for the RM_ADDR slot: one per address id there can be. */
+  removalsMax: 256,
+  /** Failed attempts remembered per connection, for `why` and for policies that retry; the oldest makes room. */
+  attemptsMax: 16,
+  /** How often one connection may be asked which ids the kernel has given away, before we leave an address out. */
+  idConflictsMax: 4,
+  /** Listeners being opened at one time: as many as there can be endpoints. */
+  openingsMax: 255,
+  /** Endpoints of the configuration looked at; the table itself holds {@link TableBounds.endpointsMax}. */
+  configEndpointsMax: 255,
+} as const;
+
+/** What the endpoint table takes: the running kernel's own numbers, so that scripts meet the same walls. */
+export interface TableBounds {
+  /** MPTCP_PM_ADDR_MAX: 8 up to Linux 7.1, 255 since. */
+  readonly endpointsMax: number;
+  /** Highest value of both limits: 8 up to Linux 7.1, 64 since (MPTCP_PM_SUBFLOWS_MAX). */
+  readonly limitMax: number;
+}
+
+/** Linux 6.18. */
+export const TABLE_BOUNDS: TableBounds = { endpointsMax: 8, limitMax: 8 };
+
+/** Times that the engine keeps, in milliseconds. */
+export interface Timing {
+  /**
+   * From one announcement to the next, when no subflow comes in between. The kernel goes on at the echo, which no event tells us
+   * (net/mptcp/pm.c, mptcp_pm_add_addr_echoed); a peer serves one ADD_ADDR in well under this, and what it drops is sent again.
+   */
+  readonly announcePace: Millis;
+  /** From one RM_ADDR to the next: the peer has one slot, a dropped one is never sent again (MPTCP_PM_RM_ADDR_RECEIVED). */
+  readonly removePace: Millis;
+  /** From SUBFLOW_CREATE to asking what became of it. Above the kernel's own 127 s (tcp_syn_retries 6), so that it normally tells first. */
+  readonly pendingMax: Millis;
+  /** From one answered resync to the next: in a storm of overruns the dumps must not be what keeps us from reading. */
+  readonly resyncPace: Millis;
+}
+
+/** The defaults of {@link Timing}. */
+export const TIMING: Timing = { announcePace: 50, removePace: 20, pendingMax: 150_000, resyncPace: 250 };

@@ -1,0 +1,205 @@
+import { type Endpoint, type Limits, type Millis, type Token, unreachable } from "../types/index.ts";
+import type { Action } from "./actions.ts";
+import { command, configure } from "./admin.ts";
+import { TABLE_BOUNDS, type TableBounds, TIMING, type Timing } from "./bounds.ts";
+import type { EngineEvent } from "./events.ts";
+import {
+  announced,
+  created,
+  due,
+  established,
+  priority,
+  removed,
+  subflowClosed,
+  subflowEstablished,
+} from "./lifecycle.ts";
+import type { Connection } from "./model.ts";
+import { compare, snapshotTaken } from "./observe.ts";
+import { done, failed } from "./outcome.ts";
+import { arm, replan } from "./plan.ts";
+import type { Policy } from "./policy.ts";
+import { show } from "./show.ts";
+import type { ConnectionExplanation, ConnectionSnapshot, EngineSnapshot } from "./snapshot.ts";
+import { State } from "./state.ts";
+import { EndpointTable } from "./table.ts";
+import { Timers } from "./timers.ts";
+
+const NO_ACTIONS: readonly Action[] = Object.freeze([]);
+
+/** What an engine is made of. */
+export interface EngineOptions {
+  /** The first one is in charge until `config.changed` names another. */
+  readonly policies: readonly [Policy, ...Policy[]];
+  /** What the running kernel's table takes; default: Linux 6.18's 8 and 8. */
+  readonly table?: TableBounds | undefined;
+  readonly timing?: Partial<Timing> | undefined;
+}
+
+/** The path manager of one network namespace: events in, actions out. No I/O, no clock: `now` is an argument. */
+export class Engine {
+  readonly #state: State;
+  readonly #policies: readonly Policy[];
+
+  constructor(options: EngineOptions) {
+    this.#policies = options.policies;
+    this.#state = new State({
+      table: new EndpointTable(options.table ?? TABLE_BOUNDS),
+      timing: { ...TIMING, ...options.timing },
+      timers: new Timers<Connection>(),
+      policy: options.policies[0],
+    });
+  }
+
+  /** Takes one event and returns what is to be done now, in order; see events.ts and actions.ts. `now` never goes back. */
+  handle(event: EngineEvent, now: Millis): readonly Action[] {
+    const state = this.#state;
+    state.now = now;
+    state.counters.events++;
+    this.#dispatch(event);
+    if (state.actions.length === 0) return NO_ACTIONS;
+    const actions = state.actions;
+    state.actions = [];
+    return actions;
+  }
+
+  /** When to call `handle({ type: "tick" }, now)`; undefined: not before another event. O(1). */
+  get nextTick(): Millis | undefined {
+    const { timers, resyncAt } = this.#state;
+    const next = timers.next;
+    if (resyncAt === undefined) return next;
+    return next === undefined || resyncAt < next ? resyncAt : next;
+  }
+
+  /** The endpoint table in order of ids, as `endpoint show` lists it. */
+  endpoints(): readonly Endpoint[] {
+    return this.#state.table.list.toSorted((a, b) => a.id - b.id);
+  }
+
+  /** The limits, as `limits show` prints them. */
+  limits(): Limits {
+    return this.#state.table.limits;
+  }
+
+  /** One connection; undefined: unknown. */
+  connection(token: Token): ConnectionSnapshot | undefined {
+    const connection = this.#state.connections.get(token);
+    return connection && show(connection, this.#state.policy.name);
+  }
+
+  /** One connection with the reason for everything that it could have and has not; undefined: unknown. */
+  why(token: Token): ConnectionExplanation | undefined {
+    const { connections, policy } = this.#state;
+    const connection = connections.get(token);
+    return connection && { connection: show(connection, policy.name), leftOut: policy.explain(connection) };
+  }
+
+  /** Everything. */
+  snapshot(): EngineSnapshot {
+    const { connections, counters, policy } = this.#state;
+    return {
+      policy: policy.name,
+      endpoints: this.endpoints(),
+      limits: this.limits(),
+      counters: { ...counters },
+      connections: Array.from(connections.values(), (connection) => show(connection, policy.name)),
+    };
+  }
+
+  /** The only place that looks at an event's type: what it means is in the functions it names. */
+  #dispatch(event: EngineEvent): void {
+    const state = this.#state;
+    switch (event.type) {
+      case "connection.created":
+        created(state, event);
+        return;
+      case "connection.established":
+        established(state, event);
+        return;
+      case "connection.closed":
+        this.#with(event.token, (connection) => state.forget(connection));
+        return;
+      case "subflow.established":
+        this.#with(event.token, (connection) => subflowEstablished(state, connection, event));
+        return;
+      case "subflow.closed":
+        this.#with(event.token, (connection) => subflowClosed(state, connection, event));
+        return;
+      case "subflow.priority":
+        this.#with(event.token, (connection) => priority(connection, event));
+        return;
+      case "address.announced":
+        this.#with(event.token, (connection) => announced(state, connection, event));
+        return;
+      case "address.removed":
+        this.#with(event.token, (connection) => removed(connection, event.remoteId));
+        return;
+      case "kernel.overrun":
+        this.#overrun();
+        return;
+      case "kernel.snapshot":
+        snapshotTaken(state, event.connections);
+        return;
+      case "connection.observed":
+        if (event.observed) {
+          compare(state, event.observed);
+          return;
+        }
+        this.#with(event.token, (connection) => state.forget(connection));
+        return;
+      case "action.done":
+        done(state, event.action, event.source);
+        return;
+      case "action.failed":
+        failed(state, event);
+        return;
+      case "command.received":
+        command(state, event.request, event.command);
+        return;
+      case "config.changed":
+        this.#choose(event.policy);
+        configure(state, event);
+        return;
+      case "tick":
+        this.#tick();
+        return;
+      default:
+        unreachable(event);
+        return;
+    }
+  }
+
+  /** Events of unknown connections are late or never ours: nothing is concluded from them. */
+  #with(token: Token, act: (connection: Connection) => void): void {
+    const connection = this.#state.connections.get(token);
+    if (connection) act(connection);
+  }
+
+  /** A name that is not among the policies changes nothing: the configuration's reader has refused it already. */
+  #choose(name: string | undefined): void {
+    const state = this.#state;
+    const chosen = this.#policies.find((policy) => policy.name === name);
+    if (!chosen || chosen === state.policy) return;
+    state.policy = chosen;
+    for (const connection of state.connections.values()) replan(state, connection, true);
+  }
+
+  #overrun(): void {
+    const state = this.#state;
+    state.counters.overruns++;
+    const earliest = state.resyncedAt + state.timing.resyncPace;
+    if (state.now >= earliest) state.act({ type: "kernel.resync" });
+    else state.resyncAt = earliest;
+  }
+
+  #tick(): void {
+    const state = this.#state;
+    if (state.resyncAt !== undefined && state.resyncAt <= state.now) {
+      state.resyncAt = undefined;
+      state.act({ type: "kernel.resync" });
+    }
+    for (let late = state.timers.pop(state.now); late; late = state.timers.pop(state.now)) {
+      due(state, late, state.now);
+      arm(state, late);
+    }
+  }
+}

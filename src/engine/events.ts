@@ -1,0 +1,176 @@
+import type { Address, AddressId, Connection, Endpoint, Limits, Path, Side, Token } from "../types/index.ts";
+import type { Action } from "./actions.ts";
+import type { Command, EndpointRequest } from "./commands.ts";
+
+/**
+ * Everything that can happen to the engine, in plain JSON, past tense, so that a run can be recorded and replayed exactly.
+ *
+ * Addresses are as the kernel reports them (v4-mapped kept: it tells an AF_INET6 socket), ports in host order.
+ *
+ * Order: hand events over in the order of the kernel, with one exception. When one batch of datagrams holds
+ * `connection.established` and directly behind it (same token) `address.announced`, hand over the announcement first: the kernel's
+ * worker serves a received ADD_ADDR before the establishment (mptcp_pm_worker), and the limits go to who comes first.
+ * An announcement for a connection not yet established is kept and served at its establishment.
+ */
+export type EngineEvent =
+  | ConnectionCreated
+  | ConnectionEstablished
+  | ConnectionClosed
+  | SubflowEstablished
+  | SubflowClosed
+  | SubflowPriority
+  | AddressAnnounced
+  | AddressRemoved
+  | KernelOverrun
+  | KernelSnapshot
+  | ConnectionObserved
+  | ActionDone
+  | ActionFailed
+  | CommandReceived
+  | ConfigChanged
+  | Tick;
+
+interface ConnectionFacts {
+  readonly token: Token;
+  readonly side: Side;
+  /** The 4-tuple of the initial subflow. */
+  readonly path: Path;
+  /** The peer's C flag (RFC 8684 §3.1): no join to its initial address. */
+  readonly denyJoinId0: boolean;
+}
+
+/** MPTCP_EVENT_CREATED. */
+export interface ConnectionCreated extends ConnectionFacts {
+  readonly type: "connection.created";
+}
+
+/** MPTCP_EVENT_ESTABLISHED: subflows may be created from here on. Carries all of `created`, so that a lost one does no harm. */
+export interface ConnectionEstablished extends ConnectionFacts {
+  readonly type: "connection.established";
+}
+
+/** MPTCP_EVENT_CLOSED: no `subflow.closed` comes for what was left. */
+export interface ConnectionClosed {
+  readonly type: "connection.closed";
+  readonly token: Token;
+}
+
+/** MPTCP_EVENT_SUB_ESTABLISHED. */
+export interface SubflowEstablished {
+  readonly type: "subflow.established";
+  readonly token: Token;
+  readonly path: Path;
+  readonly localId: AddressId;
+  readonly remoteId: AddressId;
+  /** The peer asked us to treat it as backup. */
+  readonly backup: boolean;
+  readonly interfaceIndex?: number | undefined;
+}
+
+/** MPTCP_EVENT_SUB_CLOSED; may come for a subflow never established, or repeatedly. */
+export interface SubflowClosed {
+  readonly type: "subflow.closed";
+  readonly token: Token;
+  readonly path: Path;
+  readonly localId: AddressId;
+  readonly remoteId: AddressId;
+  /** errno of the socket, positive; undefined or 0: closed by FIN. */
+  readonly errno?: number | undefined;
+  /** RFC 8684 §3.6 reason code of a received MP_TCPRST. */
+  readonly resetReason?: number | undefined;
+  readonly resetFlags?: number | undefined;
+}
+
+/** MPTCP_EVENT_SUB_PRIORITY: the peer sent MP_PRIO. */
+export interface SubflowPriority {
+  readonly type: "subflow.priority";
+  readonly token: Token;
+  readonly path: Path;
+  readonly localId: AddressId;
+  readonly remoteId: AddressId;
+  readonly backup: boolean;
+}
+
+/** MPTCP_EVENT_ANNOUNCED: each ADD_ADDR received, repetitions included. */
+export interface AddressAnnounced {
+  readonly type: "address.announced";
+  readonly token: Token;
+  readonly remoteId: AddressId;
+  readonly address: Address;
+  /** The subflow's own remote port when the ADD_ADDR had none: the kernel does not tell the two apart. */
+  readonly port: number;
+}
+
+/** MPTCP_EVENT_REMOVED: one id of an RM_ADDR; the kernel closes the subflows itself. */
+export interface AddressRemoved {
+  readonly type: "address.removed";
+  readonly token: Token;
+  readonly remoteId: AddressId;
+}
+
+/** Events were lost (ENOBUFS). Answered with the action `kernel.resync`. */
+export interface KernelOverrun {
+  readonly type: "kernel.overrun";
+}
+
+/** One connection as the kernel shows it: sock_diag, and its own list of local addresses. */
+export interface ObservedConnection {
+  readonly connection: Connection;
+  /** GET_ADDR dump with the token: what the kernel holds as (id, address, port, flags); empty where it cannot be asked. */
+  readonly localAddresses: readonly Endpoint[];
+}
+
+/** Every connection of the namespace: at start, after an overrun, and from the slow audit. What it lacks is gone. */
+export interface KernelSnapshot {
+  readonly type: "kernel.snapshot";
+  readonly connections: readonly ObservedConnection[];
+}
+
+/** Answer to the action `connection.inspect`. */
+export interface ConnectionObserved {
+  readonly type: "connection.observed";
+  readonly token: Token;
+  /** undefined: there is no such connection (any more). */
+  readonly observed?: ObservedConnection | undefined;
+}
+
+/** The kernel took an action. For `subflow.create` it means only that the SYN went out. */
+export interface ActionDone {
+  readonly type: "action.done";
+  readonly action: Action;
+  /** For `route.query`: the source address that routing would pick. */
+  readonly source?: Address | undefined;
+}
+
+/** The kernel (or the host: route, listener) refused an action. */
+export interface ActionFailed {
+  readonly type: "action.failed";
+  readonly action: Action;
+  /** Positive. */
+  readonly errno: number;
+  /** The kernel's own text (extended ACK), "" where it gave none. */
+  readonly message: string;
+}
+
+/** Somebody asked through the control socket. Answered with the action `command.answer` of the same request. */
+export interface CommandReceived {
+  readonly type: "command.received";
+  /** Chosen by the caller, any number; comes back in the answer. */
+  readonly request: number;
+  readonly command: Command;
+}
+
+/** The configuration was read, at start or again: the endpoints and limits that it wants. Equal endpoints keep their ids and connections. */
+export interface ConfigChanged {
+  readonly type: "config.changed";
+  /** undefined: leave the table as it is. */
+  readonly endpoints?: readonly EndpointRequest[] | undefined;
+  readonly limits?: Partial<Limits> | undefined;
+  /** Name of one of the policies given to the engine. */
+  readonly policy?: string | undefined;
+}
+
+/** Time has passed: `Engine.nextTick` was reached. */
+export interface Tick {
+  readonly type: "tick";
+}

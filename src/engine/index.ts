@@ -1,0 +1,9 @@
+/** The decisions, floor 1: events in, actions out, nothing else. Pure. */
+export type * from "./actions.ts";
+export { CONFIG_REQUEST } from "./admin.ts";
+export * from "./bounds.ts";
+export type * from "./commands.ts";
+export { Engine, type EngineOptions } from "./engine.ts";
+export type * from "./events.ts";
+export * from "./policy.ts";
+export type * from "./snapshot.ts";

@@ -1,0 +1,210 @@
+import { type Millis, sameAddress } from "../types/index.ts";
+import { BOUNDS } from "./bounds.ts";
+import type {
+  AddressAnnounced,
+  ConnectionCreated,
+  ConnectionEstablished,
+  SubflowClosed,
+  SubflowEstablished,
+  SubflowPriority,
+} from "./events.ts";
+import { Connection, Subflow } from "./model.ts";
+import { arm, destroy, replan, sendRemovals } from "./plan.ts";
+import { samePath } from "./policy.ts";
+import type { State } from "./state.ts";
+
+/** Remembers a connection; again does no harm. undefined: the bound is reached. */
+export function created(state: State, event: ConnectionCreated | ConnectionEstablished): Connection | undefined {
+  const known = state.connections.get(event.token);
+  if (known) {
+    if (samePath(known.initial, event.path)) {
+      // An adopted connection learns it here at last.
+      known.denyJoinId0 ||= event.denyJoinId0;
+      return known;
+    }
+    // Tokens are random: the same one with other addresses is a new connection whose predecessor's end was lost.
+    state.forget(known);
+  }
+  if (state.connections.size >= BOUNDS.connectionsMax) {
+    state.counters.bounded++;
+    return undefined;
+  }
+  const connection = new Connection(state.table, event);
+  state.connections.set(event.token, connection);
+  state.counters.connections++;
+  return connection;
+}
+
+/** From here on the kernel takes SUBFLOW_CREATE: the first plan. */
+export function established(state: State, event: ConnectionEstablished): void {
+  const connection = created(state, event);
+  if (!connection || (connection.established && !connection.tooEarly)) return;
+  connection.established = true;
+  connection.tooEarly = false;
+  replan(state, connection, !connection.settled);
+}
+
+/** A join was completed, ours or the peer's. */
+export function subflowEstablished(state: State, connection: Connection, event: SubflowEstablished): void {
+  // The kernel takes joins only when fully established: an ESTABLISHED that was lost is known by this.
+  connection.established = true;
+  const known = findSubflow(connection, event);
+  if (known) {
+    known.path = event.path;
+    known.backupByPeer = event.backup;
+    known.localId = event.localId;
+    if (known.state === "closing") {
+      destroy(state, connection, [known]);
+      return;
+    }
+    if (known.state === "creating") known.state = "established";
+  } else if (!arrive(state, connection, event)) return;
+  replan(state, connection, !connection.settled);
+}
+
+/** A join that is not one of our creates: the peer's, or one that somebody else asked the kernel for. */
+function arrive(state: State, connection: Connection, event: SubflowEstablished): boolean {
+  const { token, path } = event;
+  if (connection.subflows.length >= BOUNDS.subflowsMax) {
+    state.counters.bounded++;
+    if (connection.owned) state.act({ type: "subflow.destroy", token, path });
+    return false;
+  }
+  const byPeer = isListeningPort(connection, path.local.port);
+  const subflow = new Subflow({
+    state: byPeer && connection.owned ? "arrived" : "established",
+    path,
+    localId: event.localId,
+    remoteId: event.remoteId,
+    join: true,
+    initiated: !byPeer,
+    backup: false,
+  });
+  subflow.backupByPeer = event.backup;
+  connection.subflows.push(subflow);
+  noteImplicit(state, connection, subflow);
+  return true;
+}
+
+/** Peers join the port of the initial subflow or one we announced; what we open has a port of its own. */
+export function isListeningPort(connection: Connection, port: number): boolean {
+  return port === connection.initial.local.port || connection.announced.some((announced) => announced.port === port);
+}
+
+/** mptcp_pm_kernel_get_local_id: an address in use that is no endpoint becomes an implicit one; the kernel chose this connection's id. */
+function noteImplicit(state: State, connection: Connection, { path, localId }: Subflow): void {
+  if (sameAddress(path.local.address, connection.initial.local.address)) return;
+  const endpoint =
+    state.table.byAddress(path.local.address, path.local.port) ?? state.table.implicit(path.local.address);
+  if (!endpoint) return;
+  if (connection.localId(endpoint) !== localId || connection.isTaken(localId, endpoint)) {
+    connection.rename(endpoint.id, localId);
+  }
+}
+
+/** A subflow has ended: its slot is free (mptcp_pm_subflow_check_next). */
+export function subflowClosed(state: State, connection: Connection, event: SubflowClosed): void {
+  const subflow = findSubflow(connection, event);
+  if (!subflow) return;
+  if (subflow.state === "creating" || event.errno) noteFailure(state, connection, subflow, event.errno ?? 0);
+  gone(state, connection, subflow);
+}
+
+/** Forgets a subflow and lets the policy use its slot. */
+export function gone(state: State, connection: Connection, subflow: Subflow): void {
+  connection.subflows = connection.subflows.filter((other) => other !== subflow);
+  if (!subflow.join && connection.settled) {
+    arm(state, connection);
+    return;
+  }
+  if (subflow.join && connection.extraSubflows < connection.limits.subflows) connection.acceptsSubflows = true;
+  if (!connection.established) return;
+  if (!connection.workLeft) {
+    connection.settled = true;
+    arm(state, connection);
+    return;
+  }
+  replan(state, connection, true);
+}
+
+/** Remembers how an attempt ended, for `why` and for policies that retry. */
+export function noteFailure(state: State, connection: Connection, { path }: Subflow, errno: number): void {
+  const local = path.local.address;
+  const remote = path.remote.address;
+  const before = connection.attempts.find((attempt) => attempt.local === local && attempt.remote === remote);
+  const attempt = { local, remote, failures: (before?.failures ?? 0) + 1, errno, at: state.now };
+  const others = connection.attempts.filter((other) => other !== before);
+  connection.attempts = [...others.slice(-(BOUNDS.attemptsMax - 1)), attempt];
+}
+
+/** The peer wants the subflow used, or not. */
+export function priority(connection: Connection, event: SubflowPriority): void {
+  const subflow = findSubflow(connection, event);
+  if (subflow) subflow.backupByPeer = event.backup;
+}
+
+/** An ADD_ADDR: kept, and given to the policy unless it repeats one that is dealt with. */
+export function announced(state: State, connection: Connection, event: AddressAnnounced): void {
+  const { remoteId: id, address, port } = event;
+  const known = connection.remotes.find((remote) => remote.id === id);
+  if (known) {
+    if (known.state === "waiting") return;
+    known.address = address;
+    known.port = port;
+    known.state = "new";
+    known.source = undefined;
+  } else {
+    let kept = connection.remotes;
+    if (kept.length >= BOUNDS.remotesMax) {
+      const oldest = kept.find((remote) => remote.state === "served");
+      state.counters.bounded++;
+      if (!oldest) return;
+      kept = kept.filter((remote) => remote !== oldest);
+    }
+    connection.remotes = [...kept, { id, address, port, state: "new", source: undefined }];
+  }
+  replan(state, connection, false);
+}
+
+/**
+ * An RM_ADDR: the kernel closes the subflows itself. An announcement that we had answered gives its place back
+ * (mptcp_pm_nl_rm_addr), unless its subflow had died before.
+ */
+export function removed(connection: Connection, remoteId: number): void {
+  connection.remotes = connection.remotes.filter((remote) => remote.id !== remoteId);
+  if (remoteId === 0) return;
+  const answered = connection.subflows.some((s) => s.remoteId === remoteId && s.initiated && s.state !== "closing");
+  if (!answered || connection.addressesAccepted === 0) return;
+  connection.addressesAccepted--;
+  if (connection.addressesAccepted < connection.limits.addAddrAccepted) connection.acceptsAddresses = true;
+}
+
+/** The connection's timer is due: next announcement, next removal, a SYN without an answer. */
+export function due(state: State, connection: Connection, now: Millis): void {
+  sendRemovals(state, connection);
+  const late = connection.subflows.filter((subflow) => subflow.state === "creating" && subflow.deadline <= now);
+  for (const subflow of late) {
+    subflow.asked = true;
+    subflow.deadline = now + state.timing.pendingMax;
+  }
+  if (late.length > 0) state.act({ type: "connection.inspect", token: connection.token });
+  if (connection.announceAt > 0 && connection.announceAt <= now) {
+    connection.announceAt = 0;
+    if (!connection.settled) {
+      replan(state, connection, true);
+      return;
+    }
+  }
+  arm(state, connection);
+}
+
+/** The remembered subflow of this 4-tuple; one whose port is not known yet only where no other fits. */
+export function findSubflow(connection: Connection, { path }: { path: Subflow["path"] }): Subflow | undefined {
+  let candidate: Subflow | undefined;
+  for (const subflow of connection.subflows) {
+    if (!samePath(subflow.path, path)) continue;
+    if (subflow.path.local.port !== 0) return subflow;
+    candidate ??= subflow;
+  }
+  return candidate;
+}

@@ -1,0 +1,151 @@
+import { ENDPOINT_FLAG, ERRNO, type SubflowInfo, sameAddress } from "../types/index.ts";
+import { BOUNDS } from "./bounds.ts";
+import type { ObservedConnection } from "./events.ts";
+import { created, findSubflow, gone, isListeningPort, noteFailure } from "./lifecycle.ts";
+import { type Connection, Subflow } from "./model.ts";
+import { settleIds } from "./outcome.ts";
+import { arm, destroy, replan } from "./plan.ts";
+import type { State } from "./state.ts";
+
+/** The whole namespace: what is unknown is adopted, what is missing is forgotten, the rest compared. */
+export function snapshotTaken(state: State, connections: readonly ObservedConnection[]): void {
+  state.counters.resyncs++;
+  state.resyncedAt = state.now;
+  const seen = new Set<number>();
+  for (const observed of connections) {
+    seen.add(observed.connection.token);
+    compare(state, observed);
+  }
+  for (const connection of state.connections.values()) {
+    if (!seen.has(connection.token)) state.forget(connection);
+  }
+}
+
+/** One connection against what is remembered of it. */
+export function compare(state: State, observed: ObservedConnection): void {
+  const known = state.connections.get(observed.connection.token);
+  if (!known) {
+    adopt(state, observed);
+    return;
+  }
+  if (observed.connection.fallback) known.owned = false;
+  const resent = settleIds(state, known, observed.localAddresses);
+  const missing = new Set(known.subflows.filter((subflow) => !resent.includes(subflow)));
+  let arrived = false;
+  for (const info of observed.connection.subflows.filter(isAlive)) {
+    const subflow = findSubflow(known, info);
+    if (!subflow) arrived = remember(state, known, info, known.owned ? "arrived" : "established") || arrived;
+    else if (missing.delete(subflow)) refresh(state, known, subflow, info);
+  }
+  for (const subflow of missing) {
+    if (subflow.state === "creating") noteFailure(state, known, subflow, ERRNO.ETIMEDOUT);
+    gone(state, known, subflow);
+  }
+  const begins = !known.established && (arrived || isEstablished(observed));
+  if (begins) known.established = true;
+  if (begins || arrived) replan(state, known, !known.settled);
+  else arm(state, known);
+}
+
+/** Neither closed nor on its way out. */
+function isAlive({ state }: SubflowInfo): boolean {
+  return state === "established" || state === "syn-sent" || state === "syn-recv" || state === "close-wait";
+}
+
+function isEstablished({ connection }: ObservedConnection): boolean {
+  return connection.state === "established" && connection.subflows.some((subflow) => subflow.fullyEstablished);
+}
+
+function refresh(state: State, connection: Connection, subflow: Subflow, info: SubflowInfo): void {
+  subflow.path = info.path;
+  subflow.backupByPeer = info.backupRemote;
+  if (subflow.state === "closing") {
+    destroy(state, connection, [subflow]);
+    return;
+  }
+  if (subflow.state === "creating" && info.state === "established") subflow.state = "established";
+  // A SYN that has had its time: now that its port is known, it can be ended.
+  else if (subflow.state === "creating" && subflow.asked) {
+    noteFailure(state, connection, subflow, ERRNO.ETIMEDOUT);
+    destroy(state, connection, [subflow]);
+  }
+}
+
+/** True when it is a join of the peer's that is to be judged. */
+function remember(state: State, connection: Connection, info: SubflowInfo, judged: "arrived" | "established"): boolean {
+  if (connection.subflows.length >= BOUNDS.subflowsMax) {
+    state.counters.bounded++;
+    return false;
+  }
+  const initiated = info.initiated ?? !isListeningPort(connection, info.path.local.port);
+  const established = initiated ? "established" : judged;
+  const subflow = new Subflow({
+    state: info.state === "syn-sent" ? "creating" : established,
+    path: info.path,
+    localId: info.localId,
+    remoteId: info.remoteId,
+    join: info.join,
+    initiated,
+    backup: info.backupLocal,
+  });
+  subflow.backupByPeer = info.backupRemote;
+  subflow.deadline = state.now + state.timing.pendingMax;
+  connection.subflows.push(subflow);
+  return subflow.state === "arrived";
+}
+
+/** A connection that was there before us: what the kernel still knows tells what was used, announced and accepted. */
+function adopt(state: State, observed: ObservedConnection): void {
+  const { connection: facts, localAddresses } = observed;
+  if (facts.state !== "established" || facts.pathManager !== "userspace" || facts.fallback) return;
+  const side =
+    facts.side ?? (facts.subflows.some((subflow) => subflow.join && subflow.initiated) ? "client" : "server");
+  const connection = created(state, {
+    type: "connection.created",
+    token: facts.token,
+    side,
+    path: facts.path,
+    denyJoinId0: false,
+  });
+  if (!connection) return;
+  connection.subflows = [];
+  for (const info of facts.subflows) if (isAlive(info)) remember(state, connection, info, "established");
+  recall(state, connection, localAddresses);
+  if (!isEstablished(observed)) return;
+  connection.established = true;
+  replan(state, connection, !connection.settled);
+}
+
+/** What the kernel's list of local addresses and the living subflows tell about endpoints used, and addresses accepted. */
+function recall(state: State, connection: Connection, localAddresses: ObservedConnection["localAddresses"]): void {
+  for (const endpoint of state.table.list) {
+    const entry = localAddresses.find((e) => sameAddress(e.address, endpoint.address) && e.port === endpoint.port);
+    const lives = connection.subflows.some(
+      (s) => s.join && s.initiated && sameAddress(s.path.local.address, endpoint.address),
+    );
+    const announced = entry !== undefined && (entry.flags & ENDPOINT_FLAG.signal) !== 0;
+    const connected = lives || (entry !== undefined && (entry.flags & ENDPOINT_FLAG.subflow) !== 0);
+    if (entry && entry.id !== endpoint.id) connection.otherIds = [...connection.otherIds, [endpoint.id, entry.id]];
+    if (announced && endpoint.flags & ENDPOINT_FLAG.signal) {
+      const { address, port, flags } = endpoint;
+      const backup = (flags & ENDPOINT_FLAG.backup) !== 0;
+      connection.announced = [
+        ...connection.announced,
+        { endpoint: endpoint.id, localId: entry.id, address, port, backup, refused: false },
+      ];
+      connection.use(endpoint.id);
+    }
+    if (!(announced || connected) || !(endpoint.flags & ENDPOINT_FLAG.subflow)) continue;
+    connection.use(endpoint.id);
+    connection.localAddressesUsed++;
+  }
+  const initialRemote = connection.initial.remote.address;
+  const answered = connection.subflows.filter(
+    (s) => s.initiated && s.remoteId > 0 && !sameAddress(s.path.remote.address, initialRemote),
+  );
+  connection.addressesAccepted = new Set(answered.map((subflow) => subflow.remoteId)).size;
+  const { subflows, addAddrAccepted } = connection.limits;
+  const extra = connection.extraSubflows;
+  if (connection.addressesAccepted >= addAddrAccepted || extra >= subflows) connection.acceptsAddresses = false;
+  if (extra >= subflows) connection.acceptsSubflows = false;
+}

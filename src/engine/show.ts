@@ -1,0 +1,25 @@
+import type { Connection, Subflow } from "./model.ts";
+import type { ConnectionSnapshot, SubflowSnapshot } from "./snapshot.ts";
+
+/** A connection as plain JSON, cut loose from the engine's memory. */
+export function show(connection: Connection, policy: string): ConnectionSnapshot {
+  const { token, side, initial, established, denyJoinId0, owned } = connection;
+  return {
+    token,
+    side,
+    initial,
+    established,
+    denyJoinId0,
+    owned,
+    policy,
+    subflows: connection.subflows.map(showSubflow),
+    remotes: connection.remotes.map(({ id, address, port, state }) => ({ id, address, port, state })),
+    announced: connection.announced.map(({ localId, address, port }) => ({ id: localId, address, port })),
+    attempts: connection.attempts.map((attempt) => ({ ...attempt })),
+  };
+}
+
+function showSubflow(subflow: Subflow): SubflowSnapshot {
+  const { state, path, localId, remoteId, join, initiated, backup, backupByPeer } = subflow;
+  return { state, path, localId, remoteId, join, initiated, backup, backupByPeer };
+}

@@ -1,0 +1,62 @@
+import type { Address, AddressId, Endpoint, Limits, Path, Side, Token } from "../types/index.ts";
+import type { AttemptView, LeftOut, RemoteAddressState, SubflowState } from "./policy.ts";
+
+/** One subflow in a snapshot. */
+export interface SubflowSnapshot {
+  readonly state: SubflowState;
+  readonly path: Path;
+  readonly localId: AddressId;
+  readonly remoteId: AddressId;
+  readonly join: boolean;
+  readonly initiated: boolean;
+  readonly backup: boolean;
+  readonly backupByPeer: boolean;
+}
+
+/** One connection in a snapshot: plain JSON. */
+export interface ConnectionSnapshot {
+  readonly token: Token;
+  readonly side: Side;
+  readonly initial: Path;
+  readonly established: boolean;
+  readonly denyJoinId0: boolean;
+  /** False: the in-kernel path manager has it; never acted upon. */
+  readonly owned: boolean;
+  readonly policy: string;
+  readonly subflows: readonly SubflowSnapshot[];
+  readonly remotes: readonly {
+    readonly id: AddressId;
+    readonly address: Address;
+    readonly port: number;
+    readonly state: RemoteAddressState;
+  }[];
+  readonly announced: readonly { readonly id: AddressId; readonly address: Address; readonly port: number }[];
+  readonly attempts: readonly AttemptView[];
+}
+
+/** A connection and, for each subflow or announcement that it could have and has not, why: `subflow why`. */
+export interface ConnectionExplanation {
+  readonly connection: ConnectionSnapshot;
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** Totals since the engine was made. */
+export interface EngineCounters {
+  events: number;
+  actions: number;
+  connections: number;
+  failures: number;
+  overruns: number;
+  resyncs: number;
+  /** Events turned down because a bound was reached. */
+  bounded: number;
+}
+
+/** The whole engine: plain JSON, for CLI, dashboard, bug report. Large with many connections: ask for one where one is meant. */
+export interface EngineSnapshot {
+  readonly policy: string;
+  readonly endpoints: readonly Endpoint[];
+  readonly limits: Limits;
+  readonly counters: Readonly<EngineCounters>;
+  readonly connections: readonly ConnectionSnapshot[];
+}

@@ -1,0 +1,65 @@
+import type { Millis, Token } from "../types/index.ts";
+import type { Action, ActionId } from "./actions.ts";
+import type { Timing } from "./bounds.ts";
+import type { Command } from "./commands.ts";
+import type { Connection } from "./model.ts";
+import type { Policy } from "./policy.ts";
+import type { EngineCounters } from "./snapshot.ts";
+import type { EndpointTable } from "./table.ts";
+import type { Timers } from "./timers.ts";
+
+/** `Omit` over a union keeps its members apart. */
+type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+
+/** A port endpoint whose listener is being opened; `request` is its asker's. */
+export interface Opening {
+  readonly request: number;
+  readonly command: Extract<Command, { type: "endpoint.add" }>;
+  readonly configured: boolean;
+}
+
+/** What the parts of the engine share: its memory, the time of the event at hand, and the actions it has led to so far. */
+export class State {
+  readonly table: EndpointTable;
+  readonly timing: Timing;
+  readonly connections = new Map<Token, Connection>();
+  readonly timers: Timers<Connection>;
+  readonly openings = new Map<ActionId, Opening>();
+  /** Endpoints that came from the configuration, by id. */
+  readonly configured = new Set<number>();
+  policy: Policy;
+  now: Millis = 0;
+  /** When the last snapshot came in, and when to ask for the next because events were lost since. */
+  resyncedAt: Millis = Number.NEGATIVE_INFINITY;
+  resyncAt: Millis | undefined = undefined;
+  actions: Action[] = [];
+  readonly counters: EngineCounters = {
+    events: 0,
+    actions: 0,
+    connections: 0,
+    failures: 0,
+    overruns: 0,
+    resyncs: 0,
+    bounded: 0,
+  };
+
+  constructor(parts: { table: EndpointTable; timing: Timing; timers: Timers<Connection>; policy: Policy }) {
+    this.table = parts.table;
+    this.timing = parts.timing;
+    this.timers = parts.timers;
+    this.policy = parts.policy;
+  }
+
+  /** Adds an action to what this event leads to; returns its id. */
+  act(action: WithoutId<Action>): ActionId {
+    const id = ++this.counters.actions;
+    this.actions.push({ id, ...action } as Action);
+    return id;
+  }
+
+  /** Forgets a connection: it is closed, or not ours to remember. */
+  forget(connection: Connection): void {
+    this.timers.set(connection, undefined);
+    this.connections.delete(connection.token);
+  }
+}

@@ -1,0 +1,8 @@
+/** What to do, floor 2: one file a policy, all of them named here. Pure. */
+import type { Policy } from "../engine/index.ts";
+import { standard } from "./standard.ts";
+
+/** Every built-in policy; the first is the default. */
+export const policies: readonly [Policy, ...Policy[]] = [standard];
+
+export { standard };

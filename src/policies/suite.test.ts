@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  type Action,
+  type ConnectionExplanation,
+  Engine,
+  type EngineEvent,
+  type EngineOptions,
+  type Policy,
+} from "../engine/index.ts";
+import { type Address, ENDPOINT_FLAG, type Path, sameAddress } from "../types/index.ts";
+import { policies } from "./index.ts";
+
+// What every policy must keep to, whatever it decides. A policy's own test adds only what is special to it.
+
+const { signal, subflow, backup, fullmesh, laminar } = ENDPOINT_FLAG;
+const TOKEN = 1;
+
+const address = (host: string, link: number) => `10.0.${link}.${host}` as Address;
+const flags = fc.constantFrom(
+  0,
+  signal,
+  subflow,
+  subflow | backup,
+  subflow | fullmesh,
+  signal | subflow,
+  signal | backup,
+  laminar,
+  fullmesh,
+);
+const endpoint = fc.record({ link: fc.nat(5), flags }).map((e) => ({ address: address("2", e.link), flags: e.flags }));
+const limits = fc.record({ subflows: fc.nat(8), addAddrAccepted: fc.nat(8) });
+const path = fc
+  .record({ server: fc.boolean(), link: fc.nat(2), mapped: fc.boolean() })
+  .map(({ server, link, mapped }) => {
+    const text = (a: Address) => (mapped ? `::ffff:${a}` : a) as Address;
+    const [mine, theirs] = server ? [80, 40_000] : [40_000, 80];
+    const initial: Path = {
+      local: { address: text(address("2", link)), port: mine },
+      remote: { address: text(address("1", 0)), port: theirs },
+    };
+    return { side: server ? ("server" as const) : ("client" as const), path: initial };
+  });
+const happening: fc.Arbitrary<EngineEvent> = fc.oneof(
+  fc.record({ link: fc.nat(5), id: fc.integer({ min: 0, max: 6 }) }).map(
+    ({ link, id }): EngineEvent => ({
+      type: "address.announced",
+      token: TOKEN,
+      remoteId: id,
+      address: address("1", link),
+      port: 80,
+    }),
+  ),
+  fc.nat(6).map((remoteId): EngineEvent => ({ type: "address.removed", token: TOKEN, remoteId })),
+  endpoint.map((e): EngineEvent => ({ type: "command.received", request: 1, command: { type: "endpoint.add", ...e } })),
+  fc
+    .nat(8)
+    .map((id): EngineEvent => ({ type: "command.received", request: 1, command: { type: "endpoint.delete", id } })),
+  fc
+    .record({ id: fc.nat(8), flags: fc.constantFrom(0, backup, fullmesh) })
+    .map((c): EngineEvent => ({ type: "command.received", request: 1, command: { type: "endpoint.change", ...c } })),
+  limits.map((l): EngineEvent => ({ type: "command.received", request: 1, command: { type: "limits.set", ...l } })),
+);
+const life = fc.record({
+  endpoints: fc.array(endpoint, { maxLength: 8 }),
+  limits,
+  initial: path,
+  deny: fc.boolean(),
+  events: fc.array(happening, { maxLength: 30 }),
+});
+
+/** Answers everything as a kernel would on which all succeeds, until nothing is left to do. */
+function settle(engine: Engine, actions: readonly Action[], now: number, log: Action[], port: { next: number }): void {
+  for (const action of actions) {
+    log.push(action);
+    const more = (event: EngineEvent) => settle(engine, engine.handle(event, now), now, log, port);
+    if (action.type === "route.query") {
+      more({ type: "action.done", action, source: address("2", Number(action.remote.address.split(".")[2])) });
+    } else if (action.type !== "command.answer") more({ type: "action.done", action });
+    if (action.type === "subflow.create") {
+      const { localId, remoteId, remote } = action;
+      const created = { local: { ...action.local, port: port.next++ }, remote };
+      more({ type: "subflow.established", token: TOKEN, path: created, localId, remoteId, backup: false });
+    } else if (action.type === "subflow.destroy") {
+      more({ type: "subflow.closed", token: TOKEN, path: action.path, localId: 0, remoteId: 0 });
+    }
+  }
+}
+
+function live(options: EngineOptions, events: readonly EngineEvent[], each?: (engine: Engine) => void) {
+  const engine = new Engine(options);
+  const log: Action[] = [];
+  const port = { next: 50_000 };
+  let now = 0;
+  for (const event of events) {
+    now += 10;
+    settle(engine, engine.handle(event, now), now, log, port);
+    each?.(engine);
+  }
+  for (let next = engine.nextTick; next !== undefined; next = engine.nextTick) {
+    now = Math.max(now, next);
+    settle(engine, engine.handle({ type: "tick" }, now), now, log, port);
+  }
+  return { engine, log, now };
+}
+
+type Life = typeof life extends fc.Arbitrary<infer T> ? T : never;
+
+const eventsOf = ({ endpoints, limits, initial, deny, events }: Life): EngineEvent[] => {
+  const unique = endpoints.filter((e, i) => endpoints.findIndex((other) => other.address === e.address) === i);
+  return [
+    { type: "config.changed", endpoints: unique, limits },
+    { type: "connection.established", token: TOKEN, denyJoinId0: deny, ...initial },
+    ...events,
+  ];
+};
+
+for (const policy of policies) suite(policy);
+
+function suite(policy: Policy): void {
+  const options: EngineOptions = { policies: [policy] };
+
+  test(`${policy.name}: when all is done, a tick gives no action, and one more neither`, () => {
+    fc.assert(
+      fc.property(life, (one) => {
+        const { engine, now } = live(options, eventsOf(one));
+        assert.equal(engine.nextTick, undefined);
+        assert.deepEqual(engine.handle({ type: "tick" }, now + 1), []);
+      }),
+    );
+  });
+
+  test(`${policy.name}: the same events give the same actions`, () => {
+    fc.assert(
+      fc.property(life, (one) => {
+        assert.deepEqual(live(options, eventsOf(one)).log, live(options, eventsOf(one)).log);
+      }),
+    );
+  });
+
+  test(`${policy.name}: planning twice gives the same plan`, () => {
+    const watched: Policy = {
+      ...policy,
+      plan(view) {
+        // What a plan holds besides data (its own draft) is nobody's business: compare what the interface names.
+        const { subflows, announcements, spent, served, queries, settled } = policy.plan(view);
+        const again = policy.plan(view);
+        assert.deepEqual(again.subflows, subflows);
+        assert.deepEqual(
+          [again.announcements, again.spent, again.served, again.queries, again.settled],
+          [announcements, spent, served, queries, settled],
+        );
+        return again;
+      },
+    };
+    fc.assert(fc.property(life, (one) => void live({ policies: [watched] }, eventsOf(one))));
+  });
+
+  test(`${policy.name}: no join to id 0 where the peer denies it, none that crosses families, no id 0 announced`, () => {
+    fc.assert(
+      fc.property(life, (one) => {
+        const { log } = live(options, eventsOf(one));
+        for (const action of log) {
+          if (action.type === "subflow.create") {
+            assert.ok(!(one.deny && action.remoteId === 0));
+            assert.equal(action.local.address.includes(":"), action.remote.address.includes(":"));
+            assert.ok(action.localId !== 0 || sameAddress(action.local.address, one.initial.path.local.address));
+          } else if (action.type === "address.announce") assert.ok(action.localId > 0 && action.localId < 256);
+        }
+      }),
+    );
+  });
+
+  test(`${policy.name}: what is absent has a reason, what is there has none`, () => {
+    fc.assert(
+      fc.property(life, (one) => {
+        const { engine } = live(options, eventsOf(one));
+        const why: ConnectionExplanation | undefined = engine.why(TOKEN);
+        assert.ok(why);
+        const { connection, leftOut } = why;
+        const { subflows, announced } = connection;
+        for (const { id, address: missing, flags: has } of engine.endpoints()) {
+          const reasons = leftOut.filter((left) => left.address === missing && left.what !== "remote");
+          const connected = subflows.some((s) => sameAddress(s.path.local.address, missing));
+          const isAnnounced = announced.some((a) => a.address === missing);
+          assert.equal(
+            reasons.some((r) => r.what === "subflow"),
+            (has & subflow) !== 0 && !connected,
+            `subflow ${id}`,
+          );
+          assert.equal(
+            reasons.some((r) => r.what === "announcement"),
+            (has & signal) !== 0 && !isAnnounced,
+            `announcement ${id}`,
+          );
+          assert.ok(reasons.every((r) => r.reason !== "" && r.remedy !== ""));
+        }
+      }),
+    );
+  });
+}
