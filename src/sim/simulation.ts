@@ -1,0 +1,270 @@
+import { type Action, Engine, type EngineEvent, type Policy, TIMING, type Timing } from "../engine/index.ts";
+import type { Millis } from "../types/index.ts";
+import { BrokenLaw, Checkers, checkConnection, checkPicture } from "./checkers.ts";
+import { Random } from "./random.ts";
+import { World } from "./world.ts";
+
+/** Probabilities, per event or per outcome, of what goes wrong. */
+export interface Faults {
+  /** An event is lost without a word. */
+  readonly lose: number;
+  /** An event comes twice. */
+  readonly repeat: number;
+  /** Two events of different connections change places. */
+  readonly swap: number;
+  /** The queue runs over: all of it is lost, and that is known (ENOBUFS). */
+  readonly overrun: number;
+  /** An outcome comes after events that happened since. */
+  readonly late: number;
+  /** The daemon is killed and started again. */
+  readonly restart: number;
+  /** The kernel takes an id for itself between two of our commands. */
+  readonly grabId: number;
+}
+
+/** Everything that has been seen to go wrong on real systems, a few times in a thousand. */
+export const FAULTS: Faults = {
+  lose: 0.003,
+  repeat: 0.01,
+  swap: 0.02,
+  overrun: 0.001,
+  late: 0.02,
+  restart: 0.0005,
+  grabId: 0.002,
+};
+
+/** A run to be made. */
+export interface SimulationOptions {
+  readonly seed: number;
+  /** Steps of the world; each leads to a handful of events. */
+  readonly steps: number;
+  readonly policies: readonly [Policy, ...Policy[]];
+  readonly faults?: Partial<Faults> | undefined;
+  readonly timing?: Partial<Timing> | undefined;
+  /** Lines of transcript kept for a failure. */
+  readonly keep?: number | undefined;
+}
+
+/** What a run has done. */
+export interface SimulationResult {
+  readonly events: number;
+  readonly actions: number;
+  readonly connections: number;
+  readonly restarts: number;
+  readonly calms: number;
+}
+
+/** A law was broken: the seed repeats it, the transcript shows it. */
+export class SimulationError extends Error {
+  override readonly name: string = "SimulationError";
+  readonly seed: number;
+  readonly transcript: readonly string[];
+  constructor(message: string, seed: number, transcript: readonly string[], cause: unknown) {
+    super(`${message} (seed ${seed}; run again with --seed ${seed})`, { cause });
+    this.seed = seed;
+    this.transcript = transcript;
+  }
+}
+
+/** Runs an engine against a simulated kernel, peer and administrator, and checks the laws after each event. */
+export function simulate(options: SimulationOptions): SimulationResult {
+  const run = new Simulation(options);
+  try {
+    return run.run(options.steps);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new SimulationError(message, options.seed, run.transcript, error);
+  }
+}
+
+/** How often everything is brought to rest and the pictures are compared. */
+const CALM_EVERY = 400;
+
+/** A tick may lead to what wants another at the same moment, but not without end. */
+const TICKS_AT_ONCE_MAX = 100;
+
+class Simulation {
+  readonly transcript: string[] = [];
+  readonly #options: SimulationOptions;
+  readonly #faults: Faults;
+  readonly #timing: Timing;
+  readonly #random: Random;
+  readonly #world: World;
+  readonly #checkers: Checkers;
+  #engine: Engine;
+  #now: Millis = 0;
+  #late: EngineEvent[] = [];
+  #calm = false;
+  #requests = 0;
+  readonly #result = { events: 0, actions: 0, connections: 0, restarts: 0, calms: 0 };
+
+  constructor(options: SimulationOptions) {
+    this.#options = options;
+    this.#faults = { ...FAULTS, ...options.faults };
+    this.#timing = { ...TIMING, ...options.timing };
+    this.#random = new Random(options.seed);
+    this.#world = new World(this.#random);
+    this.#checkers = new Checkers(this.#timing);
+    this.#engine = new Engine({ policies: options.policies, timing: options.timing });
+  }
+
+  run(steps: number): SimulationResult {
+    for (let step = 1; step <= steps; step++) {
+      this.#world.step();
+      if (this.#random.chance(0.03)) this.#command();
+      this.#read();
+      this.#pass(this.#world.pause());
+      if (this.#random.chance(this.#faults.restart)) this.#restart();
+      if (this.#random.chance(this.#faults.grabId)) this.#grabId();
+      if (step % CALM_EVERY === 0 || step === steps) this.#rest();
+    }
+    return this.#result;
+  }
+
+  #command(): void {
+    this.#handle({ type: "command.received", request: ++this.#requests, command: this.#world.command() });
+  }
+
+  /** The event socket is read, with what may go wrong there. */
+  #read(): void {
+    const { kernel } = this.#world;
+    if (this.#fault("overrun")) {
+      kernel.events = [];
+      this.#handle({ type: "kernel.overrun" });
+    }
+    while (kernel.events.length > 0 || this.#late.length > 0) {
+      const events = kernel.events;
+      const [first, second] = events;
+      if (
+        first &&
+        second &&
+        "token" in first &&
+        "token" in second &&
+        first.token !== second.token &&
+        this.#fault("swap")
+      ) {
+        events.splice(0, 2, second, first);
+      }
+      const event = events.shift();
+      if (event && !this.#fault("lose")) {
+        this.#handle(event);
+        if (this.#fault("repeat")) this.#handle(event);
+      }
+      const outcome = this.#late.shift();
+      if (outcome) this.#handle(outcome);
+    }
+  }
+
+  #fault(kind: keyof Faults): boolean {
+    return !this.#calm && this.#random.chance(this.#faults[kind]);
+  }
+
+  /** Time passes, tick by tick as the engine wants them. */
+  #pass(duration: Millis): void {
+    const until = this.#now + duration;
+    let atOnce = 0;
+    for (;;) {
+      const next = this.#engine.nextTick;
+      if (next === undefined || next > until) break;
+      atOnce = next > this.#now ? 0 : atOnce + 1;
+      if (atOnce > TICKS_AT_ONCE_MAX) throw new BrokenLaw("ticks let time go on");
+      this.#now = Math.max(this.#now, next);
+      this.#handle({ type: "tick" });
+    }
+    this.#now = until;
+  }
+
+  #handle(event: EngineEvent): void {
+    this.#note(`${this.#now} ${JSON.stringify(event)}`);
+    this.#result.events++;
+    this.#checkers.saw(event);
+    const actions = this.#engine.handle(event, this.#now);
+    this.#checkers.acted(actions);
+    if ("token" in event) checkConnection(this.#engine.connection(event.token));
+    for (const action of actions) this.#act(action);
+  }
+
+  #act(action: Action): void {
+    this.#note(`  -> ${JSON.stringify(action)}`);
+    this.#result.actions++;
+    const outcome = this.#outcome(action);
+    if (!outcome) return;
+    if (this.#fault("late")) this.#late.push(outcome);
+    else this.#handle(outcome);
+  }
+
+  #outcome(action: Action): EngineEvent | undefined {
+    const { kernel } = this.#world;
+    if (action.type === "command.answer") return undefined;
+    if (action.type === "kernel.resync") return { type: "kernel.snapshot", connections: kernel.observeAll() };
+    if (action.type === "connection.inspect") {
+      return { type: "connection.observed", token: action.token, observed: kernel.observe(action.token) };
+    }
+    const { errno, message, source } = kernel.execute(action);
+    if (action.type === "address.remove" && kernel.removeSent) this.#checkers.removeSent(action.token, this.#now);
+    if (errno !== 0) return { type: "action.failed", action, errno, message };
+    return { type: "action.done", action, source };
+  }
+
+  #note(line: string): void {
+    this.transcript.push(line);
+    const keep = this.#options.keep ?? 400;
+    if (this.transcript.length > 2 * keep) this.transcript.splice(0, this.transcript.length - keep);
+  }
+
+  /** kill -9 and start again: same endpoints, and a dump that must not lead to a second subflow from where there is one. */
+  #restart(): void {
+    const endpoints = this.#engine.endpoints().filter((endpoint) => (endpoint.flags & 16) === 0);
+    const limits = this.#engine.limits();
+    this.#late = [];
+    this.#world.kernel.listeners.length = 0;
+    this.#engine = new Engine({ policies: this.#options.policies, timing: this.#options.timing });
+    this.#checkers.restarted();
+    this.#result.restarts++;
+    this.#handle({ type: "config.changed", endpoints, limits });
+    const connections = this.#world.kernel.observeAll();
+    const event: EngineEvent = { type: "kernel.snapshot", connections };
+    this.#checkers.saw(event);
+    this.#note(`${this.#now} restart ${JSON.stringify(event)}`);
+    const actions = this.#engine.handle(event, this.#now);
+    for (const action of actions) if (action.type === "subflow.create") this.#mustBeNew(action);
+    this.#checkers.acted(actions);
+    for (const action of actions) this.#act(action);
+  }
+
+  #mustBeNew({ token, local, localId, remote }: Extract<Action, { type: "subflow.create" }>): void {
+    const subflows = this.#world.kernel.connections.get(token)?.subflows ?? [];
+    const twin = subflows.some(
+      ({ initiated, join, path }) =>
+        initiated && join && path.local.address === local.address && path.remote.address === remote.address,
+    );
+    if (twin && localId !== 0) throw new BrokenLaw("a restart creates no subflow twice");
+  }
+
+  /** An incoming join to an address of its own takes the lowest free id. */
+  #grabId(): void {
+    const { kernel } = this.#world;
+    for (const connection of kernel.connections.values()) {
+      kernel.localIdFor(connection, `10.0.99.${this.#random.below(250)}` as never);
+    }
+  }
+
+  /** No more faults; everything in flight lands; then the engine's picture is the kernel's, and a tick has nothing to do. */
+  #rest(): void {
+    this.#calm = true;
+    this.#result.calms++;
+    for (let round = 0; round < 12; round++) {
+      this.#world.calm();
+      this.#read();
+      this.#handle({ type: "kernel.snapshot", connections: this.#world.kernel.observeAll() });
+      this.#read();
+      this.#pass(1000);
+      this.#read();
+    }
+    checkPicture(this.#engine, this.#world.kernel);
+    const actions = this.#engine.handle({ type: "tick" }, this.#now);
+    if (actions.length > 0) throw new BrokenLaw("a tick gives no action when all is done");
+    this.#result.connections = this.#engine.snapshot().counters.connections;
+    this.#calm = false;
+  }
+}
