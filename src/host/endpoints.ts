@@ -1,0 +1,160 @@
+import { type Address, ENDPOINT_FLAG, familyOf } from "../types/index.ts";
+import type { FixedEndpoint, HostConfig } from "./config.ts";
+import { endpointKey, type HostFacts, type HostLink, type HostMemory } from "./facts.ts";
+import { assignRole, roleFlags, roleRank } from "./roles.ts";
+import { addressObstacle, defaultRoutes, type Obstacle } from "./usable.ts";
+
+/** An endpoint that should be there. */
+export interface PlannedEndpoint {
+  readonly address: Address;
+  readonly port: number;
+  /** 0: whichever the table chooses. */
+  readonly id: number;
+  readonly flags: number;
+  /** 0: none. */
+  readonly interfaceIndex: number;
+  readonly dev: string | undefined;
+  readonly because: string;
+}
+
+/** An address or interface that gives no endpoint, and why. */
+export interface LeftOutEndpoint extends Obstacle {
+  /** "10.0.0.1 dev eth0". */
+  readonly what: string;
+}
+
+export interface EndpointPlan {
+  readonly endpoints: readonly PlannedEndpoint[];
+  readonly leftOut: readonly LeftOutEndpoint[];
+}
+
+interface Candidate extends PlannedEndpoint {
+  readonly rank: number;
+  /** Metric of the interface's best default route. */
+  readonly metric: number;
+}
+
+/** Which endpoints should exist: the fixed ones, then those of the interfaces' roles, as many as the kernel has room for. */
+export function planEndpoints(facts: HostFacts, config: HostConfig, memory: HostMemory): EndpointPlan {
+  const leftOut: LeftOutEndpoint[] = [];
+  const fixed = config.endpoints.flatMap((endpoint) => fixedEndpoint(endpoint, facts, leftOut));
+  const automatic = config.automatic ? automaticEndpoints(facts, config, leftOut) : [];
+  // An address may stand on an interface twice (two prefixes) or on two interfaces: the table takes it once.
+  const byKey = new Map<string, PlannedEndpoint>();
+  for (const endpoint of [...fixed, ...dealOut(automatic)]) {
+    if (!byKey.has(endpointKey(endpoint))) byKey.set(endpointKey(endpoint), endpoint);
+  }
+  const wanted = [...byKey.values()];
+  const kept = wanted.filter((endpoint) => {
+    if (!memory.yielded.has(endpointKey(endpoint))) return true;
+    leftOut.push({
+      what: describe(endpoint),
+      reason: "somebody else keeps removing it",
+      remedy: "end the other manager (`subflow doctor` names it), then restart Subflow",
+    });
+    return false;
+  });
+  return withinCapacity(kept, facts, memory, config, leftOut);
+}
+
+function describe({ address, port, dev }: { address: string; port: number; dev: string | undefined }): string {
+  return `${endpointKey({ address, port })}${dev === undefined ? "" : ` dev ${dev}`}`;
+}
+
+function fixedEndpoint(fixed: FixedEndpoint, { links }: HostFacts, leftOut: LeftOutEndpoint[]): PlannedEndpoint[] {
+  const { dev } = fixed;
+  const link = dev === undefined ? undefined : links.find(({ name }) => name === dev);
+  if (dev !== undefined && !link) {
+    leftOut.push({
+      what: describe(fixed),
+      reason: `there is no interface ${dev}`,
+      remedy: "it is added when the interface comes",
+    });
+    return [];
+  }
+  return [{ ...fixed, interfaceIndex: link?.index ?? 0, because: "named in the configuration" }];
+}
+
+function automaticEndpoints(facts: HostFacts, config: HostConfig, leftOut: LeftOutEndpoint[]): Candidate[] {
+  const candidates: Candidate[] = [];
+  for (const link of facts.links) {
+    const assignment = assignRole(config, link);
+    const addresses = facts.addresses.filter(({ interfaceIndex }) => interfaceIndex === link.index);
+    if (assignment.role === "off") {
+      if (addresses.length > 0 && link.interfaceKind !== "loopback") {
+        leftOut.push({ what: link.name, reason: assignment.because, remedy: "give it a role in `interfaces`" });
+      }
+      continue;
+    }
+    for (const address of addresses) {
+      const obstacle = addressObstacle(address, link, assignment, facts.routes);
+      if (obstacle) leftOut.push({ what: `${address.address} dev ${link.name}`, ...obstacle });
+      else candidates.push(candidate(address.address, link, facts, assignment));
+    }
+  }
+  return candidates;
+}
+
+function candidate(
+  address: Address,
+  link: HostLink,
+  facts: HostFacts,
+  assignment: ReturnType<typeof assignRole>,
+): Candidate {
+  const metrics = defaultRoutes(facts.routes, link.index, familyOf(address)).map(({ priority }) => priority);
+  return {
+    address,
+    port: 0,
+    id: 0,
+    flags: roleFlags(assignment.role, facts.capacity.laminar),
+    interfaceIndex: link.index,
+    dev: link.name,
+    because: assignment.because,
+    rank: roleRank(assignment.role),
+    metric: metrics.length > 0 ? Math.min(...metrics) : Number.MAX_SAFE_INTEGER,
+  };
+}
+
+/** By role, then round robin over the interfaces (each one's first address before anybody's second), then by metric. */
+function dealOut(candidates: readonly Candidate[]): Candidate[] {
+  const turn = new Map<Candidate, number>();
+  const seen = new Map<number, number>();
+  for (const each of candidates) {
+    const count = seen.get(each.interfaceIndex) ?? 0;
+    turn.set(each, count);
+    seen.set(each.interfaceIndex, count + 1);
+  }
+  return [...candidates].sort(
+    (a, b) =>
+      a.rank - b.rank || turn.get(a)! - turn.get(b)! || a.metric - b.metric || a.interfaceIndex - b.interfaceIndex,
+  );
+}
+
+/** Foreign endpoints take room too, unless they are to go. */
+function withinCapacity(
+  wanted: readonly PlannedEndpoint[],
+  facts: HostFacts,
+  memory: HostMemory,
+  config: HostConfig,
+  leftOut: LeftOutEndpoint[],
+): EndpointPlan {
+  const keys = new Set(wanted.map(endpointKey));
+  const foreign =
+    config.foreignEndpoints === "replace"
+      ? 0
+      : facts.endpoints.filter(
+          (endpoint) =>
+            !(endpoint.flags & ENDPOINT_FLAG.implicit) &&
+            !memory.owned.has(endpointKey(endpoint)) &&
+            !keys.has(endpointKey(endpoint)),
+        ).length;
+  const room = Math.max(0, facts.capacity.endpoints - foreign);
+  for (const loser of wanted.slice(room)) {
+    leftOut.push({
+      what: describe(loser),
+      reason: `the kernel has room for ${facts.capacity.endpoints} endpoints, and others rank higher`,
+      remedy: "give the interface the role primary, or others off",
+    });
+  }
+  return { endpoints: wanted.slice(0, room), leftOut };
+}

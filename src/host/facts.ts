@@ -1,0 +1,54 @@
+import type { Endpoint, Limits } from "../types/index.ts";
+import type { InterfaceAddress, Link, Route, Rule } from "../wire/index.ts";
+import type { InterfaceKind } from "./kind.ts";
+
+/** A link with what only the rest of the host knows of it. */
+export interface HostLink extends Link {
+  readonly interfaceKind: InterfaceKind;
+  /** What NetworkManager or systemd-networkd call its connection. */
+  readonly connection: string | undefined;
+}
+
+/** What the kernel has room for, probed. */
+export interface Capacity {
+  readonly endpoints: number;
+  /** Largest value of either limit. */
+  readonly limit: number;
+  readonly laminar: boolean;
+}
+
+/** Everything that is observed of a host; the host plan is a pure function of this and the configuration. */
+export interface HostFacts {
+  readonly links: readonly HostLink[];
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly Route[];
+  readonly rules: readonly Rule[];
+  /** The table in charge: the kernel's, or the daemon's in userspace mode. */
+  readonly endpoints: readonly Endpoint[];
+  readonly limits: Limits;
+  /** Sysctls that a plan may depend on: full name → value. */
+  readonly sysctls: ReadonlyMap<string, string>;
+  readonly capacity: Capacity;
+}
+
+/** What Subflow did here before, also in an earlier life. */
+export interface HostMemory {
+  /** Endpoints that are ours: {@link endpointKey}. */
+  readonly owned: ReadonlySet<string>;
+  /**
+   * An earlier life ended without a goodbye (kill -9), perhaps between adding an endpoint and writing down that it is ours:
+   * one that is exactly as planned is taken for ours.
+   */
+  readonly afterCrash: boolean;
+  /** Endpoints that somebody else keeps taking away: left alone. */
+  readonly yielded: ReadonlySet<string>;
+  /** Sysctls that we changed: full name → value before. */
+  readonly sysctls: ReadonlyMap<string, string>;
+  /** The limits before us; undefined: we never set them. */
+  readonly limits: Limits | undefined;
+}
+
+/** Names an endpoint among others: the kernel refuses two with the same address and port. */
+export function endpointKey({ address, port }: { readonly address: string; readonly port: number }): string {
+  return port === 0 ? address : `${address} port ${port}`;
+}

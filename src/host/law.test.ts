@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { address, CONFIG, FACTS, ip, link, NOTHING, route } from "../../test/fixtures/host-facts.ts";
+import * as host from "./index.ts";
+
+/** What the kernel would have after the actions: enough of it for the law below. */
+function applied(facts: host.HostFacts, memory: host.HostMemory, actions: readonly host.HostAction[]) {
+  let { endpoints, limits, rules, routes } = facts;
+  const owned = new Set(memory.owned);
+  const sysctls = new Map(facts.sysctls);
+  const changed = new Map(memory.sysctls);
+  let nextId = Math.max(0, ...endpoints.map(({ id }) => id)) + 1;
+  for (const action of actions) {
+    if (action.type === "endpoint.add") {
+      endpoints = [
+        ...endpoints.filter((each) => host.endpointKey(each) !== host.endpointKey(action.endpoint)),
+        { ...action.endpoint, id: action.endpoint.id || nextId++ },
+      ];
+      owned.add(host.endpointKey(action.endpoint));
+    } else if (action.type === "endpoint.delete") endpoints = endpoints.filter(({ id }) => id !== action.id);
+    else if (action.type === "endpoint.flags")
+      endpoints = endpoints.map((each) => (each.id === action.id ? { ...each, flags: action.flags } : each));
+    else if (action.type === "endpoint.adopt") owned.add(host.endpointKey(action));
+    else if (action.type === "limits.set") limits = action.limits;
+    else if (action.type === "rule.add")
+      rules = [
+        ...rules,
+        {
+          ...action.rule,
+          priority: host.RULE_PRIORITY,
+          destination: undefined,
+          destinationLength: 0,
+          inputInterface: undefined,
+          outputInterface: undefined,
+          mark: undefined,
+          protocol: host.OUR_PROTOCOL,
+          action: 1,
+        },
+      ];
+    else if (action.type === "rule.delete")
+      rules = rules.filter(
+        (rule) =>
+          !(
+            rule.protocol === host.OUR_PROTOCOL &&
+            rule.source === action.rule.source &&
+            rule.table === action.rule.table
+          ),
+      );
+    else if (action.type === "route.add")
+      routes = [...routes, { ...action.route, protocol: host.OUR_PROTOCOL, type: 1, flags: 0 }];
+    else if (action.type === "route.delete")
+      routes = routes.filter(
+        (each) => !(each.protocol === host.OUR_PROTOCOL && host.routeKey(each) === host.routeKey(action.route)),
+      );
+    else if (action.type === "sysctl.set") {
+      if (action.before !== undefined && !changed.has(action.name)) changed.set(action.name, action.before);
+      sysctls.set(action.name, action.value);
+    }
+  }
+  return {
+    facts: { ...facts, endpoints, limits, rules, routes, sysctls },
+    memory: { ...memory, owned, sysctls: changed },
+  };
+}
+
+const someHost = fc.record({
+  carriers: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
+  defaults: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
+  addresses: fc.array(fc.record({ link: fc.nat(3), last: fc.integer({ min: 1, max: 9 }) }), { maxLength: 14 }),
+  foreign: fc.array(fc.record({ link: fc.nat(3), last: fc.integer({ min: 1, max: 9 }) }), { maxLength: 3 }),
+  profile: fc.constantFrom("client" as const, "server" as const),
+  routing: fc.constantFrom("auto" as const, "always" as const, "never" as const),
+  foreignEndpoints: fc.constantFrom("ignore" as const, "adopt" as const, "replace" as const),
+  rp: fc.constantFrom("0", "1", "2"),
+});
+
+test("law: after the actions nothing is left to do, and the end puts everything back", () => {
+  fc.assert(
+    fc.property(someHost, ({ carriers, defaults, addresses, foreign, rp, ...config }) => {
+      const unique = [...new Map(addresses.map((each) => [`${each.link}.${each.last}`, each])).values()];
+      const others = [...new Map(foreign.map((each) => [`${each.link}.${each.last}`, each])).values()];
+      const facts: host.HostFacts = {
+        ...FACTS,
+        links: carriers.map((carrier, i) => link(i + 2, `eth${i}`, { carrier })),
+        addresses: unique.map((each) => address(each.link + 2, `10.0.${each.link}.${each.last}`)),
+        routes: defaults.flatMap((has, i) => (has ? [route(i + 2, `10.0.${i}.254`, i * 100)] : [])),
+        endpoints: others.map((each, i) => ({
+          id: i + 1,
+          address: ip(`10.0.${each.link}.${each.last}`),
+          port: 0,
+          flags: 1,
+          interfaceIndex: 0,
+        })),
+        sysctls: new Map([
+          ["net.ipv4.conf.all.rp_filter", "0"],
+          ...carriers.map((_, i): [string, string] => [`net.ipv4.conf.eth${i}.rp_filter`, rp]),
+        ]),
+      };
+      const whole = { ...CONFIG, ...config };
+      const first = host.reconcileHost(facts, host.planHost(facts, whole, NOTHING), whole, NOTHING);
+      const after = applied(facts, NOTHING, first);
+      assert.ok(after.facts.endpoints.length <= FACTS.capacity.endpoints, "never more than the kernel takes");
+      const second = host.reconcileHost(
+        after.facts,
+        host.planHost(after.facts, whole, after.memory),
+        whole,
+        after.memory,
+      );
+      assert.deepEqual(
+        second.map((action) => host.commandLine(action, String)),
+        [],
+      );
+      const end = applied(
+        after.facts,
+        after.memory,
+        host.restoreHost(after.facts, { ...after.memory, limits: facts.limits }),
+      );
+      assert.deepEqual([end.facts.rules, end.facts.sysctls, end.facts.limits], [[], facts.sysctls, facts.limits]);
+      assert.deepEqual(end.facts.routes, facts.routes);
+      if (whole.foreignEndpoints === "ignore") assert.deepEqual(end.facts.endpoints, facts.endpoints);
+    }),
+    { numRuns: 500 },
+  );
+});

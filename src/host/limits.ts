@@ -1,0 +1,32 @@
+import { ENDPOINT_FLAG, type Limits } from "../types/index.ts";
+import type { HostConfig } from "./config.ts";
+import type { PlannedEndpoint } from "./endpoints.ts";
+import type { HostFacts } from "./facts.ts";
+
+/** The kernel's own default (Linux 5.16): computed limits never go below it. */
+const SUBFLOWS_MIN = 2;
+
+/**
+ * The limits that fit the paths: a subflow for each pair of a local and a remote address, less the initial one. Announced
+ * addresses are accepted by clients; the role decides, not the flags: a server opens no subflows.
+ */
+export function planLimits(
+  facts: HostFacts,
+  config: HostConfig,
+  endpoints: readonly PlannedEndpoint[],
+): Limits | undefined {
+  const { limits } = config;
+  if (limits.subflows === undefined && limits.addAddrAccepted === undefined) return undefined;
+  const cap = (value: number): number => Math.min(value, facts.capacity.limit);
+  const locals = Math.max(1, new Set(endpoints.map(({ address }) => address)).size);
+  const computed = Math.max(SUBFLOWS_MIN, locals * config.remoteAddresses - 1);
+  const opens = endpoints.some(({ flags }) => (flags & (ENDPOINT_FLAG.subflow | ENDPOINT_FLAG.laminar)) !== 0);
+  const subflows = limits.subflows === "auto" ? computed : (limits.subflows ?? facts.limits.subflows);
+  const accepted =
+    limits.addAddrAccepted === "auto"
+      ? config.profile === "client" && opens
+        ? subflows
+        : 0
+      : (limits.addAddrAccepted ?? facts.limits.addAddrAccepted);
+  return { subflows: cap(subflows), addAddrAccepted: cap(accepted) };
+}

@@ -1,0 +1,72 @@
+import { ENDPOINT_FLAG } from "../types/index.ts";
+import { type HostConfig, type InterfaceMatch, matchesPattern, type Role } from "./config.ts";
+import type { HostLink } from "./facts.ts";
+
+/** A role and where it comes from. */
+export interface Assignment {
+  readonly role: Role;
+  readonly alsoWithoutDefaultRoute: boolean;
+  /** For people: "rule 2 of interfaces", "a bridge is ignored". */
+  readonly because: string;
+}
+
+function fits({ name, kind, connection }: InterfaceMatch, link: HostLink): boolean {
+  if (name !== undefined && !matchesPattern(name, link.name)) return false;
+  if (kind !== undefined && kind !== link.interfaceKind) return false;
+  if (connection === undefined) return true;
+  return link.connection !== undefined && matchesPattern(connection, link.connection);
+}
+
+/** Interfaces that are no path of their own unless a rule says so. */
+const IGNORED: ReadonlySet<string> = new Set(["container", "bridge", "vpn", "loopback"]);
+
+/** The role of an interface: the first rule that fits, else the profile's. */
+export function assignRole(config: HostConfig, link: HostLink): Assignment {
+  const index = config.interfaces.findIndex(({ match }) => fits(match, link));
+  const rule = config.interfaces[index];
+  if (rule) {
+    const because = `rule ${index + 1} of interfaces`;
+    return { role: rule.role, alsoWithoutDefaultRoute: rule.alsoWithoutDefaultRoute, because };
+  }
+  if (IGNORED.has(link.interfaceKind)) {
+    return {
+      role: "off",
+      alsoWithoutDefaultRoute: false,
+      because: `${link.interfaceKind} interfaces are ignored unless a rule names them`,
+    };
+  }
+  if (link.master !== 0) {
+    return { role: "off", alsoWithoutDefaultRoute: false, because: "it is a port of another interface" };
+  }
+  const role = config.profile === "server" ? "signal" : "subflow";
+  return { role, alsoWithoutDefaultRoute: false, because: `profile ${config.profile}` };
+}
+
+const { signal, subflow, backup, fullmesh, laminar } = ENDPOINT_FLAG;
+
+/**
+ * The endpoint flags of a role. A client's endpoints get `laminar` too where the kernel has it (as NetworkManager's
+ * do since 1.56): an announced address is then joined from the endpoint beside it, not from wherever routing points.
+ */
+export function roleFlags(role: Role, hasLaminar: boolean): number {
+  switch (role) {
+    case "primary":
+    case "subflow":
+      return subflow | (hasLaminar ? laminar : 0);
+    case "backup":
+      return subflow | backup;
+    case "signal":
+      return signal;
+    case "fullmesh":
+      return subflow | fullmesh;
+    case "laminar":
+      return laminar;
+    case "off":
+      return 0;
+  }
+}
+
+/** Who goes first where there is not room for all: lower first. */
+export function roleRank(role: Role): number {
+  return { primary: 0, subflow: 1, fullmesh: 1, signal: 1, laminar: 2, backup: 3, off: 9 }[role];
+}

@@ -1,0 +1,119 @@
+import { type Address, addressBytes, ENDPOINT_FLAG, familyOf } from "../types/index.ts";
+import type { Route, Rule, SourceRule, UnicastRoute } from "../wire/index.ts";
+import type { HostConfig } from "./config.ts";
+import type { PlannedEndpoint } from "./endpoints.ts";
+import type { HostFacts } from "./facts.ts";
+
+/** RTPROT_* number of everything we add (rt_protos(5) leaves it free): how our rules and routes are known again after a kill -9. */
+export const OUR_PROTOCOL = 154;
+/** Priority of our rules: before main (32766), behind what people add by hand with small numbers. */
+export const RULE_PRIORITY = 20_000;
+/** Our tables: this number and the interface's index. */
+export const TABLE_BASE = 20_000;
+
+const RT_TABLE_MAIN = 254;
+const RTN_UNICAST = 1;
+const FR_ACT_TO_TABLE = 1;
+
+/** A rule `from ADDRESS lookup TABLE`; priority and protocol are the same for all of ours. */
+export type PlannedRule = Omit<SourceRule, "priority" | "protocol">;
+
+/** A route of one of our tables. */
+export type PlannedRoute = Omit<UnicastRoute, "protocol">;
+
+export interface RoutingPlan {
+  readonly rules: readonly PlannedRule[];
+  readonly routes: readonly PlannedRoute[];
+}
+
+/** Source rules and tables for the endpoints that need them. */
+export function planRouting(facts: HostFacts, config: HostConfig, endpoints: readonly PlannedEndpoint[]): RoutingPlan {
+  const rules = new Map<string, PlannedRule>();
+  const routes = new Map<string, PlannedRoute>();
+  if (!config.automatic || config.routing === "never") return { rules: [], routes: [] };
+  for (const endpoint of endpoints) {
+    if (endpoint.interfaceIndex === 0 || rules.has(endpoint.address)) continue;
+    if (config.routing === "auto" && !needsRule(endpoint, facts)) continue;
+    const family = familyOf(endpoint.address);
+    const table = TABLE_BASE + endpoint.interfaceIndex;
+    const copies = tableRoutes(facts.routes, endpoint.interfaceIndex, family, table);
+    // A rule to an empty table would send nothing anywhere: it falls through to main, as without a rule.
+    if (copies.length === 0) continue;
+    rules.set(endpoint.address, { family, source: endpoint.address, sourceLength: family === 2 ? 32 : 128, table });
+    for (const route of copies) routes.set(routeKey(route), route);
+  }
+  return { rules: [...rules.values()], routes: [...routes.values()] };
+}
+
+/**
+ * Is the source address not enough to leave by its interface? A subflow that we open is bound to the endpoint's device
+ * and needs no rule. What a peer opens towards a `signal` address is answered by the main table: it leaves by the best
+ * default route, whichever interface that is.
+ */
+function needsRule(endpoint: PlannedEndpoint, facts: HostFacts): boolean {
+  if (!(endpoint.flags & ENDPOINT_FLAG.signal)) return false;
+  if (facts.rules.some((rule) => isForeignRuleFor(rule, endpoint.address))) return false;
+  const family = familyOf(endpoint.address);
+  const defaults = facts.routes.filter(
+    (route) =>
+      route.family === family &&
+      route.table === RT_TABLE_MAIN &&
+      route.destinationLength === 0 &&
+      route.type === RTN_UNICAST,
+  );
+  if (defaults.length === 0) return false;
+  const best = defaults.reduce((a, b) => (b.priority < a.priority ? b : a));
+  return best.outputInterface !== endpoint.interfaceIndex;
+}
+
+/** Somebody else's policy routing already decides for this source. */
+function isForeignRuleFor(rule: Rule, address: Address): boolean {
+  if (rule.protocol === OUR_PROTOCOL || rule.source === undefined || rule.sourceLength === 0) return false;
+  if (rule.action !== FR_ACT_TO_TABLE || rule.family !== familyOf(address)) return false;
+  return samePrefix(addressBytes(rule.source) ?? [], addressBytes(address) ?? [], rule.sourceLength);
+}
+
+function samePrefix(a: readonly number[], b: readonly number[], length: number): boolean {
+  for (let bit = 0; bit < length; bit += 8) {
+    const mask = length - bit >= 8 ? 0xff : (0xff << (8 - (length - bit))) & 0xff;
+    if (((a[bit >> 3] ?? 0) & mask) !== ((b[bit >> 3] ?? 0) & mask)) return false;
+  }
+  return true;
+}
+
+const LINK_LOCAL = /^fe[89ab]/;
+
+/** The interface's routes of the main table, connected ones first: a gateway must be reachable when its route is added. */
+function tableRoutes(routes: readonly Route[], interfaceIndex: number, family: number, table: number): PlannedRoute[] {
+  return routes
+    .filter(
+      (route) =>
+        route.family === family &&
+        route.table === RT_TABLE_MAIN &&
+        route.type === RTN_UNICAST &&
+        route.outputInterface === interfaceIndex &&
+        !(route.destination !== undefined && LINK_LOCAL.test(route.destination)),
+    )
+    .map(({ destination, destinationLength, gateway, outputInterface, priority, scope, preferredSource }) => ({
+      family,
+      destination,
+      destinationLength,
+      gateway,
+      outputInterface,
+      table,
+      priority,
+      scope,
+      preferredSource,
+    }))
+    .sort((a, b) => Number(a.gateway !== undefined) - Number(b.gateway !== undefined));
+}
+
+/** Names a route among those of a table; gateway and preferred source are part of it, so that a change is delete and add. */
+export function routeKey(route: PlannedRoute): string {
+  const { family, destination, destinationLength, gateway, outputInterface, table, priority, preferredSource } = route;
+  return `${family} ${destination ?? "default"}/${destinationLength} via ${gateway ?? "-"} dev ${outputInterface} table ${table} metric ${priority} src ${preferredSource ?? "-"}`;
+}
+
+export function ruleKey({ family, source, sourceLength, table }: PlannedRule): string {
+  return `${family} from ${source}/${sourceLength} lookup ${table}`;
+}
