@@ -1,0 +1,4 @@
+import { SubflowError } from "../types/index.ts";
+
+/** Something about a lab: a topology that cannot be, a command that failed, a machine that does not allow namespaces. */
+export class LabError extends SubflowError {}
