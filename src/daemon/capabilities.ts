@@ -1,0 +1,37 @@
+import { loadNative } from "../netlink/index.ts";
+import { errnoName, SubflowError } from "../types/index.ts";
+
+/** Numbers of linux/capability.h, all below 32. */
+export const CAPABILITY = { NET_BIND_SERVICE: 10, NET_ADMIN: 12 } as const;
+
+/**
+ * What the daemon keeps: CAP_NET_ADMIN for every command and for sysctls of its namespace, CAP_NET_BIND_SERVICE for
+ * `signal` endpoints with a port below 1024.
+ */
+const KEPT = [CAPABILITY.NET_ADMIN, CAPABILITY.NET_BIND_SERVICE];
+
+/** A capability that is needed and not there. */
+export class CapabilityError extends SubflowError {
+  constructor(needs: string, what: string) {
+    super(`${what} needs ${needs}; run as root, or give the service AmbientCapabilities=${needs}`, {
+      code: "CAPABILITY",
+    });
+  }
+}
+
+function effective(): number {
+  const found = loadNative().getCapabilities();
+  return typeof found === "number" ? 0 : found.effectiveLow;
+}
+
+/** @throws CapabilityError without CAP_NET_ADMIN */
+export function requireNetAdmin(what: string): void {
+  if (!(effective() & (1 << CAPABILITY.NET_ADMIN))) throw new CapabilityError("CAP_NET_ADMIN", what);
+}
+
+/** Gives up every capability but {@link KEPT}, for good. */
+export function dropCapabilities(): void {
+  const keep = KEPT.reduce((mask, capability) => mask | (1 << capability), 0) & effective();
+  const result = loadNative().dropCapabilities(keep, 0);
+  if (result < 0) throw new SubflowError(`cannot give up capabilities: ${errnoName(-result)}`, { code: "CAPABILITY" });
+}

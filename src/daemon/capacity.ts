@@ -1,0 +1,16 @@
+import type { Capacity } from "../host/index.ts";
+import { probeFeatures } from "../netlink/index.ts";
+import type { PathManager } from "./choice.ts";
+
+/** The kernel's limits where it could not be probed (no CAP_SYS_ADMIN): those of every kernel before 7.2. */
+const UNPROBED = { endpoints: 8, limit: 8 };
+
+/** What the table of a path manager has room for; ours imitates the kernel's, and always knows `laminar`. */
+export function kernelCapacity(pathManager: PathManager): Capacity {
+  const features = probeFeatures();
+  return {
+    endpoints: features.endpointsMax ?? UNPROBED.endpoints,
+    limit: features.limitMax ?? UNPROBED.limit,
+    laminar: pathManager === "userspace" || features.laminar === true,
+  };
+}

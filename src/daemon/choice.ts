@@ -1,0 +1,29 @@
+import type { Config } from "./config/index.ts";
+
+export type PathManager = "kernel" | "userspace";
+
+/** Which path manager is used, and the reason, for people. */
+export interface Choice {
+  readonly pathManager: PathManager;
+  readonly because: string;
+}
+
+/** What only the userspace path manager can do, of what a configuration asks for. */
+function onlyOurs(config: Config): string | undefined {
+  return config.policy === "standard" ? undefined : `policy ${config.policy} decides for each connection`;
+}
+
+/**
+ * The path manager of a configuration.
+ * @param current the one in charge before any daemon
+ */
+export function choosePathManager(config: Config, current: PathManager): Choice {
+  if (config.path_manager !== "auto") {
+    return { pathManager: config.path_manager, because: "the configuration or the command line says so" };
+  }
+  const reason = onlyOurs(config);
+  if (reason !== undefined) return { pathManager: "userspace", because: reason };
+  if (current === "userspace")
+    return { pathManager: "userspace", because: "net.mptcp.path_manager is userspace already" };
+  return { pathManager: "kernel", because: "nothing in the configuration needs the userspace one" };
+}

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import fc from "fast-check";
+import { ConfigError, editDistance, hostConfig, loadConfig, nearest } from "./index.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "subflow-config-"));
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+function load(text: string, dropIns: Record<string, string> = {}) {
+  const base = mkdtempSync(join(directory, "case-"));
+  const file = join(base, "subflow.yaml");
+  writeFileSync(file, text);
+  if (Object.keys(dropIns).length > 0) mkdirSync(join(base, "conf.d"));
+  for (const [name, content] of Object.entries(dropIns)) writeFileSync(join(base, "conf.d", name), content);
+  return loadConfig(file);
+}
+
+function faults(text: string, dropIns?: Record<string, string>): string[] {
+  try {
+    load(text, dropIns);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.faults.map(
+      ({ line, column, problem, hint }) => `${line}:${column}: ${problem}${hint ? ` (${hint})` : ""}`,
+    );
+  }
+  return [];
+}
+
+test("the smallest configuration, and none at all", () => {
+  const { config } = load(
+    "limits: { subflows: 4, add_addr_accepted: 2 }\nendpoints:\n  - address: 10.0.2.1\n    dev: eth1\n    flags: [subflow]\n",
+  );
+  assert.deepEqual(config.limits, { subflows: 4, add_addr_accepted: 2 });
+  assert.deepEqual(hostConfig(config).endpoints, [{ address: "10.0.2.1", port: 0, id: 0, flags: 2, dev: "eth1" }]);
+  const empty = load("").config;
+  assert.deepEqual(
+    [empty.path_manager, empty.policy, empty.profile, empty.automatic],
+    ["auto", "standard", "client", true],
+  );
+  assert.deepEqual(hostConfig(empty).limits, { subflows: "auto", addAddrAccepted: "auto" });
+  assert.deepEqual(hostConfig(load("automatic: false\n").config).limits, {
+    subflows: undefined,
+    addAddrAccepted: undefined,
+  });
+});
+
+const WRONG: [string, RegExp][] = [
+  ["limts: {}\n", /^1:1: unknown key "limts" \(did you mean "limits"\?\)$/],
+  ["limits:\n  subflow: 3\n", /^2:3: unknown key "subflow" \(did you mean "subflows"\?\)$/],
+  ["zzz: 1\n", /^1:1: unknown key "zzz" \(known here: path_manager, .*\)$/],
+  ["limits: { subflows: 65 }\n", /^1:21: limits\.subflows: /],
+  ["limits: { subflows: many }\n", /^1:21: limits\.subflows: subflows is a number or auto/],
+  ["endpoints:\n  - flags: [subflow]\n", /^2:5: "address" is missing$/],
+  ["endpoints:\n  - { address: nonsense, flags: [subflow] }\n", /^2:16: endpoints\[0\]\.address: not an IP address$/],
+  [
+    "endpoints:\n  - { address: 10.0.0.1, flags: [sublfow] }\n",
+    /^2:34: endpoints\[0\]\.flags\[0\]: "sublfow" is none of .*did you mean "subflow"/,
+  ],
+  [
+    "endpoints:\n  - { address: 10.0.0.1, flags: [signal, fullmesh] }\n",
+    /^2:33: .*signal and fullmesh exclude each other$/,
+  ],
+  ["endpoints:\n  - { address: 10.0.0.1, flags: [backup] }\n", /does nothing$/],
+  [
+    "endpoints:\n  - { address: 10.0.0.1, flags: [subflow], port: 8080 }\n",
+    /^2:50: endpoints\[0\]\.port: a port needs the flag signal/,
+  ],
+  [
+    "endpoints:\n  - { address: 10.0.0.1, flags: [signal] }\n  - { address: 10.0.0.1, flags: [signal] }\n",
+    /^3:5: address 10\.0\.0\.1 stands already in endpoints\[0\]$/,
+  ],
+  [
+    "endpoints:\n  - { address: 10.0.0.1, id: 3, flags: [signal] }\n  - { address: 10.0.0.2, id: 3, flags: [signal] }\n",
+    /id 3 stands already/,
+  ],
+  ["endpoints:\n  - { address: 10.0.0.1, id: 256, flags: [signal] }\n", /id is at most 255$/],
+  ["interfaces:\n  - role: backup\n", /^2:5: interfaces\[0\]: a rule needs at least one of name, kind, connection$/],
+  ["a: 1\na: 2\n", /^2:1: Map keys must be unique$/],
+  ["limits: [\n", /^\d+:\d+: /],
+  ["- 1\n", /./],
+];
+for (const [text, expected] of WRONG) {
+  test(`refused: ${JSON.stringify(text)}`, () => assert.match(faults(text)[0] ?? "taken", expected));
+}
+
+test("all faults are told at once, in the order of the file", () => {
+  assert.deepEqual(
+    faults("limts: 1\nprofile: clint\n").map((text) => text.split(":")[0]),
+    ["1", "2"],
+  );
+});
+
+test("conf.d: later files win key by key, endpoints add up, duplicates over files are found", () => {
+  const dropIns = {
+    "20-b.yaml": "limits: { subflows: 7 }\n",
+    "10-a.yaml": "endpoints: [{ address: 10.0.0.2, flags: [signal] }]\n",
+    "ignored.txt": "nonsense: 1\n",
+  };
+  const { config, files } = load(
+    "limits: { subflows: 3, add_addr_accepted: 1 }\nendpoints: [{ address: 10.0.0.1, flags: [signal] }]\n",
+    dropIns,
+  );
+  assert.deepEqual(config.limits, { subflows: 7, add_addr_accepted: 1 });
+  assert.deepEqual(
+    config.endpoints.map(({ address }) => address),
+    ["10.0.0.1", "10.0.0.2"],
+  );
+  assert.equal(files.length, 3);
+  const twice = faults("endpoints: [{ address: 10.0.0.2, flags: [signal] }]\n", dropIns);
+  assert.match(twice[0] ?? "", /stands already/);
+});
+
+test("a missing file is said, one that is not ours is not read", () => {
+  assert.throws(() => loadConfig(join(directory, "nope.yaml")), /nope\.yaml:1:1: cannot be read: ENOENT/);
+  assert.match(faults(`# ${"x".repeat(1 << 20)}\n`)[0] ?? "", /larger than/);
+});
+
+test("any text gives a configuration or a ConfigError", () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (text) => void faults(text)),
+    { numRuns: 300 },
+  );
+});
+
+test("the nearest word, swaps and dashes included", () => {
+  assert.equal(editDistance("limts", "limits"), 1);
+  assert.equal(editDistance("sublfow", "subflow"), 1);
+  assert.equal(nearest("remote-adresses", ["remote_addresses", "routing"]), "remote_addresses");
+  assert.equal(nearest("xyzzy", ["limits", "policy"]), undefined);
+});

@@ -1,0 +1,74 @@
+import * as v from "valibot";
+import type { Command } from "../engine/index.ts";
+import { type Address, type ControlMethod, parseAddress } from "../types/index.ts";
+
+const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
+const id = whole(0, 255);
+const port = v.optional(whole(0, 65535));
+const u32 = whole(0, 0xffff_ffff);
+const address = v.pipe(
+  v.string(),
+  v.transform(parseAddress),
+  v.check((parsed) => parsed !== undefined, "not an IP address"),
+  v.transform((parsed) => parsed as Address),
+);
+const none = v.strictObject({});
+/** Explanations of one request: what a person reads, not what a machine collects. */
+const TOKENS_MAX = 1000;
+
+/** What each method takes; anything else is refused before it reaches the engine. */
+const PARAMETERS = {
+  hello: none,
+  "endpoint.list": none,
+  "endpoint.add": v.strictObject({
+    address,
+    flags: u32,
+    id: v.optional(id),
+    port,
+    interfaceIndex: v.optional(whole(0, 0x7fff_ffff)),
+  }),
+  "endpoint.delete": v.strictObject({ id, address: v.optional(address) }),
+  "endpoint.change": v.strictObject({ id: v.optional(id), address: v.optional(address), port, flags: u32 }),
+  "endpoint.flush": none,
+  "limits.get": none,
+  "limits.set": v.strictObject({ subflows: v.optional(u32), addAddrAccepted: v.optional(u32) }),
+  snapshot: v.strictObject({ token: v.optional(u32) }),
+  why: v.strictObject({ tokens: v.pipe(v.array(u32), v.maxLength(TOKENS_MAX)) }),
+  host: none,
+  reload: none,
+} as const satisfies { readonly [M in ControlMethod]: v.GenericSchema };
+
+/** The parameters of each method, checked. */
+export type Parameters = { readonly [M in ControlMethod]: v.InferOutput<(typeof PARAMETERS)[M]> };
+
+/** A request that passed. */
+export type CheckedRequest = {
+  readonly [M in ControlMethod]: { readonly method: M; readonly params: Parameters[M] };
+}[ControlMethod];
+
+/** @returns the request, or what is wrong with it */
+export function checkRequest(method: string, params: unknown): CheckedRequest | string {
+  if (!Object.hasOwn(PARAMETERS, method)) {
+    return `unknown method "${method}"; there are ${Object.keys(PARAMETERS).join(", ")}`;
+  }
+  const parsed = v.safeParse(PARAMETERS[method as ControlMethod], params);
+  if (parsed.success) return { method, params: parsed.output } as CheckedRequest;
+  const issue = parsed.issues[0];
+  const where = issue.path?.map((item) => String(item.key)).join(".");
+  return `${method}: ${where ? `${where}: ` : ""}${issue.message}`;
+}
+
+/** The engine's command of a request that changes the endpoint table; undefined for the others. */
+export function commandOf({ method, params }: CheckedRequest): Command | undefined {
+  switch (method) {
+    case "endpoint.add":
+    case "endpoint.delete":
+    case "endpoint.change":
+    case "limits.set":
+      return { type: method, ...params } as Command;
+    case "endpoint.flush":
+      return { type: "endpoint.flush" };
+    default:
+      return undefined;
+  }
+}

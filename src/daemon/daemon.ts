@@ -1,0 +1,189 @@
+import { endpointKey } from "../host/index.ts";
+import { MptcpPm, Rtnl } from "../netlink/index.ts";
+import { CONTROL_VERSION, type ControlFailure, type ControlHello, type MptcpEvent } from "../types/index.ts";
+import { kernelCapacity } from "./capacity.ts";
+import type { PathManager } from "./choice.ts";
+import { type Config, hostConfig } from "./config/index.ts";
+import { type CheckedRequest, checkRequest, commandOf } from "./control-methods.ts";
+import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
+import { HostManager } from "./host/manager.ts";
+import type { Memory } from "./host/memory.ts";
+import { Recovery } from "./host/recovery.ts";
+import type { Logger } from "./logger.ts";
+import { Rest } from "./rest.ts";
+import { UserspacePathManager } from "./userspace.ts";
+
+export interface DaemonOptions {
+  readonly log: Logger;
+  readonly version: string;
+  readonly pathManager: PathManager;
+  readonly memory: Memory;
+  /** Reads the configuration again. */
+  readonly reload: () => void;
+}
+
+type Answer = (result: unknown, failure?: ControlFailure) => void;
+
+const now = (): number => performance.now();
+
+/** Everything that runs in one network namespace: the host manager, and the userspace path manager where it is in charge. */
+export class Daemon implements Disposable {
+  readonly #options: DaemonOptions;
+  readonly #pm = MptcpPm.open();
+  readonly #rtnl = Rtnl.open();
+  readonly #userspace: UserspacePathManager | undefined;
+  readonly #endpoints: EndpointPort;
+  readonly #host: HostManager;
+  readonly #recovery: Recovery;
+  readonly #subscription: { close(): void };
+  readonly #rest = new Rest(() => this.#userspace?.refresh());
+  readonly #started = now();
+  #batch: MptcpEvent[] = [];
+  #events = 0;
+  #overruns = 0;
+
+  /** Subscribes; nothing is decided before {@link start}. */
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+    const { log, memory } = options;
+    const shared = { pm: this.#pm, rtnl: this.#rtnl, log, now };
+    this.#userspace = options.pathManager === "userspace" ? new UserspacePathManager(shared) : undefined;
+    this.#endpoints = this.#userspace ?? new KernelEndpoints(this.#pm);
+    const capacity = kernelCapacity(options.pathManager);
+    this.#host = new HostManager({ ...shared, endpoints: this.#endpoints, capacity, memory });
+    this.#recovery = new Recovery({
+      endpoints: this.#endpoints,
+      connections: () => this.#pm.connections(),
+      isOwned: (endpoint) => memory.owned.has(endpointKey(endpoint)),
+      now,
+      log,
+    });
+    this.#subscription = this.#pm.watch(
+      (event) => this.#batch.push(event),
+      () => this.#onOverrun(),
+      () => this.#onBatchEnd(),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription.close();
+    this.#rest[Symbol.dispose]();
+    this.#recovery[Symbol.dispose]();
+    this.#host[Symbol.dispose]();
+    this.#userspace?.[Symbol.dispose]();
+    this.#rtnl.close();
+    this.#pm.close();
+  }
+
+  /** Puts the configuration in force and takes over the connections that exist. @returns how many those are */
+  start(config: Config): number {
+    this.#restoreTable();
+    this.configure(config);
+    this.#userspace?.adopt();
+    this.#host.warmUp();
+    this.#userspace?.warmUp();
+    return this.#userspace?.snapshot().connections.length ?? 0;
+  }
+
+  /** Endpoints that stay keep their ids and what hangs on them. */
+  configure(config: Config): void {
+    this.#userspace?.usePolicy(config.policy);
+    this.#host.configure(hostConfig(config));
+    this.#saveTable();
+  }
+
+  /** Puts the host back as it was found. */
+  restore(): void {
+    this.#host.restore({ endpoints: this.#userspace === undefined });
+  }
+
+  /** Answers one request of the control socket. */
+  control(method: string, params: unknown, answer: Answer): void {
+    const request = checkRequest(method, params);
+    if (typeof request === "string") return answer(null, { code: "REQUEST", message: request });
+    const command = commandOf(request);
+    if (!command) return this.#query(request, answer);
+    if (!this.#userspace) return answer(null, KERNEL_IN_CHARGE);
+    const refused = this.#userspace.command(command);
+    if (refused) return answer(null, { code: "KERNEL", ...refused });
+    this.#saveTable();
+    answer(null);
+  }
+
+  #query({ method, params }: CheckedRequest, answer: Answer): void {
+    const userspace = this.#userspace;
+    switch (method) {
+      case "hello":
+        return answer(this.#hello());
+      case "endpoint.list":
+        return answer(this.#endpoints.endpoints());
+      case "limits.get":
+        return answer(this.#endpoints.limits());
+      case "host":
+        return answer(this.#host.plan ?? null);
+      case "reload":
+        this.#options.reload();
+        return answer(null);
+      case "snapshot":
+        if (!userspace) return answer(null, KERNEL_IN_CHARGE);
+        return answer(params.token === undefined ? userspace.snapshot() : (userspace.connection(params.token) ?? null));
+      case "why":
+        if (!userspace) return answer(null, KERNEL_IN_CHARGE);
+        return answer(params.tokens.map((token) => userspace.why(token) ?? null));
+      default:
+        return answer(null, { code: "INTERNAL", message: `${method} has no answer` });
+    }
+  }
+
+  #hello(): ControlHello {
+    const snapshot = this.#userspace?.snapshot();
+    return {
+      product: "subflow",
+      version: this.#options.version,
+      control: CONTROL_VERSION,
+      pid: process.pid,
+      pathManager: this.#options.pathManager,
+      policy: snapshot?.policy ?? "",
+      uptime: Math.round(now() - this.#started),
+      connections: snapshot?.connections.length ?? 0,
+      events: this.#events,
+      overruns: this.#overruns,
+    };
+  }
+
+  #onBatchEnd(): void {
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#events += batch.length;
+    this.#rest.worked(batch.length);
+    this.#userspace?.onEvents(batch);
+    for (const event of batch) this.#recovery.onEvent(event);
+  }
+
+  #onOverrun(): void {
+    this.#overruns++;
+    this.#batch = [];
+    this.#userspace?.onOverrun();
+  }
+
+  /** The kernel keeps its table over our death; ours is written down, so that it does the same. */
+  #saveTable(): void {
+    const { memory } = this.#options;
+    if (!this.#userspace) return;
+    memory.table = { endpoints: this.#userspace.endpoints(), limits: this.#userspace.limits() };
+    memory.save();
+  }
+
+  #restoreTable(): void {
+    const { table } = this.#options.memory;
+    if (!this.#userspace || !table) return;
+    this.#userspace.setLimits(table.limits);
+    for (const endpoint of table.endpoints) this.#userspace.add(endpoint);
+  }
+}
+
+const KERNEL_IN_CHARGE: ControlFailure = {
+  code: "REQUEST",
+  message:
+    "the in-kernel path manager is in charge here; it gives no reasons (`subflow run --path-manager userspace` does)",
+};

@@ -1,0 +1,44 @@
+import { commandLine, diffMark, type HostAction, type HostPlan } from "../host/index.ts";
+import { MptcpPm, Rtnl } from "../netlink/index.ts";
+import { kernelCapacity } from "./capacity.ts";
+import { type Choice, choosePathManager } from "./choice.ts";
+import { hostConfig } from "./config/index.ts";
+import { KernelEndpoints } from "./host/endpoint-port.ts";
+import { HostManager } from "./host/manager.ts";
+import { Memory } from "./host/memory.ts";
+import { createLogger } from "./logger.ts";
+import { currentPathManager, enterNetns, loadRunConfig, type RunOptions } from "./run.ts";
+import { readState, runtimeFiles } from "./runtime.ts";
+
+/** What `subflow run` would do now. */
+export interface DryRun {
+  readonly choice: Choice;
+  readonly plan: HostPlan;
+  /** In order: "+", "-" or "~", and the `ip` or `sysctl` command that it amounts to. */
+  readonly steps: readonly { readonly mark: string; readonly command: string; readonly action: HostAction }[];
+}
+
+/** Plans without touching anything; needs no rights beyond looking. */
+export function dryRun(options: RunOptions): DryRun {
+  if (options.netns !== undefined) enterNetns(options.netns);
+  const { config } = loadRunConfig(options);
+  const saved = readState(runtimeFiles());
+  const choice = choosePathManager(config, saved?.pathManager ?? currentPathManager());
+  using pm = MptcpPm.open();
+  using rtnl = Rtnl.open();
+  using host = new HostManager({
+    endpoints: new KernelEndpoints(pm),
+    rtnl,
+    capacity: kernelCapacity(choice.pathManager),
+    memory: new Memory(saved?.host, () => undefined),
+    log: createLogger(config.log),
+    now: () => performance.now(),
+  });
+  const { plan, actions } = host.preview(hostConfig(config));
+  const steps = actions.map((action) => ({
+    mark: diffMark(action),
+    command: commandLine(action, (index) => host.nameOf(index)),
+    action,
+  }));
+  return { choice, plan, steps };
+}

@@ -1,0 +1,263 @@
+import {
+  type Capacity,
+  commandLine,
+  endpointKey,
+  type HostAction,
+  type HostConfig,
+  type HostFacts,
+  type HostPlan,
+  planHost,
+  reconcileHost,
+  restoreHost,
+  rpFilterName,
+} from "../../host/index.ts";
+import { type Rtnl, readSysctl } from "../../netlink/index.ts";
+import { ENDPOINT_FLAG, type Endpoint, type Limits, type Millis } from "../../types/index.ts";
+import type { Logger } from "../logger.ts";
+import { Applier } from "./applier.ts";
+import type { EndpointPort } from "./endpoint-port.ts";
+import type { Memory } from "./memory.ts";
+import { type Change, NetworkModel } from "./network-model.ts";
+import { findRivals, type Rival } from "./rivals.ts";
+import { connectionNames } from "./sysfs.ts";
+
+/**
+ * After a change is served, further gains wait this long and are served together: a DHCP renewal or a thousand new
+ * addresses are a few plans, not a thousand. A loss never waits.
+ */
+export const SETTLING: Millis = 20;
+/** V8 optimises a function after some hundred calls; 300 plans take about 20 ms. */
+const WARM_UP_ROUNDS = 300;
+/** The kernel does not tell of changed endpoints: they are read anew so often. */
+const AUDIT_INTERVAL: Millis = 2000;
+/** An endpoint of ours that vanished so often within the window is somebody else's will: it is let go. */
+const REMOVALS_MAX = 3;
+const REMOVALS_WINDOW: Millis = 60_000;
+
+export interface HostManagerOptions {
+  readonly endpoints: EndpointPort;
+  readonly rtnl: Rtnl;
+  readonly capacity: Capacity;
+  readonly memory: Memory;
+  readonly log: Logger;
+  readonly now: () => Millis;
+}
+
+/** Keeps a host as its plan says: follows the network, plans, and carries out the difference. */
+export class HostManager implements Disposable {
+  readonly #options: HostManagerOptions;
+  readonly #model: NetworkModel;
+  readonly #applier: Applier;
+  readonly #audit: NodeJS.Timeout;
+  readonly #removals = new Map<string, Millis[]>();
+  #config: HostConfig | undefined;
+  #plan: HostPlan | undefined;
+  #settling: NodeJS.Timeout | undefined;
+  #waiting = false;
+  #sysctls: ReadonlyMap<string, string> = new Map();
+  #sysctlDevices: string | undefined;
+  /** As planned when they were last set. */
+  #limits: Limits | undefined;
+  #rivals = "";
+  /** The table as we left it; undefined: to be read. */
+  #table: Pick<HostFacts, "endpoints" | "limits"> | undefined;
+  /** Endpoints of ours that were there when we last looked. */
+  #present: ReadonlySet<string> = new Set();
+
+  constructor(options: HostManagerOptions) {
+    this.#options = options;
+    this.#model = new NetworkModel(options.rtnl, (change) => this.#onChange(change));
+    this.#applier = new Applier({ ...options, nameOf: (index) => this.#model.nameOf(index) });
+    this.#audit = setInterval(() => this.#onAudit(), AUDIT_INTERVAL);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#audit);
+    clearTimeout(this.#settling);
+    this.#model[Symbol.dispose]();
+  }
+
+  /** The plan in force, with what it leaves out. */
+  get plan(): HostPlan | undefined {
+    return this.#plan;
+  }
+
+  nameOf(interfaceIndex: number): string {
+    return this.#model.nameOf(interfaceIndex);
+  }
+
+  /** Puts a configuration in force at once. */
+  configure(config: HostConfig): void {
+    this.#config = config;
+    this.#limits = undefined;
+    this.#options.memory.yielded.clear();
+    this.evaluate();
+    if (config.interfaces.some(({ match }) => match.connection !== undefined)) void this.#nameConnections();
+  }
+
+  /** What would be done now, without doing it. */
+  preview(config: HostConfig): { readonly plan: HostPlan; readonly actions: readonly HostAction[] } {
+    const facts = this.#facts();
+    const plan = planHost(facts, config, this.#options.memory);
+    return { plan, actions: reconcileHost(facts, plan, config, this.#options.memory) };
+  }
+
+  /**
+   * Plans many times what is not carried out, so that V8 has compiled the path when the first link is lost: interpreted it
+   * takes ten times as long, and a laptop's daemon sees few changes in its life.
+   */
+  warmUp(): void {
+    const config = this.#config;
+    if (!config) return;
+    const facts = this.#facts();
+    const { memory } = this.#options;
+    for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+      const some = { ...facts, addresses: facts.addresses.filter((_, index) => (index + round) % 3 !== 0) };
+      const plan = planHost(some, config, memory);
+      for (const action of reconcileHost(some, plan, config, memory))
+        commandLine(action, (index) => this.nameOf(index));
+    }
+  }
+
+  /** Compares and corrects now, with a table that is read now. */
+  evaluate(): void {
+    this.#table = undefined;
+    this.#correct();
+  }
+
+  #correct(): void {
+    if (!this.#config) return;
+    const facts = this.#facts();
+    const { memory, endpoints } = this.#options;
+    this.#noteRemovals(facts.endpoints);
+    this.#plan = planHost(facts, this.#config, memory);
+    const actions = reconcileHost(facts, this.#withoutOldLimits(this.#plan), this.#config, memory);
+    this.#applier.apply(actions, facts.limits);
+    this.#limits = this.#plan.limits;
+    const now = actions.length === 0 ? facts.endpoints : endpoints.endpoints();
+    this.#table = { endpoints: now, limits: endpoints.limits() };
+    memory.afterCrash = false;
+    this.#present = new Set(now.map(endpointKey).filter((key) => memory.owned.has(key)));
+    // What was written is known; the cache would say what was before.
+    if (actions.some(({ type }) => type === "sysctl.set")) this.#sysctlDevices = undefined;
+  }
+
+  /**
+   * Puts everything back as it was found. The kernel's endpoints and limits outlive us and go back too; the daemon's own
+   * table ends with it, and taking its endpoints back one by one would only close the subflows.
+   */
+  restore({ endpoints }: { readonly endpoints: boolean }): void {
+    const facts = this.#facts();
+    const actions = restoreHost(facts, this.#options.memory);
+    const ofTable = (action: HostAction): boolean =>
+      action.type.startsWith("endpoint.") || action.type === "limits.set";
+    this.#applier.apply(endpoints ? actions : actions.filter((action) => !ofTable(action)), facts.limits);
+    this.#config = undefined;
+  }
+
+  /** Limits are set when what is planned changes: what an administrator sets in between is meant, and stays until then. */
+  #withoutOldLimits(plan: HostPlan): HostPlan {
+    const same =
+      plan.limits?.subflows === this.#limits?.subflows &&
+      plan.limits?.addAddrAccepted === this.#limits?.addAddrAccepted;
+    return same ? { ...plan, limits: undefined } : plan;
+  }
+
+  #facts(): HostFacts {
+    const { endpoints, capacity } = this.#options;
+    const { links, addresses, routes, rules } = this.#model;
+    this.#readSysctls(links.map(({ name }) => name));
+    return {
+      links,
+      addresses,
+      routes,
+      rules,
+      ...(this.#table ?? { endpoints: endpoints.endpoints(), limits: endpoints.limits() }),
+      sysctls: this.#sysctls,
+      capacity,
+    };
+  }
+
+  /** Files are slow beside netlink: they are read for new interfaces, after our own changes, and in the audit. */
+  #readSysctls(devices: readonly string[]): void {
+    if (this.#sysctlDevices === devices.join()) return;
+    this.#sysctlDevices = devices.join();
+    this.#sysctls = readSysctls(devices);
+  }
+
+  #onChange(change: Change): void {
+    if (change === "gain" && this.#settling) {
+      this.#waiting = true;
+      return;
+    }
+    // The table is what we left it at, most likely: it is read when there is time for it, not before the first deed.
+    this.#correct();
+    this.#settling ??= setTimeout(() => this.#onSettled(), SETTLING);
+  }
+
+  #onSettled(): void {
+    this.#settling = undefined;
+    this.evaluate();
+    if (!this.#waiting) return;
+    this.#waiting = false;
+    this.#settling = setTimeout(() => this.#onSettled(), SETTLING);
+  }
+
+  #onAudit(): void {
+    this.#sysctlDevices = undefined;
+    this.evaluate();
+    this.#nameRivals();
+  }
+
+  /** Endpoints of ours that are not there any more: whoever takes one away again and again shall have it so. */
+  #noteRemovals(endpoints: readonly Endpoint[]): void {
+    const { memory, now, log } = this.#options;
+    const there = new Set(endpoints.map(endpointKey));
+    for (const key of this.#present) {
+      if (there.has(key)) continue;
+      const times = [...(this.#removals.get(key) ?? []), now()].filter((at) => now() - at < REMOVALS_WINDOW);
+      this.#removals.set(key, times);
+      if (times.length <= REMOVALS_MAX) {
+        log.warn(`endpoint ${key} was removed by somebody else: it is added again`);
+        continue;
+      }
+      memory.yielded.add(key);
+      memory.owned.delete(key);
+      log.warn(`endpoint ${key} was removed ${times.length} times in a minute: it is left to whoever does so`);
+    }
+  }
+
+  /** Says once, and again when it changed, who else sets endpoints here and how to make it stop. */
+  #nameRivals(): void {
+    const { endpoints, memory, log } = this.#options;
+    const foreign = endpoints
+      .endpoints()
+      .some((endpoint) => !(endpoint.flags & ENDPOINT_FLAG.implicit) && !memory.owned.has(endpointKey(endpoint)));
+    if (!foreign) return;
+    const rivals: Rival[] = findRivals();
+    const names = rivals.map(({ name, pid }) => `${name} ${pid}`).join();
+    if (names === this.#rivals) return;
+    this.#rivals = names;
+    for (const { name, pid, command } of rivals) {
+      log.warn(
+        `${name} (process ${pid}) sets MPTCP endpoints here too; theirs are left alone. To turn it off: ${command}`,
+      );
+    }
+  }
+
+  async #nameConnections(): Promise<void> {
+    this.#model.setConnectionNames(await connectionNames(this.#model.links));
+    this.evaluate();
+  }
+}
+
+const WATCHED = ["net.mptcp.enabled", "net.mptcp.allow_join_initial_addr_port"];
+
+function readSysctls(devices: readonly string[]): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const name of [...WATCHED, ...["all", ...devices].map(rpFilterName)]) {
+    const value = readSysctl(name);
+    if (value !== undefined) values.set(name, value);
+  }
+  return values;
+}

@@ -1,0 +1,172 @@
+import { type HostLink, interfaceKind, OUR_PROTOCOL, type PlannedRoute, routeKey } from "../../host/index.ts";
+import type { Rtnl } from "../../netlink/index.ts";
+import { IFF, type InterfaceAddress, type Link, type Route, type RtnlEvent, type Rule } from "../../wire/index.ts";
+import { sysfsFacts } from "./sysfs.ts";
+
+const RT_TABLE_MAIN = 254;
+const RTN_UNICAST = 1;
+
+/** What changed, as far as the next plan's haste depends on it. */
+export type Change = "loss" | "gain";
+
+/** Links, addresses, routes and rules of the namespace, kept in step with rtnetlink. */
+export class NetworkModel implements Disposable {
+  readonly #rtnl: Rtnl;
+  readonly #onChange: (change: Change) => void;
+  readonly #links = new Map<number, HostLink>();
+  readonly #addresses = new Map<string, InterfaceAddress>();
+  readonly #routes = new Map<string, Route>();
+  readonly #rules = new Map<string, Rule>();
+  readonly #subscription: { close(): void };
+  #connections: ReadonlyMap<number, string> = new Map();
+  #pending: Change | undefined;
+  /**
+   * IPv4 routes go without a word of their own when their link goes down (fib_sync_down_dev), when their source address is
+   * deleted (fib_sync_down_addr), and when another takes their place: then they are read anew.
+   */
+  #routesAreStale = false;
+
+  /** Subscribes first, then dumps: what changes in between is seen twice, not missed. */
+  constructor(rtnl: Rtnl, onChange: (change: Change) => void) {
+    this.#rtnl = rtnl;
+    this.#onChange = onChange;
+    this.#subscription = rtnl.watch(
+      (event) => this.#onEvent(event),
+      () => this.refresh(),
+      () => this.#onBatchEnd(),
+    );
+    this.#read();
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription.close();
+  }
+
+  get links(): readonly HostLink[] {
+    return [...this.#links.values()];
+  }
+
+  get addresses(): readonly InterfaceAddress[] {
+    return [...this.#addresses.values()];
+  }
+
+  /** Unicast routes of the main table, and ours. */
+  get routes(): readonly Route[] {
+    return [...this.#routes.values()];
+  }
+
+  get rules(): readonly Rule[] {
+    return [...this.#rules.values()];
+  }
+
+  nameOf(interfaceIndex: number): string {
+    return this.#links.get(interfaceIndex)?.name ?? `if${interfaceIndex}`;
+  }
+
+  /** What other managers call the connections of these interfaces. */
+  setConnectionNames(names: ReadonlyMap<number, string>): void {
+    this.#connections = names;
+    for (const link of [...this.#links.values()]) this.#putLink(link);
+  }
+
+  /** Dumps everything anew: after an overrun, and in the slow audit. Tells of a loss, which is served at once. */
+  refresh(): void {
+    this.#read();
+    this.#onChange("loss");
+  }
+
+  #read(): void {
+    this.#links.clear();
+    this.#addresses.clear();
+    this.#rules.clear();
+    for (const link of this.#rtnl.links()) this.#putLink(link);
+    for (const address of this.#rtnl.addresses()) this.#addresses.set(addressKey(address), address);
+    this.#readRoutes();
+    for (const rule of this.#rtnl.rules()) this.#rules.set(ruleKey(rule), rule);
+  }
+
+  #readRoutes(): void {
+    this.#routesAreStale = false;
+    this.#routes.clear();
+    for (const route of this.#rtnl.routes()) if (isFollowed(route)) this.#routes.set(keyOfRoute(route), route);
+  }
+
+  #putLink(link: Link): void {
+    const known = this.#links.get(link.index);
+    const kind = known?.name === link.name ? known.interfaceKind : undefined;
+    this.#links.set(link.index, {
+      ...link,
+      interfaceKind:
+        kind !== undefined && known?.master === link.master ? kind : interfaceKind(link, sysfsFacts(link.name)),
+      connection: this.#connections.get(link.index),
+    });
+  }
+
+  #onEvent(event: RtnlEvent): void {
+    const gone = event.change === "del";
+    switch (event.kind) {
+      case "link":
+        return this.#onLink(event.link, gone);
+      case "address": {
+        const { address } = event;
+        if (gone) {
+          this.#addresses.delete(addressKey(address));
+          this.#routesAreStale = true;
+        } else this.#addresses.set(addressKey(address), address);
+        return this.#note(gone ? "loss" : "gain");
+      }
+      case "route":
+        if (!isFollowed(event.route)) return;
+        if (event.replaces) this.#routesAreStale = true;
+        if (gone) this.#routes.delete(keyOfRoute(event.route));
+        else this.#routes.set(keyOfRoute(event.route), event.route);
+        return this.#note(gone ? "loss" : "gain");
+      case "rule":
+        if (gone) this.#rules.delete(ruleKey(event.rule));
+        else this.#rules.set(ruleKey(event.rule), event.rule);
+        return this.#note("gain");
+    }
+  }
+
+  #onLink(link: Link, gone: boolean): void {
+    const before = this.#links.get(link.index);
+    if (gone) this.#links.delete(link.index);
+    else this.#putLink(link);
+    if (gone || !(link.flags & IFF.UP)) this.#routesAreStale = true;
+    this.#note(gone || (before !== undefined && carries(before) && !carries(link)) ? "loss" : "gain");
+  }
+
+  #note(change: Change): void {
+    if (this.#pending !== "loss") this.#pending = change;
+  }
+
+  #onBatchEnd(): void {
+    const change = this.#pending;
+    this.#pending = undefined;
+    // What is known to be lost is served first; what went with it in silence, right after.
+    if (change) this.#onChange(change);
+    if (!this.#routesAreStale) return;
+    this.#readRoutes();
+    this.#onChange("loss");
+  }
+}
+
+function carries(link: Link): boolean {
+  return (link.flags & IFF.UP) !== 0 && link.carrier;
+}
+
+function isFollowed(route: Route): boolean {
+  return (route.table === RT_TABLE_MAIN && route.type === RTN_UNICAST) || route.protocol === OUR_PROTOCOL;
+}
+
+function addressKey({ interfaceIndex, address, prefixLength }: InterfaceAddress): string {
+  return `${interfaceIndex} ${address}/${prefixLength}`;
+}
+
+function keyOfRoute(route: Route): string {
+  return `${routeKey(route satisfies PlannedRoute)} proto ${route.protocol}`;
+}
+
+function ruleKey(rule: Rule): string {
+  return JSON.stringify(rule);
+}

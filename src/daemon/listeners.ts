@@ -1,0 +1,103 @@
+import { createServer } from "node:net";
+import { loadNative, type MptcpPm } from "../netlink/index.ts";
+import {
+  AF_INET6,
+  addressBytes,
+  ENDPOINT_FLAG,
+  type Endpoint,
+  ERRNO,
+  familyOf,
+  formatSocketAddress,
+  type SocketAddress,
+  sameAddress,
+} from "../types/index.ts";
+import { refusalOf } from "./host/endpoint-port.ts";
+
+/** SOL_SOCKET, SO_REUSEADDR, and what only IPv6 sockets need (asm-generic/socket.h, linux/in6.h). */
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+/** As the kernel's own port listeners (mptcp_pm_nl_create_listen_socket). */
+const BACKLOG = 1024;
+const ONE = Uint8Array.of(1, 0, 0, 0);
+
+interface OpenListener {
+  close(): void;
+}
+
+/**
+ * The listeners of announced ports. The kernel's endpoint table opens them also where userspace is the path manager, and only
+ * such ones take joins alone: anything else is refused as if nobody listened (pm_listener in net/mptcp/subflow.c). Where the
+ * table is full, or the port still has connections of an earlier listener, it is a socket of ours.
+ */
+export class PortListeners implements Disposable {
+  readonly #pm: MptcpPm;
+  readonly #open = new Map<string, OpenListener>();
+
+  constructor(pm: MptcpPm) {
+    this.#pm = pm;
+  }
+
+  /** @returns 0 or a positive errno */
+  open(local: SocketAddress): number {
+    const key = formatSocketAddress(local);
+    if (this.#open.has(key)) return 0;
+    const opened = this.#openInKernel(local) ?? openHere(local);
+    if (typeof opened === "number") return opened;
+    this.#open.set(key, opened);
+    return 0;
+  }
+
+  /** @returns 0, or ENOENT when it is not open */
+  close(local: SocketAddress): number {
+    const key = formatSocketAddress(local);
+    const listener = this.#open.get(key);
+    if (!listener) return ERRNO.ENOENT;
+    this.#open.delete(key);
+    listener.close();
+    return 0;
+  }
+
+  [Symbol.dispose](): void {
+    for (const listener of this.#open.values()) listener.close();
+    this.#open.clear();
+  }
+
+  /** undefined: it must be a socket of ours, or cannot be. */
+  #openInKernel(local: SocketAddress): OpenListener | undefined {
+    const refused = refusalOf(() => this.#pm.addEndpoint({ ...local, flags: ENDPOINT_FLAG.signal }));
+    // One that is there already was left by a daemon that had no time to close it.
+    if (refused && !this.#inKernel(local)) return undefined;
+    return {
+      close: () => {
+        const endpoint = this.#inKernel(local);
+        // Somebody may have flushed the table meanwhile, which closes the listener too.
+        if (endpoint) refusalOf(() => this.#pm.deleteEndpoint({ id: endpoint.id }));
+      },
+    };
+  }
+
+  #inKernel({ address, port }: SocketAddress): Endpoint | undefined {
+    return this.#pm.endpoints().find((endpoint) => endpoint.port === port && sameAddress(endpoint.address, address));
+  }
+}
+
+/** A join never comes up to accept(2); what comes up is a plain connection, and is reset before a byte is read. */
+function openHere(local: SocketAddress): OpenListener | number {
+  const native = loadNative();
+  const fd = native.mptcpSocket(familyOf(local.address), -1);
+  if (fd < 0) return -fd;
+  native.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, ONE);
+  if (familyOf(local.address) === AF_INET6) native.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, ONE);
+  const bytes = Uint8Array.from(addressBytes(local.address) ?? []);
+  const result = native.bind(fd, bytes, local.port, 0) || native.listen(fd, BACKLOG);
+  if (result < 0) {
+    native.close(fd);
+    return -result;
+  }
+  const server = createServer((socket) => socket.resetAndDestroy());
+  server.on("error", () => undefined);
+  server.listen({ fd });
+  return server;
+}
