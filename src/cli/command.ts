@@ -1,0 +1,45 @@
+import type { GlobalOptions } from "./options.ts";
+import type { Streams } from "./streams.ts";
+
+/** An option of a command, for parseArgs, help and completion alike. */
+export interface CommandOption {
+  readonly name: string;
+  /** The placeholder of its value; undefined for a flag. */
+  readonly value?: string;
+  readonly says: string;
+}
+
+/** One row of the command table: help, completion and parsing follow from it. */
+export interface Command {
+  /** Noun, or noun and verb. */
+  readonly words: readonly [string] | readonly [string, string];
+  /** One line, no full stop. */
+  readonly summary: string;
+  /** What stands after the words. */
+  readonly usage: string;
+  /** More than the summary, in lines of at most 120 characters. */
+  readonly details?: readonly string[];
+  readonly options?: readonly CommandOption[];
+  /** Words that may follow, for completion (the words of the ip-mptcp(8) grammar are no options). */
+  readonly vocabulary?: readonly string[];
+  readonly examples: readonly string[];
+  /** The verb that a noun alone means. */
+  readonly byDefault?: true;
+  /** Imports the command's file: only the one that runs is paid for. */
+  load(): Promise<CommandModule>;
+}
+
+/** What a file of commands/ exports. */
+export interface CommandModule {
+  /** Carries the command out and resolves to its exit status; throws a SubflowError when it cannot. */
+  run(context: Context): number | Promise<number>;
+}
+
+/** What a command is given. */
+export interface Context {
+  readonly command: Command;
+  /** What follows the command's own words, global options taken out. */
+  readonly words: readonly string[];
+  readonly global: GlobalOptions;
+  readonly streams: Streams;
+}

@@ -1,0 +1,13 @@
+import type { Context } from "../command.ts";
+import { completionScript, SHELLS } from "../completion.ts";
+import { EXIT, missingArgument, wrongArgument } from "../failure.ts";
+
+/** `completion bash|zsh|fish`. */
+export function run({ words, streams }: Context): number {
+  const word = words[0];
+  if (word === undefined) throw missingArgument("SHELL");
+  const shell = SHELLS.find((known) => known === word);
+  if (!shell) throw wrongArgument(word, `the shells are ${SHELLS.join(", ")}`);
+  streams.out(completionScript(shell));
+  return EXIT.success;
+}

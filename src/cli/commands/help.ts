@@ -1,0 +1,9 @@
+import type { Context } from "../command.ts";
+import { EXIT } from "../failure.ts";
+import { helpPage } from "../help.ts";
+
+/** `help [COMMAND]`. */
+export function run({ words, streams }: Context): number {
+  streams.out(helpPage(words));
+  return EXIT.success;
+}

@@ -1,0 +1,90 @@
+import { release } from "node:os";
+import type { LeftOutEndpoint } from "../../host/index.ts";
+import { type MptcpPm, probeFeatures, readCounters, readMptcpSysctls, readPathManager } from "../../netlink/index.ts";
+import { SubflowError } from "../../types/index.ts";
+import type { Context } from "../command.ts";
+import { CAPABILITY_REMEDY, EXIT, isKernelRefusal } from "../failure.ts";
+import { Interfaces } from "../interfaces.ts";
+import { renderJson } from "../json.ts";
+import type { GlobalOptions } from "../options.ts";
+import { type Status, statusJson, statusText } from "../status-text.ts";
+import { withEndpointTable, withPathManager } from "../target.ts";
+
+/** `status`. Shows what can be read without rights, and says what could not. */
+export async function run({ global, streams }: Context): Promise<number> {
+  const interfaces = new Interfaces(global);
+  const name = (index: number): string => interfaces.name(index);
+  const notes: string[] = [];
+  const table = await readTable(global, notes);
+  const daemon = await readDaemon(global);
+  const status = withPathManager(global, (manager) =>
+    readStatus(manager, { netns: global.netns, table, daemon, notes }),
+  );
+  if (global.json) streams.out(renderJson(statusJson(status, name), global.pretty));
+  else streams.out(statusText(status, name, streams.paint));
+  for (const note of status.notes) streams.err(`${note}\n`);
+  return EXIT.success;
+}
+
+type Table = Pick<Status, "limits" | "endpoints">;
+
+async function readTable(global: GlobalOptions, notes: string[]): Promise<Table> {
+  try {
+    return await withEndpointTable(global, async (table) => ({
+      limits: await table.limits(),
+      endpoints: await table.endpoints(),
+    }));
+  } catch (error) {
+    if (!(error instanceof SubflowError)) throw error;
+    notes.push(`Limits and endpoints are not shown: ${error.message}.`);
+    return { limits: undefined, endpoints: undefined };
+  }
+}
+
+/** Nothing to say of a daemon that does not answer: most hosts have none. */
+async function readDaemon({ netns }: GlobalOptions): Promise<Status["daemon"]> {
+  const { ask } = await import("../../daemon/index.ts");
+  try {
+    const hello = await ask("hello", {}, { netns });
+    const plan = (await ask("host", {}, { netns })) as { leftOut: LeftOutEndpoint[] } | null;
+    return { hello, leftOut: plan?.leftOut ?? [] };
+  } catch (error) {
+    if (error instanceof SubflowError) return undefined;
+    throw error;
+  }
+}
+
+function readStatus(
+  manager: MptcpPm,
+  {
+    netns,
+    table,
+    daemon,
+    notes,
+  }: { netns: string | undefined; table: Table; daemon: Status["daemon"]; notes: string[] },
+): Status {
+  const features = probeFeatures();
+  if (features.limitMax === undefined)
+    notes.push("What the kernel can do is found by trying, which needs CAP_SYS_ADMIN.");
+  let connections: Status["connections"];
+  try {
+    connections = manager.connections();
+    if (connections.length > 0 && connections.every(({ pathManager }) => pathManager === undefined)) {
+      notes.push(`Which path manager owns the connections is not shown. ${CAPABILITY_REMEDY}`);
+    }
+  } catch (error) {
+    if (!isKernelRefusal(error)) throw error;
+    notes.push(`Connections are not shown: ${error.message}.`);
+  }
+  return {
+    release: release(),
+    features,
+    pathManager: readPathManager(netns),
+    sysctls: readMptcpSysctls(netns),
+    ...table,
+    connections,
+    counters: readCounters(netns),
+    daemon,
+    notes,
+  };
+}

@@ -1,0 +1,76 @@
+import type { Command } from "./command.ts";
+import { GLOBAL_OPTIONS } from "./options.ts";
+import { commandsOf, NOUNS, resolve } from "./resolve.ts";
+import { COMMANDS } from "./table.ts";
+
+/** The page about the command, or the noun, that the words stand for; without words about everything. */
+export function helpPage(words: readonly string[]): string {
+  if (words.length === 0) return overview();
+  const resolved = resolve(words);
+  if (resolved.kind === "help") return nounHelp(resolved.noun);
+  return words.length === 1 ? nounHelp(resolved.command.words[0]) : commandHelp(resolved.command);
+}
+
+/** The one-line reminder that stands under a wrong command line. */
+export function reminder(): string {
+  return `Usage: subflow [ OPTIONS ] { ${NOUNS.join(" | ")} }\nTry "subflow --help".\n`;
+}
+
+function overview(): string {
+  const commands = COMMANDS.map((command): Row => [command.words.join(" "), command.summary]);
+  return [
+    "Usage: subflow [ OPTIONS ] COMMAND",
+    "",
+    "Shows and steers the paths of Multipath TCP connections. endpoint, limits and monitor are those of ip-mptcp(8).",
+    "",
+    ...table(commands),
+    "",
+    "Options:",
+    ...table(globalRows()),
+    "",
+    'More about one command: "subflow help COMMAND". Words may be abbreviated as in ip(8).',
+    "Exit status: 0, 2 when the kernel refuses, 255 for a wrong command line, 1 for everything else.",
+    "",
+  ].join("\n");
+}
+
+/** The page of one command. */
+function commandHelp(command: Command): string {
+  const name = command.words.join(" ");
+  const lines = [`Usage: subflow ${name} ${command.usage}`.trimEnd(), "", `${capitalised(command.summary)}.`];
+  if (command.details) lines.push("", ...command.details.map((line) => `  ${line}`));
+  if (command.options) {
+    const rows = command.options.map(({ name, value, says }): Row => [`--${name}${value ? ` ${value}` : ""}`, says]);
+    lines.push("", "Options:", ...table(rows));
+  }
+  lines.push("", "Global options:", ...table(globalRows()));
+  lines.push("", "Examples:", ...command.examples.map((example) => `  subflow ${example}`), "");
+  return lines.join("\n");
+}
+
+/** The page of a noun with several verbs; of a single command, that command's page. */
+function nounHelp(noun: string): string {
+  const commands = commandsOf(noun);
+  if (commands.length === 1) return commandHelp(commands[0]!);
+  const usages = commands.map((command) => `  subflow ${command.words.join(" ")} ${command.usage}`.trimEnd());
+  const rows = commands.map((command): Row => [command.words[1] ?? "", command.summary]);
+  return ["Usage:", ...usages, "", ...table(rows), "", `More: "subflow help ${noun} VERB".`, ""].join("\n");
+}
+
+type Row = readonly [left: string, right: string];
+
+function globalRows(): Row[] {
+  return GLOBAL_OPTIONS.map(({ short, long, value, says }) => [
+    `${short ? `-${short}, ` : "    "}--${long}${value ? ` ${value}` : ""}`,
+    says,
+  ]);
+}
+
+function table(rows: readonly Row[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,3 @@
+/** The command line, floor 5: one table of commands, one file each, all I/O through a Streams object. */
+export { main } from "./main.ts";
+export { bufferStreams, type Streams } from "./streams.ts";

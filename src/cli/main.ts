@@ -1,0 +1,52 @@
+import { describeFailure, EXIT, isBrokenPipe } from "./failure.ts";
+import { type GlobalOptions, takeGlobalOptions } from "./options.ts";
+import { resolve } from "./resolve.ts";
+import { processStreams, type Streams } from "./streams.ts";
+import { VERSION } from "./version.ts";
+
+/**
+ * Runs one command line (without node and script) and resolves to the exit status. `streams` replaces the process's
+ * own, for tests.
+ */
+export async function main(argv: readonly string[], streams?: Streams): Promise<number> {
+  let output = streams ?? processStreams("auto", process.env);
+  try {
+    const { global, words } = takeGlobalOptions(argv);
+    output = streams ?? processStreams(global.colour, process.env);
+    return await dispatch(words, global, output);
+  } catch (error) {
+    return report(error, output);
+  }
+}
+
+async function dispatch(words: readonly string[], global: GlobalOptions, streams: Streams): Promise<number> {
+  if (global.version) {
+    streams.out(`subflow ${VERSION}\n`);
+    return EXIT.success;
+  }
+  if (words.length === 0 && !global.help) {
+    const { reminder } = await import("./help.ts");
+    streams.err(reminder());
+    return EXIT.usage;
+  }
+  const resolved = words.length === 0 || global.help ? undefined : resolve(words);
+  if (resolved?.kind !== "command") {
+    const { helpPage } = await import("./help.ts");
+    streams.out(helpPage(words));
+    return EXIT.success;
+  }
+  const { command, rest } = resolved;
+  const { run } = await command.load();
+  return await run({ command, words: rest, global, streams });
+}
+
+function report(error: unknown, streams: Streams): number {
+  if (isBrokenPipe(error)) return EXIT.brokenPipe;
+  const { text, exitStatus } = describeFailure(error);
+  try {
+    streams.err(`${text}\n`);
+  } catch (closed) {
+    if (!isBrokenPipe(closed)) throw closed;
+  }
+  return exitStatus;
+}

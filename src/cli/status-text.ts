@@ -1,0 +1,151 @@
+import type { LeftOutEndpoint } from "../host/index.ts";
+import type { Features } from "../netlink/index.ts";
+import type { Connection, ControlHello, Endpoint, Limits } from "../types/index.ts";
+import { endpointJson, endpointLine, type InterfaceName, limitsJson } from "./endpoint-text.ts";
+import type { Json } from "./json.ts";
+import { COUNTER_MEANING, SYSCTL_MEANING } from "./status-meaning.ts";
+import type { Streams } from "./streams.ts";
+
+/** All that `status` shows; what could not be read is undefined and said in `notes`. */
+export interface Status {
+  readonly release: string;
+  readonly features: Features;
+  /** Of new sockets. */
+  readonly pathManager: string | undefined;
+  readonly sysctls: ReadonlyMap<string, string>;
+  /** Of whoever is in charge: the kernel, or the daemon. */
+  readonly limits: Limits | undefined;
+  readonly endpoints: readonly Endpoint[] | undefined;
+  readonly connections: readonly Connection[] | undefined;
+  readonly counters: Readonly<Record<string, number>>;
+  /** The Subflow daemon of the namespace, and what its host plan leaves out; undefined: none answers. */
+  readonly daemon: { readonly hello: ControlHello; readonly leftOut: readonly LeftOutEndpoint[] } | undefined;
+  readonly notes: readonly string[];
+}
+
+type Row = readonly [name: string, value: string, meaning: string];
+
+/** The page of `status`. */
+export function statusText(status: Status, interfaceName: InterfaceName, paint: Streams["paint"]): string {
+  const heading = (text: string): string => paint("bold", text);
+  const endpoints = (status.endpoints ?? []).map(
+    (endpoint) => `  ${endpointLine(endpoint, interfaceName, paint).trimEnd()}`,
+  );
+  const counters = Object.entries(COUNTER_MEANING).filter(([name]) => status.counters[name]);
+  const silent = Object.keys(status.counters).length - counters.length;
+  return [
+    heading("Kernel"),
+    ...rows(kernelRows(status), paint),
+    "",
+    heading("Daemon"),
+    ...rows(daemonRows(status.daemon), paint),
+    "",
+    heading("Settings (net.mptcp)"),
+    ...rows(
+      [...status.sysctls].map(([name, value]): Row => [name, value, SYSCTL_MEANING[name] ?? ""]),
+      paint,
+    ),
+    "",
+    heading("Limits of a connection"),
+    ...rows(limitRows(status.limits), paint),
+    "",
+    heading(`Endpoints (${status.endpoints?.length ?? "unknown"})`),
+    ...endpoints,
+    "",
+    heading("Connections"),
+    ...rows(connectionRows(status.connections), paint),
+    "",
+    heading("Counters that are not 0"),
+    ...rows(
+      counters.map(([name, meaning]): Row => [name, String(status.counters[name]), meaning]),
+      paint,
+    ),
+    paint("dim", `  ${silent} more are 0 or about data; "-j status" has them all`),
+    "",
+  ].join("\n");
+}
+
+/** The value of `-j status`. */
+export function statusJson(status: Status, interfaceName: InterfaceName): Json {
+  const { connections } = status;
+  return {
+    kernel: { release: status.release, mptcp: true, ...status.features },
+    pathManager: status.pathManager,
+    daemon: status.daemon as unknown as Json,
+    settings: Object.fromEntries(status.sysctls),
+    limits: status.limits && limitsJson(status.limits),
+    endpoints: status.endpoints?.map((endpoint) => endpointJson(endpoint, interfaceName)),
+    connections: connections && {
+      total: connections.length,
+      subflows: subflowsOf(connections),
+      fallback: connections.filter(({ fallback }) => fallback).length,
+      kernel: connections.filter(({ pathManager }) => pathManager === "kernel").length,
+      userspace: connections.filter(({ pathManager }) => pathManager === "userspace").length,
+    },
+    counters: status.counters,
+    notes: status.notes,
+  };
+}
+
+function kernelRows(status: Status): Row[] {
+  const { features } = status;
+  const manager = status.pathManager ?? "unknown";
+  const meaning =
+    manager === "kernel"
+      ? "the kernel opens subflows by itself, from endpoints and limits"
+      : "the kernel opens nothing by itself: a daemon, or announce and create, must";
+  return [
+    ["release", status.release, "MPTCP is available"],
+    ["path manager", manager, `${meaning} (for sockets made from now on)`],
+    ["userspace commands", known(features.userspacePathManager), "announce, remove, create, destroy, backup"],
+    ["laminar endpoints", known(features.laminar), "a subflow to each announced address, from an address of its own"],
+    ["largest limit", known(features.limitMax), "further subflows that a connection may have at most"],
+    ["most endpoints", known(features.endpointsMax), "in a network namespace"],
+  ];
+}
+
+function daemonRows(daemon: Status["daemon"]): Row[] {
+  if (!daemon) return [["none", "", "no Subflow daemon answers in this network namespace: `subflow run` is one"]];
+  const { hello, leftOut } = daemon;
+  return [
+    ["process", String(hello.pid), `version ${hello.version}, path manager ${hello.pathManager}`],
+    ["uptime", `${Math.round(hello.uptime / 1000)} s`, `${hello.events} events, ${hello.overruns} overruns`],
+    ...leftOut.map(({ what, reason }): Row => ["no endpoint", what, reason]),
+  ];
+}
+
+/** What was found by trying; trying needs the right to make a namespace. */
+function known(found: boolean | number | undefined): string {
+  if (found === undefined) return "unknown";
+  return typeof found === "number" ? String(found) : found ? "yes" : "no";
+}
+
+function limitRows(limits: Limits | undefined): Row[] {
+  if (!limits) return [["unknown", "", "whoever is in charge does not answer"]];
+  return [
+    ["subflows", String(limits.subflows), "further subflows, opened by either side"],
+    ["add_addr_accepted", String(limits.addAddrAccepted), "announced addresses that are followed"],
+  ];
+}
+
+function connectionRows(connections: readonly Connection[] | undefined): Row[] {
+  if (!connections) return [["unknown", "", "they cannot be listed here"]];
+  const fallback = connections.filter((connection) => connection.fallback).length;
+  return [
+    ["connections", String(connections.length), "MPTCP connections"],
+    ["subflows", String(subflowsOf(connections)), "their subflows"],
+    ["fallen back", String(fallback), "connections that are plain TCP by now"],
+  ];
+}
+
+function subflowsOf(connections: readonly Connection[]): number {
+  return connections.reduce((sum, { subflows }) => sum + subflows.length, 0);
+}
+
+function rows(list: readonly Row[], paint: Streams["paint"]): string[] {
+  const nameWidth = Math.max(0, ...list.map(([name]) => name.length));
+  const valueWidth = Math.max(0, ...list.map(([, value]) => value.length));
+  return list.map(([name, value, meaning]) =>
+    `  ${name.padEnd(nameWidth)}  ${value.padEnd(valueWidth)}  ${paint("dim", meaning)}`.trimEnd(),
+  );
+}
