@@ -1,0 +1,98 @@
+import { MptcpPm } from "../../src/netlink/index.ts";
+import { type SubflowInfo, type Token, unmap } from "../../src/types/index.ts";
+import type { HostName, Side } from "./commands.ts";
+
+/** What both path managers must agree on: joins, announcements, echoes, removals, priorities, refusals. */
+const COUNTERS = [
+  "MPJoinSynTx",
+  "MPJoinSynTxCreatSkErr",
+  "MPJoinSynTxBindErr",
+  "MPJoinSynTxConnectErr",
+  "MPJoinSynRx",
+  "MPJoinSynBackupRx",
+  "MPJoinSynAckRx",
+  "MPJoinSynAckBackupRx",
+  "MPJoinAckRx",
+  "MPJoinNoTokenFound",
+  "MPJoinRejected",
+  "MPJoinPortSynRx",
+  "MPJoinPortSynAckRx",
+  "MPJoinPortAckRx",
+  "MismatchPortSynRx",
+  "MismatchPortAckRx",
+  "AddAddr",
+  "AddAddrTx",
+  "AddAddrTxDrop",
+  "AddAddrDrop",
+  "EchoAdd",
+  "EchoAddTx",
+  "EchoAddTxDrop",
+  "PortAdd",
+  "RmAddr",
+  "RmAddrDrop",
+  "RmAddrTx",
+  "RmAddrTxDrop",
+  "RmSubflow",
+  "MPPrioTx",
+  "MPPrioRx",
+  "MPRstTx",
+] as const;
+
+/** The port that scenarios connect to; other remote ports are chosen by chance. */
+export const SERVICE_PORT = 4000;
+const FIRST_EPHEMERAL = 10_000;
+
+export type Counters = Readonly<Record<string, number>>;
+
+/** One host at one moment, a fact a line, sorted: what two path managers are compared by. */
+export function observe(side: Side, token: Token, before: Counters): string[] {
+  using pm = MptcpPm.open({ netns: side.host.netns });
+  const connection = pm.connections().find((candidate) => candidate.token === token);
+  const subflows = connection?.subflows.filter(({ state }) => state === "established" || state === "syn-sent") ?? [];
+  const now = side.host.counters();
+  const delta = (name: string): number => (now[name] ?? 0) - (before[name] ?? 0);
+  // An RM_ADDR makes the peer close the same subflow: which end was first, and counted it, is chance.
+  const names = delta("RmAddrTx") > 0 ? COUNTERS.filter((name) => name !== "RmSubflow") : COUNTERS;
+  const counted = names.map((name) => [name, delta(name)] as const);
+  return [
+    ...subflows.map((subflow) => `${side.name} subflow ${subflowText(subflow)}`).sort(),
+    ...counted.filter(([, value]) => value !== 0).map(([name, value]) => `${side.name} ${name} ${value}`),
+  ];
+}
+
+/** "10.0.2.1 > 10.0.1.2:4000 ids 2/0 out backup" */
+function subflowText({ path, localId, remoteId, initiated, ...rest }: SubflowInfo): string {
+  const port = path.remote.port < FIRST_EPHEMERAL ? `:${path.remote.port}` : "";
+  const words = [
+    `${unmap(path.local.address)} > ${unmap(path.remote.address)}${port}`,
+    `ids ${localId}/${remoteId}`,
+    initiated ? "out" : "in",
+    ...(rest.join ? [] : ["initial"]),
+    ...(rest.state === "established" ? [] : [rest.state]),
+    ...(rest.backupLocal ? ["backup"] : []),
+    ...(rest.backupRemote ? ["backup-by-peer"] : []),
+  ];
+  return words.join(" ");
+}
+
+/** What is in `actual` and not in `expected` ("+"), and the other way round ("-"). */
+export function difference(expected: readonly string[], actual: readonly string[]): string[] {
+  const result: string[] = [];
+  const rest = [...actual];
+  for (const line of expected) {
+    const at = rest.indexOf(line);
+    if (at < 0) result.push(`- ${line}`);
+    else rest.splice(at, 1);
+  }
+  return [...result, ...rest.map((line) => `+ ${line}`)].sort();
+}
+
+/** The announcements that wait for their echo: with one on its way, quiet does not last. */
+export function echoesMissing(lines: readonly string[]): boolean {
+  const count = (host: HostName, name: string): number =>
+    Number(lines.find((line) => line.startsWith(`${host} ${name} `))?.split(" ")[2] ?? 0);
+  return (
+    count("client", "AddAddrTx") > count("client", "EchoAdd") ||
+    count("server", "AddAddrTx") > count("server", "EchoAdd")
+  );
+}

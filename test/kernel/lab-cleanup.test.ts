@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { kernelTest } from "./support.ts";
+
+const CHILD = fileURLToPath(new URL("./lab-child.js", import.meta.url));
+
+async function startHolding(mode: string): Promise<{ child: ChildProcess; pids: number[] }> {
+  const child = spawn(process.execPath, [CHILD, mode], { stdio: ["ignore", "pipe", "ignore"] });
+  const [line] = (await once(child.stdout!, "data")) as [Buffer];
+  return { child, pids: JSON.parse(line.toString()).pids };
+}
+
+/** Zombies count as gone: whoever adopted them has only not looked yet. */
+function isAlive(pid: number): boolean {
+  if (!existsSync(`/proc/${pid}/stat`)) return false;
+  return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+}
+
+async function assertGone(pids: readonly number[]): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (pids.some(isAlive)) {
+    assert.ok(performance.now() < deadline, `still there: ${pids.filter(isAlive).join(", ")}`);
+    await sleep(4);
+  }
+}
+
+for (const signal of ["SIGKILL", "SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  kernelTest(`nothing survives ${signal}`, async () => {
+    const { child, pids } = await startHolding("hold");
+    assert.equal(pids.length, 3);
+    assert.ok(pids.every(isAlive));
+    child.kill(signal);
+    await once(child, "exit");
+    await assertGone(pids);
+  });
+}
+
+for (const mode of ["throw", "dispose"]) {
+  kernelTest(`nothing survives ${mode}`, async () => {
+    const { child, pids } = await startHolding(mode);
+    if (child.exitCode === null) await once(child, "exit");
+    await assertGone(pids);
+  });
+}
+
+const AS_NOBODY = ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"];
+
+/** A test that runs lab-child.ts as a user without any rights. */
+function rootlessTest(name: string, run: () => Promise<void>): void {
+  kernelTest(name, async (context) => {
+    const command = ["unshare", "-Urn", process.execPath, "--check", CHILD];
+    const [status] = await once(spawn("setpriv", [...AS_NOBODY, ...command], { stdio: "ignore" }), "exit");
+    if (status === 0) return run();
+    context.skip("a user without rights cannot make user namespaces here, or cannot read these files");
+  });
+}
+
+rootlessTest("a lab without root, in a user namespace", async () => {
+  const child = spawn("setpriv", [...AS_NOBODY, process.execPath, CHILD, "rootless"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  const [status] = await once(child, "close");
+  assert.equal(status, 0);
+  const { bytes, isIntact, uid } = JSON.parse(output);
+  assert.deepEqual({ bytes, isIntact, uid }, { bytes: 100_000, isIntact: true, uid: 0 });
+});
+
+rootlessTest("nothing survives SIGKILL without root", async () => {
+  const command = [...AS_NOBODY, process.execPath, CHILD, "rootless-hold"];
+  const child = spawn("setpriv", command, { stdio: ["ignore", "pipe", "inherit"] });
+  const [line] = (await once(child.stdout, "data")) as [Buffer];
+  const { pids } = JSON.parse(line.toString());
+  assert.ok(pids.every(isAlive));
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  await assertGone(pids);
+});

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { Socket } from "node:net";
+import { ask } from "../../src/daemon/index.ts";
+import { type Host, Lab, transfer } from "../../src/lab/index.ts";
+import { loadNative, MptcpPm, withNetns } from "../../src/netlink/index.ts";
+import { type Address, AF_INET, ENDPOINT_FLAG } from "../../src/types/index.ts";
+import { DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
+import { kernelTest } from "./support.ts";
+
+const PORT = 5000;
+const ADDRESS = "10.0.2.2" as Address;
+
+async function announcing(use: (hosts: { lab: Lab; client: Host; server: Host }) => Promise<void>): Promise<void> {
+  await using lab = await Lab.create({
+    hosts: { client: {}, server: {} },
+    links: [
+      { name: "wifi", ends: { client: ["10.0.1.1/24"], server: ["10.0.1.2/24"] } },
+      { name: "cell", ends: { client: ["10.0.2.1/24"], server: ["10.0.2.2/24"] } },
+    ],
+  });
+  const [client, server] = [lab.host("client"), lab.host("server")];
+  const daemon = await DaemonProcess.start(lab, server, "--path-manager", "userspace", "--no-automatic");
+  await use({ lab, client, server });
+  assert.equal(await daemon.end(), 0);
+}
+
+const announce = (server: Host) =>
+  ask("endpoint.add", { address: ADDRESS, flags: ENDPOINT_FLAG.signal, port: PORT }, { netns: server.netns });
+
+/** What becomes of a connection that is no join: the error's code, or "connected". */
+async function plainConnect(client: Host, kind: "tcp" | "mptcp"): Promise<string> {
+  if (kind === "tcp") {
+    const script = `require("node:net").connect(${PORT}, "${ADDRESS}").on("error", (e) => console.log(e.code)).on("close", () => console.log("end")).resume()`;
+    return (await client.exec([process.execPath, "-e", script])).stdout.split("\n")[0] ?? "";
+  }
+  const native = loadNative();
+  const fd = withNetns(client.netns, (namespace) => native.mptcpSocket(AF_INET, namespace));
+  native.connect(fd, Uint8Array.of(10, 0, 2, 2), PORT);
+  const socket = new Socket({ fd, readable: true, writable: true });
+  return await new Promise((resolve) => {
+    socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? ""));
+    socket.on("end", () => resolve("end"));
+    // The first write finds out how the connect ended.
+    socket.write("anybody there?");
+    socket.resume();
+  });
+}
+
+/** A connection over wifi, joined at the announced port. */
+async function joins(lab: Lab, client: Host, server: Host): Promise<void> {
+  using pm = MptcpPm.open({ netns: client.netns });
+  pm.setLimits({ subflows: 2, addAddrAccepted: 1 });
+  const service = await server.listen({ address: "10.0.1.2" });
+  const connection = await service.connect(client.netns);
+  assert.ok((await transfer(connection.client, connection.server, 1000)).isIntact);
+  await lab.waitFor(() => pathsOf(client).length === 2, DEADLINE, "the join at the announced port");
+  assert.equal(server.counters().MPJoinPortAckRx, 1);
+}
+
+kernelTest("an announced port takes joins, and to everything else nobody listens there", () =>
+  announcing(async ({ lab, client, server }) => {
+    await announce(server);
+    assert.equal(await plainConnect(client, "tcp"), "ECONNREFUSED");
+    assert.equal(await plainConnect(client, "mptcp"), "ECONNREFUSED");
+    assert.equal(server.counters().MPCapableEndpAttempt, 2);
+    await joins(lab, client, server);
+    await ask("endpoint.flush", {}, { netns: server.netns });
+    using pm = MptcpPm.open({ netns: server.netns });
+    assert.deepEqual(pm.endpoints(), [], "the kernel's listener is closed");
+  }),
+);
+
+kernelTest("with the kernel's table full the listener is ours: it takes joins and resets everything else", () =>
+  announcing(async ({ lab, client, server }) => {
+    using pm = MptcpPm.open({ netns: server.netns });
+    for (let host = 1; host <= 8; host++) pm.addEndpoint({ address: `10.9.9.${host}` as Address, flags: 0 });
+    await announce(server);
+    assert.equal(await plainConnect(client, "tcp"), "ECONNRESET");
+    assert.equal(await plainConnect(client, "mptcp"), "ECONNRESET");
+    await joins(lab, client, server);
+    await ask("endpoint.flush", {}, { netns: server.netns });
+    assert.equal(await plainConnect(client, "tcp"), "ECONNREFUSED");
+  }),
+);

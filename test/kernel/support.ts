@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { type TestContext, test } from "node:test";
+import { labAccess } from "../../src/lab/index.ts";
+import { loadNative } from "../../src/netlink/index.ts";
+import { AF_INET, errnoName } from "../../src/types/index.ts";
+
+let reason: string | undefined | null = null;
+
+/** Why kernel tests cannot run here, found out by trying; undefined when they can. */
+export function whyNot(): string | undefined {
+  if (reason === null) reason = probe();
+  return reason;
+}
+
+function probe(): string | undefined {
+  const access = labAccess();
+  if (access.how === "none") return access.reason;
+  if (access.how === "rootless") return "needs network namespaces: run as root, or as `unshare -Urn npm test`";
+  const fd = loadNative().mptcpSocket(AF_INET, -1);
+  if (fd < 0) return `this kernel makes no MPTCP socket: ${errnoName(-fd)}`;
+  loadNative().close(fd);
+  return undefined;
+}
+
+/** A test on the real kernel; skipped with the reason where that is impossible, a failure with EXPECT_KERNEL=1. */
+export function kernelTest(name: string, run: (context: TestContext) => Promise<void> | void): void {
+  void test(name, { timeout: 240_000 }, async (context) => {
+    const obstacle = whyNot();
+    if (obstacle === undefined) return run(context);
+    assert.ok(!process.env.EXPECT_KERNEL, `EXPECT_KERNEL is set, but ${obstacle}`);
+    context.skip(obstacle);
+  });
+}
+
+/** A test that needs somebody else's program too. */
+export function peerTest(name: string, program: string, run: (context: TestContext) => Promise<void>): void {
+  kernelTest(name, async (context) => {
+    if (existsSync(program)) return run(context);
+    assert.ok(!process.env.EXPECT_KERNEL, `EXPECT_KERNEL is set, but ${program} is not there`);
+    context.skip(`${program} is not installed`);
+  });
+}

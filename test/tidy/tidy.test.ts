@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
+const files = execFileSync("git", ["ls-files"], { cwd: root, encoding: "utf8" })
+  .split("\n")
+  .filter((file) => file !== "" && existsSync(join(root, file)));
+const read = (file: string): string => readFileSync(join(root, file), "utf8");
+const sources = files.filter((file) => /^(src|bench|test|native|tools|examples)\/.*\.(ts|mjs|c|h)$/.test(file));
+const roomFiles = files.filter((file) => /^src\/.*\.ts$/.test(file));
+const roomOf = (file: string): string => file.split("/")[1] ?? "";
+const isTest = (file: string): boolean => file.endsWith(".test.ts");
+
+/** Rooms by floor, as in ARCHITECTURE.md. */
+const FLOORS: Record<string, number> = {
+  types: 0,
+  wire: 1,
+  engine: 1,
+  policies: 2,
+  host: 2,
+  netlink: 2,
+  doctor: 3,
+  sim: 3,
+  lab: 3,
+  daemon: 4,
+  cli: 5,
+};
+const PURE = new Set(["types", "wire", "engine", "policies", "host", "doctor", "sim"]);
+const LINES_MAX = 500;
+
+/** Every offence of a rule, as "file:line: text". */
+function offences(list: readonly string[], pattern: RegExp): string[] {
+  return list.flatMap((file) =>
+    read(file)
+      .split("\n")
+      .flatMap((line, index) => (pattern.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : [])),
+  );
+}
+
+describe("rooms", () => {
+  test("each folder of src is a known room, and each room has a door", () => {
+    for (const room of new Set(roomFiles.map(roomOf))) assert.ok(room in FLOORS, `src/${room} has no floor`);
+    for (const room of Object.keys(FLOORS)) assert.ok(existsSync(join(root, "src", room, "index.ts")), room);
+  });
+
+  test("imports go strictly downwards", () => {
+    for (const file of roomFiles) {
+      for (const [, other] of read(file).matchAll(/from "\.\.\/(?:\.\.\/)*([a-z]+)\/index\.ts"/g)) {
+        if (other === undefined || !(other in FLOORS) || isTest(file)) continue;
+        assert.ok(FLOORS[other]! < FLOORS[roomOf(file)]!, `${file} imports ${other}, which is no floor below`);
+      }
+    }
+  });
+
+  test("other rooms are imported by their door", () => {
+    const names = Object.keys(FLOORS).join("|");
+    const deep = new RegExp(`from "(?:\\.\\./)+(?:${names})/(?!index\\.ts")`);
+    const found = offences(roomFiles, deep).filter((line) => {
+      const file = line.split(":")[0] ?? "";
+      const target = /from "(?:\.\.\/)+([a-z]+)\//.exec(line)?.[1];
+      return target !== roomOf(file);
+    });
+    assert.deepEqual(found, []);
+  });
+
+  test("pure rooms know no clock, no randomness, no promise", () => {
+    const pure = roomFiles.filter((file) => PURE.has(roomOf(file)) && !isTest(file));
+    assert.deepEqual(offences(pure, /\bDate\b|Math\.random|\bperformance\b|\basync\b|\bawait\b|\bPromise\b/), []);
+  });
+
+  test("the engine has one switch over events", () => {
+    const switches = offences(
+      roomFiles.filter((file) => roomOf(file) === "engine" && !isTest(file)),
+      /switch \(event\.type\)/,
+    );
+    assert.equal(switches.length, 1, switches.join("\n"));
+  });
+});
+
+describe("files", () => {
+  test(`no source file is longer than ${LINES_MAX} lines`, () => {
+    const long = sources.map((file) => [file, read(file).split("\n").length] as const);
+    assert.deepEqual(
+      long.filter(([, lines]) => lines > LINES_MAX),
+      [],
+    );
+  });
+
+  test("nothing is left open, and nothing runs alone", () => {
+    // Built from pieces, so that this file does not accuse itself.
+    const open = new RegExp(["TO" + "DO", "FIX" + "ME", "X" + "XX\\b", "\\.only\\(", "describe\\.skip"].join("|"));
+    assert.deepEqual(offences(sources, open), []);
+  });
+
+  test("no path of somebody's machine stands in the project", () => {
+    const own = new RegExp(["/wo" + "rk/", "/ho" + "me/[a-z]", "/fa" + "rm/"].join("|"));
+    const text = files.filter(
+      (file) => /\.(ts|mjs|c|h|md|json|yaml)$|^bin\//.test(file) && file !== "package-lock.json",
+    );
+    assert.deepEqual(offences(text, own), []);
+  });
+});
+
+describe("documents", () => {
+  test("every link to a file of the project resolves", () => {
+    const broken: string[] = [];
+    for (const file of files.filter((name) => name.endsWith(".md"))) {
+      for (const [, target] of read(file).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)) {
+        if (target !== undefined && !existsSync(join(root, dirname(file), target))) broken.push(`${file} -> ${target}`);
+      }
+    }
+    assert.deepEqual(broken, []);
+  });
+
+  test("docs/errors.md lists every error code, and no other", () => {
+    const used = new Set<string>();
+    for (const file of roomFiles.filter((name) => !isTest(name))) {
+      for (const [, code] of read(file).matchAll(/code: "([A-Z][A-Z_]+)"/g)) if (code) used.add(code);
+    }
+    const listed = new Set([...read("docs/errors.md").matchAll(/^\| `([A-Z_]+)`/gm)].map((match) => match[1]!));
+    assert.deepEqual([...listed].sort(), [...used].sort());
+  });
+
+  test("CHANGELOG.md names the version of package.json", () => {
+    const { version } = JSON.parse(read("package.json")) as { version: string };
+    assert.ok(read("CHANGELOG.md").includes(`## ${version}`));
+  });
+});
