@@ -17,6 +17,11 @@ const COLUMNS: readonly { readonly client: Manager; readonly server: Manager }[]
 ];
 /** A scenario's name or a part of it: only those are played. */
 const ONLY = process.env.SCENARIO ?? "";
+/**
+ * A scenario fails when every play of it differs, the kernel's included. One alone may be chance on a busy machine: the
+ * ADD_ADDR timer sent once more before the echo came, or the kernel's worker had not yet let go of a port.
+ */
+const PLAYS = 3;
 
 type Column = (typeof COLUMNS)[number];
 
@@ -39,22 +44,28 @@ kernelTest("our path manager does what the in-kernel one does", async (context) 
   await using client = await Stand.create(COLUMNS[1]!);
   await using server = await Stand.create(COLUMNS[2]!);
   const stands = [both, client, server];
+  const compare = async (scenario: Scenario): Promise<string> => {
+    const theirs = await kernel.play(scenario);
+    const failures = await Promise.all(
+      COLUMNS.map(async (column, index) => {
+        const known = theirs.map((_, moment) => [...differencesOf(scenario, column, moment)].sort());
+        const wanted = theirs.map((lines, moment) => withDifferences(lines, known[moment] ?? []));
+        const mine = await stands[index]!.play(scenario, wanted);
+        const found = theirs.map((lines, moment) => difference(lines, mine[moment] ?? []));
+        return describe(column, theirs, found, known);
+      }),
+    );
+    return failures.join("");
+  };
   for (const scenario of SCENARIOS.filter(({ name }) => name.includes(ONLY))) {
-    await context.test(scenario.name, async () => {
-      const theirs = await kernel.play(scenario);
-      const failures = await Promise.all(
-        COLUMNS.map(async (column, index) => {
-          const known = theirs.map((_, moment) => [...differencesOf(scenario, column, moment)].sort());
-          const wanted = theirs.map((lines, moment) => withDifferences(lines, known[moment] ?? []));
-          const mine = await stands[index]!.play(scenario, wanted);
-          const found = theirs.map((lines, moment) => difference(lines, mine[moment] ?? []));
-          return describe(column, theirs, found, known);
-        }),
-      );
-      assert.ok(
-        failures.every((text) => text === ""),
-        failures.join(""),
-      );
+    await context.test(scenario.name, async (played) => {
+      let failures = "";
+      for (let play = 1; play <= PLAYS; play++) {
+        failures = await compare(scenario).catch(String);
+        if (failures === "") return;
+        played.diagnostic(`play ${play} of ${PLAYS} differs:${failures}`);
+      }
+      assert.fail(failures);
     });
   }
 });
