@@ -33,10 +33,12 @@ export function must(what, command, args, options) {
   }
 }
 
+const MPTCPD_PLUGINS = `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/mptcpd`;
+
 const has = (program) =>
   (process.env.PATH ?? "")
     .split(":")
-    .concat("/usr/sbin", "/sbin", "/usr/libexec")
+    .concat("/usr/sbin", "/sbin", "/usr/libexec", MPTCPD_PLUGINS)
     .some((directory) => existsSync(join(directory, program)));
 
 /** Debian packages by the program that tells whether they are there. */
@@ -45,10 +47,17 @@ export const PACKAGES = {
   test: {
     ip: "iproute2",
     nft: "nftables",
+    iptables: "iptables",
     setpriv: "util-linux",
     tcpdump: "tcpdump",
     capsh: "libcap2-bin",
+  },
+  /** Who else manages paths: tests beside them are skipped where they are missing, except in CI. */
+  peers: {
     mptcpd: "mptcpd",
+    "addr_adv.so": "mptcpd-plugins",
+    NetworkManager: "network-manager",
+    "dbus-daemon": "dbus-daemon",
   },
   bench: { mptcpd: "mptcpd", tcpdump: "tcpdump", gcc: "gcc", "pkg-config": "pkg-config" },
 };
