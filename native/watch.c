@@ -2,7 +2,7 @@
  * Readiness: a file descriptor watched by the event loop. When it becomes readable, datagrams are received and the callback
  * runs in the same turn of the loop; promises it resolves continue before the loop goes on (napi_make_callback).
  */
-#include "addon.h"
+#include "answer.h"
 
 /* The part of libuv's version 1 ABI that is used; the loader refuses any other major version. */
 typedef struct uv_poll_s uv_poll_t;
@@ -29,12 +29,15 @@ typedef struct {
   napi_ref slab;
   napi_ref lengths;
   napi_ref callback;
+  answers_t *answers; /* NULL: none was ever prepared */
   napi_async_cleanup_hook_handle cleanup;
   _Alignas(16) uint8_t poll[POLL_SIZE_MAX];
 } watch_t;
 
 static void release(watch_t *watch) {
-  if (--watch->owners == 0) syscall3(__NR_munmap, watch, sizeof *watch, 0);
+  if (--watch->owners > 0) return;
+  answers_release(watch->answers);
+  syscall3(__NR_munmap, watch, sizeof *watch, 0);
 }
 
 static void closed(uv_handle_t *handle) {
@@ -60,12 +63,12 @@ static void environment_ends(napi_async_cleanup_hook_handle hook, void *data) {
   stop(watch);
 }
 
-static void call_back(watch_t *watch, long count) {
+static void call_back(watch_t *watch, long count, unsigned answered) {
   napi_env env = watch->env;
-  napi_value callback, receiver, argument = number(env, (double)count);
+  napi_value callback, receiver, arguments[] = {number(env, (double)count), number(env, answered)};
   if (napi_get_reference_value(env, watch->callback, &callback) != napi_ok) return;
   napi_get_global(env, &receiver);
-  if (napi_make_callback(env, NULL, receiver, callback, 1, &argument, NULL) != napi_pending_exception) return;
+  if (napi_make_callback(env, NULL, receiver, callback, 2, arguments, NULL) != napi_pending_exception) return;
   napi_value error;
   if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
 }
@@ -80,11 +83,14 @@ static bool deliver(watch_t *watch) {
   int32_t *lengths;
   size_t slots = 0;
   long count = -EAGAIN_;
+  unsigned answered = 0;
   if (napi_get_reference_value(watch->env, watch->slab, &slab_value) == napi_ok &&
       napi_get_reference_value(watch->env, watch->lengths, &lengths_value) == napi_ok &&
-      read_bytes(watch->env, slab_value, &slab) && read_lengths(watch->env, lengths_value, &lengths, &slots))
+      read_bytes(watch->env, slab_value, &slab) && read_lengths(watch->env, lengths_value, &lengths, &slots)) {
     count = receive_many(watch->fd, slab, lengths, slots, 0);
-  if (count != -EAGAIN_) call_back(watch, count);
+    answered = answers_give(watch->answers, &(batch_t){slab.data, slab.length / slots, lengths, count});
+  }
+  if (count != -EAGAIN_) call_back(watch, count, answered);
   napi_close_handle_scope(watch->env, scope);
   return watch->open && (count > 0 || count == -ENOBUFS_);
 }
@@ -154,13 +160,16 @@ static napi_value verb_watch(napi_env env, napi_callback_info info) {
   return handle;
 }
 
-static watch_t *read_watch(napi_env env, napi_callback_info info) {
-  napi_value value;
+static watch_t *watch_of(napi_env env, napi_value value) {
   void *data = NULL;
-  if (!read_arguments(env, info, 1, &value)) return NULL;
   if (napi_get_value_external(env, value, &data) == napi_ok && ((watch_t *)data)->magic == WATCH_MAGIC) return data;
   napi_throw_type_error(env, NULL, "expected what watch() returned");
   return NULL;
+}
+
+static watch_t *read_watch(napi_env env, napi_callback_info info) {
+  napi_value value;
+  return read_arguments(env, info, 1, &value) ? watch_of(env, value) : NULL;
 }
 
 static napi_value verb_unwatch(napi_env env, napi_callback_info info) {
@@ -184,6 +193,42 @@ static napi_value verb_unref(napi_env env, napi_callback_info info) {
   return number(env, 0);
 }
 
+static napi_value verb_prepare(napi_env env, napi_callback_info info) {
+  napi_value values[7];
+  watch_t *watch;
+  answer_request_t request;
+  int32_t *copies;
+  if (!read_arguments(env, info, 7, values) || !(watch = watch_of(env, values[0])) ||
+      !read_int(env, values[1], &request.slot) || !read_int(env, values[2], &request.fd) ||
+      !read_bytes(env, values[3], &request.pattern) || !read_bytes(env, values[4], &request.mask) ||
+      !read_bytes(env, values[5], &request.answer) || !read_lengths(env, values[6], &copies, &request.copies_length))
+    return NULL;
+  request.copies = copies;
+  return number(env, answers_prepare(&watch->answers, &request));
+}
+
+static napi_value verb_withdraw(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  watch_t *watch;
+  int slot;
+  if (!read_arguments(env, info, 2, values) || !(watch = watch_of(env, values[0])) || !read_int(env, values[1], &slot))
+    return NULL;
+  answers_withdraw(watch->answers, slot);
+  return number(env, 0);
+}
+
+static napi_value verb_answered(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  watch_t *watch;
+  int32_t *pairs;
+  size_t room;
+  if (!read_arguments(env, info, 2, values) || !(watch = watch_of(env, values[0])) ||
+      !read_lengths(env, values[1], &pairs, &room))
+    return NULL;
+  return number(env, answers_given(watch->answers, pairs, room));
+}
+
 const verb_t watch_verbs[] = {
-    {"watch", verb_watch}, {"unwatch", verb_unwatch}, {"ref", verb_ref}, {"unref", verb_unref}, {NULL, NULL},
+    {"watch", verb_watch},     {"unwatch", verb_unwatch},   {"ref", verb_ref},           {"unref", verb_unref},
+    {"prepare", verb_prepare}, {"withdraw", verb_withdraw}, {"answered", verb_answered}, {NULL, NULL},
 };

@@ -1,6 +1,13 @@
 import { endpointKey } from "../host/index.ts";
-import { MptcpPm, Rtnl } from "../netlink/index.ts";
-import { CONTROL_VERSION, type ControlFailure, type ControlHello, type MptcpEvent } from "../types/index.ts";
+import { MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
+import {
+  CONTROL_VERSION,
+  type ControlFailure,
+  type ControlHello,
+  MPTCP_EVENT,
+  type MptcpEvent,
+} from "../types/index.ts";
+import type { MessageHeader } from "../wire/index.ts";
 import { kernelCapacity } from "./capacity.ts";
 import type { PathManager } from "./choice.ts";
 import { type Config, hostConfig } from "./config/index.ts";
@@ -35,10 +42,12 @@ export class Daemon implements Disposable {
   readonly #endpoints: EndpointPort;
   readonly #host: HostManager;
   readonly #recovery: Recovery;
-  readonly #subscription: { close(): void };
+  readonly #subscription: NetlinkSubscription;
   readonly #rest = new Rest(() => this.#userspace?.refresh());
   readonly #started = now();
   #batch: MptcpEvent[] = [];
+  /** Of the last ESTABLISHED of the batch. */
+  #established: MessageHeader | undefined;
   #events = 0;
   #overruns = 0;
 
@@ -59,18 +68,22 @@ export class Daemon implements Disposable {
       log,
     });
     this.#subscription = this.#pm.watch(
-      (event) => this.#batch.push(event),
+      (event, header) => {
+        this.#batch.push(event);
+        if (event.type === MPTCP_EVENT.ESTABLISHED) this.#established = header;
+      },
       () => this.#onOverrun(),
       () => this.#onBatchEnd(),
     );
+    this.#userspace?.foresee(this.#subscription);
   }
 
   [Symbol.dispose](): void {
-    this.#subscription.close();
     this.#rest[Symbol.dispose]();
     this.#recovery[Symbol.dispose]();
     this.#host[Symbol.dispose]();
     this.#userspace?.[Symbol.dispose]();
+    this.#subscription.close();
     this.#rtnl.close();
     this.#pm.close();
   }
@@ -153,10 +166,12 @@ export class Daemon implements Disposable {
 
   #onBatchEnd(): void {
     const batch = this.#batch;
+    const established = this.#established;
     this.#batch = [];
+    this.#established = undefined;
     this.#events += batch.length;
     this.#rest.worked(batch.length);
-    this.#userspace?.onEvents(batch);
+    this.#userspace?.onEvents(batch, established);
     for (const event of batch) this.#recovery.onEvent(event);
   }
 

@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Action, EngineEvent } from "../engine/index.ts";
 import type { MptcpPm, NetlinkClient, NetlinkError, Request, Rtnl } from "../netlink/index.ts";
-import { ERRNO, unreachable } from "../types/index.ts";
+import { ERRNO, type Token, unreachable } from "../types/index.ts";
 import type { PortListeners } from "./listeners.ts";
 import { observeAll, observeOne } from "./observe.ts";
 
@@ -14,6 +15,12 @@ export interface KernelPortOptions {
   readonly onAnswer: (request: number, errno: number, message: string) => void;
 }
 
+/** Actions of one connection that were foreseen and have gone out already, and how the kernel took each. */
+export interface Ahead {
+  readonly actions: readonly Action[];
+  readonly errors: readonly (NetlinkError | undefined)[];
+}
+
 /**
  * Runs the engine's actions on the real kernel. Netlink commands that stand together go out in one send(2), so that nothing
  * of the peer can come between a REMOVE and its DESTROY; all outcomes are known when {@link run} returns.
@@ -22,6 +29,7 @@ export class KernelPort {
   readonly #options: KernelPortOptions;
   readonly #requests: Request[] = [];
   readonly #actions: Action[] = [];
+  readonly #ahead = new Map<Token, { readonly sent: Ahead; next: number }>();
 
   constructor(options: KernelPortOptions) {
     this.#options = options;
@@ -31,7 +39,13 @@ export class KernelPort {
   run(actions: readonly Action[]): EngineEvent[] {
     const outcomes: EngineEvent[] = [];
     for (const action of actions) {
-      const request = this.#netlinkRequest(action);
+      const ahead = this.#ahead.size > 0 ? this.#takeAhead(action) : undefined;
+      if (ahead) {
+        this.#flush(outcomes);
+        outcomes.push(ahead);
+        continue;
+      }
+      const request = netlinkRequest(this.#options.pm, action);
       if (request) {
         this.#requests.push(request);
         this.#actions.push(action);
@@ -45,46 +59,32 @@ export class KernelPort {
     return outcomes;
   }
 
+  /** These actions are done when the engine asks for them. Each connection's are those it asks for first. */
+  ranAhead(token: Token, sent: Ahead): void {
+    this.#ahead.set(token, { sent, next: 0 });
+  }
+
+  /** The engine has heard of all that was answered ahead. @returns the connections for which it did not ask for the same */
+  endAhead(): Token[] {
+    if (this.#ahead.size === 0) return [];
+    const others = [...this.#ahead].filter(([, { sent, next }]) => next < sent.actions.length);
+    this.#ahead.clear();
+    return others.map(([token]) => token);
+  }
+
+  #takeAhead(action: Action): EngineEvent | undefined {
+    const ahead = "token" in action ? this.#ahead.get(action.token) : undefined;
+    const foreseen = ahead?.sent.actions[ahead.next];
+    if (!ahead || !foreseen || !isSameButForConnection(action, foreseen)) return undefined;
+    return outcomeOf(action, ahead.sent.errors[ahead.next++]);
+  }
+
   #flush(outcomes: EngineEvent[]): void {
     if (this.#requests.length === 0) return;
     const errors = this.#options.execute(this.#requests);
     for (const [index, action] of this.#actions.entries()) outcomes.push(outcomeOf(action, errors[index]));
     this.#requests.length = 0;
     this.#actions.length = 0;
-  }
-
-  #netlinkRequest(action: Action): Request | undefined {
-    const { pm } = this.#options;
-    switch (action.type) {
-      case "subflow.create":
-        return pm.createSubflowRequest({
-          token: action.token,
-          local: {
-            address: action.local.address,
-            port: action.local.port,
-            id: action.localId,
-            interfaceIndex: action.interfaceIndex,
-            backup: action.backup,
-          },
-          remote: { address: action.remote.address, port: action.remote.port, id: action.remoteId },
-        });
-      case "subflow.destroy":
-        return pm.destroySubflowRequest(action);
-      case "subflow.setBackup":
-        return pm.setBackupRequest(action);
-      case "address.announce":
-        return pm.announceRequest({
-          token: action.token,
-          address: action.address,
-          id: action.localId,
-          port: action.port,
-          flags: action.backup ? BACKUP : 0,
-        });
-      case "address.remove":
-        return pm.removeRequest({ token: action.token, id: action.localId });
-      default:
-        return undefined;
-    }
   }
 
   #runHere(action: Action): EngineEvent | undefined {
@@ -125,6 +125,44 @@ export class KernelPort {
 
 /** MPTCP_PM_ADDR_FLAG_BACKUP. */
 const BACKUP = 4;
+
+/** The netlink request of an action; undefined: it is carried out otherwise. */
+export function netlinkRequest(pm: MptcpPm, action: Action): Request | undefined {
+  switch (action.type) {
+    case "subflow.create":
+      return pm.createSubflowRequest({
+        token: action.token,
+        local: {
+          address: action.local.address,
+          port: action.local.port,
+          id: action.localId,
+          interfaceIndex: action.interfaceIndex,
+          backup: action.backup,
+        },
+        remote: { address: action.remote.address, port: action.remote.port, id: action.remoteId },
+      });
+    case "subflow.destroy":
+      return pm.destroySubflowRequest(action);
+    case "subflow.setBackup":
+      return pm.setBackupRequest(action);
+    case "address.announce":
+      return pm.announceRequest({
+        token: action.token,
+        address: action.address,
+        id: action.localId,
+        port: action.port,
+        flags: action.backup ? BACKUP : 0,
+      });
+    case "address.remove":
+      return pm.removeRequest({ token: action.token, id: action.localId });
+    default:
+      return undefined;
+  }
+}
+
+function isSameButForConnection(action: Action, other: Action): boolean {
+  return isDeepStrictEqual({ ...action, id: 0, token: 0 }, { ...other, id: 0, token: 0 });
+}
 
 function outcomeOf(action: Action, error: NetlinkError | undefined): EngineEvent {
   if (!error) return { type: "action.done", action };

@@ -6,7 +6,7 @@ import {
   type EngineEvent,
   type EngineSnapshot,
 } from "../engine/index.ts";
-import type { EndpointChange, MptcpPm, NewEndpoint, Rtnl } from "../netlink/index.ts";
+import type { EndpointChange, MptcpPm, NetlinkSubscription, NewEndpoint, Rtnl } from "../netlink/index.ts";
 import { policies } from "../policies/index.ts";
 import {
   type Address,
@@ -17,9 +17,11 @@ import {
   type MptcpEvent,
   type Token,
 } from "../types/index.ts";
+import type { MessageHeader } from "../wire/index.ts";
 import { Driver } from "./driver.ts";
+import { Foresight } from "./foresight.ts";
 import type { EndpointPort, Refusal } from "./host/endpoint-port.ts";
-import { KernelPort } from "./kernel-port.ts";
+import { type Ahead, KernelPort } from "./kernel-port.ts";
 import { PortListeners } from "./listeners.ts";
 import type { Logger } from "./logger.ts";
 import { observeAll } from "./observe.ts";
@@ -45,6 +47,8 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   readonly #listeners: PortListeners;
   readonly #engine = new Engine({ policies });
   readonly #driver: Driver;
+  readonly #port: KernelPort;
+  #foresight: Foresight | undefined;
   readonly #audit: NodeJS.Timeout;
   readonly #answers = new Map<number, Refusal>();
   #requests = 0;
@@ -55,7 +59,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#options = options;
     const { pm, rtnl, log, now } = options;
     this.#listeners = new PortListeners(pm);
-    const port = new KernelPort({
+    this.#port = new KernelPort({
       pm,
       rtnl,
       listeners: this.#listeners,
@@ -63,7 +67,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       onAnswer: (request, errno, message) => this.#answers.set(request, { errno, message }),
     });
     this.#driver = new Driver(this.#engine, {
-      run: (actions) => port.run(actions),
+      run: (actions) => this.#port.run(actions),
       now,
       trace: log.isLevelEnabled("debug") ? ({ event, actions }) => this.#trace(event, actions) : undefined,
     });
@@ -73,13 +77,23 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#audit);
     clearTimeout(this.#resync);
+    this.#foresight?.[Symbol.dispose]();
     this.#driver[Symbol.dispose]();
     this.#listeners[Symbol.dispose]();
   }
 
-  /** What the kernel told in one wake-up. */
-  onEvents(events: readonly MptcpEvent[]): void {
+  /** From now on connections that are like earlier ones get their subflows before their events are read here. */
+  foresee(subscription: NetlinkSubscription): void {
+    const onAhead = (token: Token, ahead: Ahead): void => this.#port.ranAhead(token, ahead);
+    this.#foresight = new Foresight({ engine: this.#engine, pm: this.#options.pm, subscription, onAhead });
+  }
+
+  /** What the kernel told in one wake-up; `last` is the header of the last establishment among it. */
+  onEvents(events: readonly MptcpEvent[], last: MessageHeader | undefined): void {
+    this.#foresight?.begin();
     this.#driver.handleAll(translateBatch(events));
+    for (const token of this.#port.endAhead()) this.#options.log.warn({ token }, "foreseen otherwise");
+    this.#foresight?.end(last);
   }
 
   /** The kernel dropped events: everything is read anew, soon. */
@@ -114,6 +128,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   usePolicy(policy: string): void {
     this.#driver.handle({ type: "config.changed", policy });
+    this.#foresight?.check();
   }
 
   endpoints(): readonly Endpoint[] {
@@ -147,6 +162,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     const answer = this.#answers.get(request);
     assert(answer, "the engine answers every command");
     this.#answers.clear();
+    this.#foresight?.check();
     return answer.errno === 0 ? undefined : answer;
   }
 

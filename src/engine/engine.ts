@@ -2,7 +2,7 @@ import { type Endpoint, type Limits, type Millis, type Token, unreachable } from
 import type { Action } from "./actions.ts";
 import { command, configure } from "./admin.ts";
 import { TABLE_BOUNDS, type TableBounds, TIMING, type Timing } from "./bounds.ts";
-import type { EngineEvent } from "./events.ts";
+import type { ConnectionEstablished, EngineEvent } from "./events.ts";
 import {
   announced,
   created,
@@ -39,6 +39,7 @@ export interface EngineOptions {
 export class Engine {
   readonly #state: State;
   readonly #policies: readonly Policy[];
+  #policyChanges = 0;
 
   constructor(options: EngineOptions) {
     this.#policies = options.policies;
@@ -60,6 +61,22 @@ export class Engine {
     const actions = state.actions;
     state.actions = [];
     return actions;
+  }
+
+  /**
+   * What {@link handle} would answer to the establishment of a connection it has not heard of; changes nothing. Good as long as
+   * {@link revision} is the same.
+   */
+  foresee(event: ConnectionEstablished): readonly Action[] {
+    const { table, timing, policy } = this.#state;
+    const state = new State({ table, timing, timers: new Timers<Connection>(), policy });
+    established(state, event);
+    return state.actions;
+  }
+
+  /** Another number whenever new connections may be treated otherwise than before: endpoints, limits, policy. */
+  get revision(): number {
+    return this.#policyChanges + this.#state.table.revision;
   }
 
   /** When to call `handle({ type: "tick" }, now)`; undefined: not before another event. O(1). */
@@ -180,6 +197,7 @@ export class Engine {
     const chosen = this.#policies.find((policy) => policy.name === name);
     if (!chosen || chosen === state.policy) return;
     state.policy = chosen;
+    this.#policyChanges++;
     for (const connection of state.connections.values()) replan(state, connection, true);
   }
 

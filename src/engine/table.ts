@@ -33,6 +33,8 @@ export class EndpointTable {
   /** In the order in which the kernel tries them: with a port at the head, without at the tail. */
   readonly list: Endpoint[] = [];
   limits: Limits = { subflows: 2, addAddrAccepted: 0 };
+  /** Counts changes. */
+  revision = 0;
   readonly #bounds: TableBounds;
   #nextId: AddressId = 1;
 
@@ -85,6 +87,7 @@ export class EndpointTable {
       flags,
       interfaceIndex: request.interfaceIndex ?? 0,
     };
+    this.revision++;
     if (port) this.list.unshift(endpoint);
     else this.list.push(endpoint);
     return { ok: endpoint };
@@ -103,6 +106,7 @@ export class EndpointTable {
   delete(id: AddressId): Outcome<Endpoint> {
     const endpoint = this.byId(id);
     if (!endpoint) return refuse(ERRNO.EINVAL, "address not found");
+    this.revision++;
     this.list.splice(this.list.indexOf(endpoint), 1);
     return { ok: endpoint };
   }
@@ -110,6 +114,7 @@ export class EndpointTable {
   /** mptcp_pm_nl_flush_addrs_doit; returns what was there, limits stay. */
   flush(): Endpoint[] {
     this.#nextId = 1;
+    this.revision++;
     return this.list.splice(0);
   }
 
@@ -141,6 +146,7 @@ export class EndpointTable {
         return refuse(ERRNO.EINVAL, `limit greater than maximum (${max})`).refused;
       }
     }
+    this.revision++;
     this.limits = {
       subflows: wanted.subflows ?? this.limits.subflows,
       addAddrAccepted: wanted.addAddrAccepted ?? this.limits.addAddrAccepted,
@@ -159,6 +165,7 @@ export class EndpointTable {
 
   #replace(endpoint: Endpoint, flags: number): Endpoint {
     const changed = { ...endpoint, flags };
+    this.revision++;
     this.list[this.list.indexOf(endpoint)] = changed;
     return changed;
   }

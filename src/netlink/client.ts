@@ -209,13 +209,9 @@ export class NetlinkClient implements Disposable {
   }
 
   #encode(requests: readonly Request[], flags: number): void {
-    const writer = this.#writer;
-    writer.reset();
-    for (const request of requests) {
-      const start = beginMessage(writer, request.type, NLM_F.REQUEST | flags | (request.flags ?? 0), this.#sequence++);
-      request.write(writer);
-      endMessage(writer, start);
-    }
+    this.#writer.reset();
+    encodeRequests(this.#writer, requests, flags, this.#sequence);
+    this.#sequence += requests.length;
     // Sequence numbers are 32 bit; starting over long before that keeps the arithmetic plain.
     if (this.#sequence > 0x7fff_ffff) this.#sequence = 1;
   }
@@ -231,10 +227,20 @@ export class NetlinkClient implements Disposable {
   }
 }
 
+/** Appends requests as they go out together, numbered from `sequence`. `flags`: NLM_F_* for each. */
+export function encodeRequests(writer: Writer, requests: readonly Request[], flags: number, sequence: number): void {
+  let number = sequence;
+  for (const request of requests) {
+    const start = beginMessage(writer, request.type, NLM_F.REQUEST | flags | (request.flags ?? 0), number++);
+    request.write(writer);
+    endMessage(writer, start);
+  }
+}
+
 function ignoreAnswer(): void {}
 
 /** Finds out which attribute the kernel means: it says an offset into the request, or the number of a missing one. */
-function refusal(request: Request, { errno, message, offset, missingType }: Acknowledgement): NetlinkError {
+export function refusal(request: Request, { errno, message, offset, missingType }: Acknowledgement): NetlinkError {
   const table = request.attributes;
   let attribute: string | undefined;
   if (table && missingType !== undefined) attribute = attributeName(table, missingType);

@@ -8,6 +8,7 @@ export { releaseCleanPages } from "./memory.ts";
 export * from "./mptcp-pm.ts";
 export * from "./native.ts";
 export * from "./netns.ts";
+export * from "./prepared-answers.ts";
 export * from "./proc.ts";
 export * from "./rtnl.ts";
 export * from "./subscription.ts";

@@ -20,6 +20,7 @@ import {
   type Family,
   GENL_HEADER,
   GENL_ID_CTRL,
+  type MessageHeader,
   MPTCP_PM,
   PM_ATTRIBUTE,
   PM_COMMAND,
@@ -251,12 +252,16 @@ export class MptcpPm implements Disposable {
    * Calls `onEvent` for every event, in the turn of the loop in which the kernel woke us.
    * As long as any watcher is open on this host, every namespace with pm_type=1 accepts joins (genl_has_listeners).
    */
-  watch(onEvent: (event: MptcpEvent) => void, onOverrun: () => void, onBatchEnd?: () => void): NetlinkSubscription {
+  watch(
+    onEvent: (event: MptcpEvent, header: MessageHeader) => void,
+    onOverrun: () => void,
+    onBatchEnd?: () => void,
+  ): NetlinkSubscription {
     const group = this.#family.groups.get(MPTCP_PM.eventsGroup);
     if (group === undefined) throw new UnsupportedError("this kernel sends no MPTCP events; they came with Linux 5.12");
     return new NetlinkSubscription(NETLINK.GENERIC, [group], {
       netns: this.#netns,
-      onMessage: (bytes, header) => onEvent(decodeEvent(bytes, header)),
+      onMessage: (bytes, header) => onEvent(decodeEvent(bytes, header), header),
       onOverrun,
       ...(onBatchEnd && { onBatchEnd }),
     });

@@ -58,9 +58,32 @@ export interface NativeAddon {
   /**
    * Receives whenever `fd` is readable and calls back with the count, or -errno, in the same turn of the event loop; goes on
    * after an overrun (-ENOBUFS). The handle keeps the loop alive until {@link unwatch} or {@link unref}. Call unwatch before
-   * {@link close}. -errno in place of a handle when it cannot be watched.
+   * {@link close}. -errno in place of a handle when it cannot be watched. `answered`: how many {@link prepare}d answers went out.
    */
-  watch(fd: Fd, slab: Uint8Array, lengths: Int32Array, callback: (count: number) => void): WatchHandle | number;
+  watch(
+    fd: Fd,
+    slab: Uint8Array,
+    lengths: Int32Array,
+    callback: (count: number, answered: number) => void,
+  ): WatchHandle | number;
+  /**
+   * From now on, a datagram of the pattern's length that equals it in the bits of the mask is answered on `fd` before the
+   * callback hears of it, unless a later datagram of the batch has the same first copied word. `copies`: pairs of a byte
+   * offset in the datagram and one in the answer, of 4 bytes each. Slots 0..31; a slot is overwritten. -EINVAL: does not fit.
+   */
+  prepare(
+    handle: WatchHandle,
+    slot: number,
+    fd: Fd,
+    pattern: Uint8Array,
+    mask: Uint8Array,
+    answer: Uint8Array,
+    copies: Int32Array,
+  ): number;
+  /** Forgets the prepared answer of a slot; -1: every one. */
+  withdraw(handle: WatchHandle, slot: number): number;
+  /** Inside the callback: pairs of a datagram's index and the slot of the answer it got; returns how many pairs. */
+  answered(handle: WatchHandle, pairs: Int32Array): number;
   /** Stops a watch; a second time does nothing. */
   unwatch(handle: WatchHandle): number;
   /** Lets the handle keep the event loop alive (the default). */

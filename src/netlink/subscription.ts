@@ -17,10 +17,25 @@ export interface SubscriptionOptions {
   readonly onBatchEnd?: () => void;
 }
 
+/** Bytes that are answered by the addon itself, see {@link NativeAddon.prepare}. */
+export interface PreparedAnswer {
+  readonly pattern: Uint8Array;
+  readonly mask: Uint8Array;
+  readonly answer: Uint8Array;
+  readonly copies: Int32Array;
+}
+
+/** A datagram of the batch at hand that was answered: by which slot, and where in {@link NetlinkSubscription.bytes} it begins. */
+export interface GivenAnswer {
+  readonly slot: number;
+  readonly from: number;
+}
+
 /** 16 MiB hold some 20,000 MPTCP events: four seconds of 5,000 connections a second. */
 const RECEIVE_BUFFER = 16 << 20;
 const SLOT_BYTES = 8 * 1024;
 const SLOTS = 64;
+const NOTHING: readonly GivenAnswer[] = Object.freeze([]);
 
 /** Multicast messages of one netlink protocol in one network namespace. Keeps the event loop alive until closed. */
 export class NetlinkSubscription implements Disposable {
@@ -30,6 +45,8 @@ export class NetlinkSubscription implements Disposable {
   readonly #slab = new Uint8Array(SLOT_BYTES * SLOTS);
   readonly #lengths = new Int32Array(SLOTS);
   readonly #options: SubscriptionOptions;
+  readonly #pairs = new Int32Array(2 * SLOTS);
+  #answered = 0;
   #closed = false;
 
   /** @param groups multicast group numbers */
@@ -51,7 +68,9 @@ export class NetlinkSubscription implements Disposable {
         throw new NetlinkError("subscribe", { errno: -result });
       }
     }
-    const watch = native.watch(this.#fd, this.#slab, this.#lengths, (count) => this.#onReadable(count));
+    const watch = native.watch(this.#fd, this.#slab, this.#lengths, (count, answered) =>
+      this.#onReadable(count, answered),
+    );
     if (typeof watch === "number") {
       native.close(this.#fd);
       throw new NetlinkError("subscribe", { errno: -watch });
@@ -70,7 +89,33 @@ export class NetlinkSubscription implements Disposable {
     this.close();
   }
 
-  #onReadable(count: number): void {
+  /** The datagrams of the batch at hand. */
+  get bytes(): Uint8Array {
+    return this.#slab;
+  }
+
+  /** Answers on socket `fd` what is like the pattern, from now on, before anybody here hears of it. False: it does not fit. */
+  prepare(slot: number, fd: number, { pattern, mask, answer, copies }: PreparedAnswer): boolean {
+    return this.#native.prepare(this.#watch, slot, fd, pattern, mask, answer, copies) === 0;
+  }
+
+  /** Forgets the prepared answer of a slot; without one, every answer. */
+  withdraw(slot = -1): void {
+    if (!this.#closed) this.#native.withdraw(this.#watch, slot);
+  }
+
+  /** What was answered of the batch at hand: to be called in its callbacks. */
+  given(): readonly GivenAnswer[] {
+    if (this.#answered === 0) return NOTHING;
+    const count = this.#native.answered(this.#watch, this.#pairs);
+    return Array.from({ length: count }, (_, index) => ({
+      slot: this.#pairs[2 * index + 1]!,
+      from: this.#pairs[2 * index]! * SLOT_BYTES,
+    }));
+  }
+
+  #onReadable(count: number, answered: number): void {
+    this.#answered = answered;
     if (count < 0) {
       if (-count === ERRNO.ENOBUFS) this.#options.onOverrun();
       return;

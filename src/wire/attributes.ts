@@ -226,6 +226,15 @@ export function attributeAt(
   return found;
 }
 
+/** Where the payload of the first attribute of this type begins; -1: there is none. */
+export function findAttribute(type: number, bytes: Uint8Array, from: number, to: number): number {
+  let found = -1;
+  walk(bytes, from, to, (each, start) => {
+    if (each === type && found < 0) found = start;
+  });
+  return found;
+}
+
 /** The name of an attribute number in a table, for "missing attribute" texts. */
 export function attributeName(table: Table, type: number): string {
   return compile(table).names[type] ?? `attribute ${type}`;
