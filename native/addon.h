@@ -32,7 +32,10 @@ void set_number(napi_env env, napi_value object, const char *name, double value)
  */
 long in_namespace(int netns_fd, long (*call)(void *context), void *context);
 
-/* Fills slots of slab with datagrams: how many, or -EAGAIN after timeout_ms, or -ENOBUFS for an overrun. */
+/* Fills slots of slab with the datagrams that are there: how many, or -EAGAIN, or -ENOBUFS for an overrun. */
+long receive_now(int fd, bytes_t slab, int32_t *lengths, size_t slots);
+
+/* The same; -EAGAIN only after timeout_ms. */
 long receive_many(int fd, bytes_t slab, int32_t *lengths, size_t slots, int timeout_ms);
 
 typedef struct {

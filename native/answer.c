@@ -12,10 +12,11 @@ typedef struct {
   uint8_t pattern[PATTERN_MAX];
   uint8_t mask[PATTERN_MAX];
   uint8_t answer[ANSWER_MAX];
-  /* Each: a word of the datagram, and the word of the answer that takes its place; in bytes from their beginnings. */
+  /* Each: a word of the datagram that takes its place in the answer; in bytes from their beginnings. */
   struct {
     uint16_t from;
     uint16_t to;
+    bool swapped; /* two bytes only, in the other order */
   } copy[COPIES_MAX];
 } prepared_t;
 
@@ -51,6 +52,9 @@ static bool is_like(const prepared_t *prepared, const uint8_t *datagram, int32_t
   return true;
 }
 
+/* Prepared with an empty answer: it can wait for the next datagram. */
+static bool is_hold(const prepared_t *prepared) { return prepared->answer_length == 0; }
+
 /* The words to be copied stand in a later datagram of the batch too: what that one says may ask for another answer. */
 static bool is_followed(const prepared_t *prepared, const batch_t *batch, long index) {
   if (prepared->copies == 0) return false;
@@ -62,9 +66,15 @@ static bool is_followed(const prepared_t *prepared, const batch_t *batch, long i
 }
 
 static bool give(prepared_t *prepared, const uint8_t *datagram) {
-  for (unsigned i = 0; i < prepared->copies; i++)
-    for (unsigned byte = 0; byte < WORD; byte++)
-      prepared->answer[prepared->copy[i].to + byte] = datagram[prepared->copy[i].from + byte];
+  for (unsigned i = 0; i < prepared->copies; i++) {
+    const uint8_t *from = datagram + prepared->copy[i].from;
+    uint8_t *to = prepared->answer + prepared->copy[i].to;
+    if (prepared->copy[i].swapped) {
+      to[0] = from[1];
+      to[1] = from[0];
+    } else
+      for (unsigned byte = 0; byte < WORD; byte++) to[byte] = from[byte];
+  }
   return syscall6(__NR_sendto, prepared->fd, (long)prepared->answer, prepared->answer_length,
                   MSG_NOSIGNAL_ | MSG_DONTWAIT_, 0, 0) >= 0;
 }
@@ -76,7 +86,7 @@ unsigned answers_give(answers_t *answers, const batch_t *batch) {
     const uint8_t *datagram = batch->slab + index * batch->slot;
     for (unsigned slot = 0; slot < answers->count; slot++) {
       prepared_t *prepared = &answers->prepared[slot];
-      if (!is_like(prepared, datagram, batch->lengths[index])) continue;
+      if (is_hold(prepared) || !is_like(prepared, datagram, batch->lengths[index])) continue;
       /* Not given: JavaScript, which hears of every datagram, answers by itself. */
       if (answers->given == GIVEN_MAX || is_followed(prepared, batch, index) || !give(prepared, datagram)) break;
       answers->log[answers->given].datagram = (uint16_t)index;
@@ -85,6 +95,21 @@ unsigned answers_give(answers_t *answers, const batch_t *batch) {
     }
   }
   return answers->given;
+}
+
+static bool can_wait(const answers_t *answers, const uint8_t *datagram, int32_t length) {
+  for (unsigned slot = 0; slot < answers->count; slot++) {
+    const prepared_t *prepared = &answers->prepared[slot];
+    if (is_hold(prepared) && is_like(prepared, datagram, length)) return true;
+  }
+  return false;
+}
+
+bool answers_can_wait(const answers_t *answers, const batch_t *batch) {
+  if (!answers) return false;
+  for (long index = 0; index < batch->count; index++)
+    if (!can_wait(answers, batch->slab + index * batch->slot, batch->lengths[index])) return false;
+  return true;
 }
 
 unsigned answers_given(const answers_t *answers, int32_t *pairs, size_t room) {
@@ -106,10 +131,11 @@ static bool fits(const answer_request_t *request) {
   if (request->slot < 0 || request->slot >= ANSWERS_MAX || request->fd < 0) return false;
   if (request->pattern.length == 0 || request->pattern.length > PATTERN_MAX) return false;
   if (request->mask.length != request->pattern.length || request->answer.length > ANSWER_MAX) return false;
-  if (request->copies_length % 2 != 0 || request->copies_length / 2 > COPIES_MAX) return false;
-  for (size_t i = 0; i < request->copies_length; i++) {
-    size_t limit = i % 2 == 0 ? request->pattern.length : request->answer.length;
-    if (request->copies[i] < 0 || (size_t)request->copies[i] + WORD > limit) return false;
+  if (request->copies_length % COPY_NUMBERS != 0 || request->copies_length / COPY_NUMBERS > COPIES_MAX) return false;
+  for (size_t i = 0; request->answer.length > 0 && i < request->copies_length; i += COPY_NUMBERS) {
+    const int32_t *copy = request->copies + i;
+    if (copy[0] < 0 || (size_t)copy[0] + WORD > request->pattern.length) return false;
+    if (copy[1] < 0 || (size_t)copy[1] + WORD > request->answer.length) return false;
   }
   return true;
 }
@@ -123,13 +149,15 @@ long answers_prepare(answers_t **answers, const answer_request_t *request) {
   prepared->fd = request->fd;
   prepared->pattern_length = (unsigned)request->pattern.length;
   prepared->answer_length = (unsigned)request->answer.length;
-  prepared->copies = (unsigned)request->copies_length / 2;
+  prepared->copies = request->answer.length > 0 ? (unsigned)request->copies_length / COPY_NUMBERS : 0;
   memcpy(prepared->pattern, request->pattern.data, request->pattern.length);
   memcpy(prepared->mask, request->mask.data, request->mask.length);
   memcpy(prepared->answer, request->answer.data, request->answer.length);
   for (unsigned i = 0; i < prepared->copies; i++) {
-    prepared->copy[i].from = (uint16_t)request->copies[2 * i];
-    prepared->copy[i].to = (uint16_t)request->copies[2 * i + 1];
+    const int32_t *copy = request->copies + i * COPY_NUMBERS;
+    prepared->copy[i].from = (uint16_t)copy[0];
+    prepared->copy[i].to = (uint16_t)copy[1];
+    prepared->copy[i].swapped = copy[2] != 0;
   }
   return 0;
 }

@@ -4,7 +4,7 @@
 
 #include "addon.h"
 
-enum { ANSWERS_MAX = 32, PATTERN_MAX = 256, ANSWER_MAX = 1024, COPIES_MAX = 16, GIVEN_MAX = 64 };
+enum { ANSWERS_MAX = 80, PATTERN_MAX = 256, ANSWER_MAX = 1024, COPIES_MAX = 16, COPY_NUMBERS = 3, GIVEN_MAX = 64 };
 
 typedef struct answers answers_t;
 
@@ -22,7 +22,7 @@ typedef struct {
   bytes_t pattern;
   bytes_t mask;
   bytes_t answer;
-  const int32_t *copies; /* pairs of a place in the datagram and a place in the answer */
+  const int32_t *copies; /* triples: place in the datagram, place in the answer, 1: two bytes, swapped */
   size_t copies_length;
 } answer_request_t;
 
@@ -34,6 +34,8 @@ void answers_release(answers_t *answers);
 
 /* Answers what is like a pattern; how many were. They are those of answers_given until the next batch. */
 unsigned answers_give(answers_t *answers, const batch_t *batch);
+/* Every datagram of the batch is like a pattern with an empty answer: nobody need hear of them before the next. */
+bool answers_can_wait(const answers_t *answers, const batch_t *batch);
 unsigned answers_given(const answers_t *answers, int32_t *pairs, size_t room);
 
 #endif

@@ -4,7 +4,7 @@
 enum { NETLINK_ADD_MEMBERSHIP_ = 1, NETLINK_CAP_ACK_ = 10, NETLINK_EXT_ACK_ = 11, NETLINK_GET_STRICT_CHK_ = 12 };
 enum { POLLIN_ = 1 };
 
-/* One wake-up reads at most this many datagrams: 4.5 KB of stack for the headers. */
+/* One call reads at most this many datagrams: 4.5 KB of stack for the headers. */
 enum { SLOTS_MAX = 64 };
 
 struct io_vector {
@@ -31,11 +31,11 @@ struct netlink_address {
   uint32_t groups;
 };
 
-static long receive_now(int fd, bytes_t slab, int32_t *lengths, size_t slots) {
+long receive_now(int fd, bytes_t slab, int32_t *lengths, size_t slots) {
   struct many_message_header headers[SLOTS_MAX];
   struct io_vector vectors[SLOTS_MAX];
-  if (slots > SLOTS_MAX) slots = SLOTS_MAX;
   size_t slot_size = slab.length / slots;
+  if (slots > SLOTS_MAX) slots = SLOTS_MAX;
   for (size_t i = 0; i < slots; i++) {
     vectors[i] = (struct io_vector){slab.data + i * slot_size, slot_size};
     headers[i] = (struct many_message_header){.header = {.vectors = &vectors[i], .vector_count = 1}};

@@ -18,7 +18,7 @@ extern void uv_unref(uv_handle_t *handle);
 enum { UV_POLL_ = 8, UV_READABLE_ = 1 };
 
 enum { PROT_READ_WRITE = 3, MAP_PRIVATE_ANONYMOUS = 0x22 };
-enum { POLL_SIZE_MAX = 512, ROUNDS_MAX = 16, WATCH_MAGIC = 0x5b0f10e5 };
+enum { POLL_SIZE_MAX = 512, ROUNDS_MAX = 16, SLOTS_AT_FIRST = 4, WATCH_MAGIC = 0x5b0f10e5 };
 
 typedef struct {
   unsigned magic;
@@ -26,9 +26,14 @@ typedef struct {
   int owners; /* the JavaScript handle, and libuv until its close callback */
   int fd;
   napi_env env;
-  napi_ref slab;
-  napi_ref lengths;
+  /* Of the typed arrays that the references keep: asking for them again would cost as much as answering. */
+  bytes_t slab;
+  int32_t *lengths;
+  size_t slots;
+  napi_ref slab_reference;
+  napi_ref lengths_reference;
   napi_ref callback;
+  long held; /* datagrams at the slab's beginning that JavaScript has not heard of yet */
   answers_t *answers; /* NULL: none was ever prepared */
   napi_async_cleanup_hook_handle cleanup;
   _Alignas(16) uint8_t poll[POLL_SIZE_MAX];
@@ -49,8 +54,8 @@ static void closed(uv_handle_t *handle) {
 static void stop(watch_t *watch) {
   if (!watch->open) return;
   watch->open = false;
-  napi_delete_reference(watch->env, watch->slab);
-  napi_delete_reference(watch->env, watch->lengths);
+  napi_delete_reference(watch->env, watch->slab_reference);
+  napi_delete_reference(watch->env, watch->lengths_reference);
   napi_delete_reference(watch->env, watch->callback);
   uv_close((uv_handle_t *)watch->poll, closed);
 }
@@ -65,41 +70,64 @@ static void environment_ends(napi_async_cleanup_hook_handle hook, void *data) {
 
 static void call_back(watch_t *watch, long count, unsigned answered) {
   napi_env env = watch->env;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
   napi_value callback, receiver, arguments[] = {number(env, (double)count), number(env, answered)};
-  if (napi_get_reference_value(env, watch->callback, &callback) != napi_ok) return;
-  napi_get_global(env, &receiver);
-  if (napi_make_callback(env, NULL, receiver, callback, 2, arguments, NULL) != napi_pending_exception) return;
-  napi_value error;
-  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  if (napi_get_reference_value(env, watch->callback, &callback) == napi_ok) {
+    napi_get_global(env, &receiver);
+    napi_value error;
+    if (napi_make_callback(env, NULL, receiver, callback, 2, arguments, NULL) == napi_pending_exception &&
+        napi_get_and_clear_last_exception(env, &error) == napi_ok)
+      napi_fatal_exception(env, error);
+  }
+  napi_close_handle_scope(env, scope);
 }
 
-/* Receives one batch and hands it over; true when there was one: more may have come meanwhile, and asking costs less than
- * another turn of the loop. */
-static bool deliver(watch_t *watch) {
-  napi_handle_scope scope;
-  if (napi_open_handle_scope(watch->env, &scope) != napi_ok) return false;
-  napi_value slab_value, lengths_value;
-  bytes_t slab;
-  int32_t *lengths;
-  size_t slots = 0;
-  long count = -EAGAIN_;
-  unsigned answered = 0;
-  if (napi_get_reference_value(watch->env, watch->slab, &slab_value) == napi_ok &&
-      napi_get_reference_value(watch->env, watch->lengths, &lengths_value) == napi_ok &&
-      read_bytes(watch->env, slab_value, &slab) && read_lengths(watch->env, lengths_value, &lengths, &slots)) {
-    count = receive_many(watch->fd, slab, lengths, slots, 0);
-    answered = answers_give(watch->answers, &(batch_t){slab.data, slab.length / slots, lengths, count});
+/* Hands over what was held back. */
+static void release_held(watch_t *watch) {
+  long held = watch->held;
+  watch->held = 0;
+  if (held > 0) call_back(watch, held, 0);
+}
+
+static batch_t batch_of(const watch_t *watch, long first, long count) {
+  size_t slot = watch->slab.length / watch->slots;
+  return (batch_t){watch->slab.data + first * slot, slot, watch->lengths + first, count};
+}
+
+/* Behind what is held back; few at first, for what is set up for many is more than one datagram takes to be answered. */
+static long receive_some(watch_t *watch, size_t most) {
+  size_t free = watch->slots - (size_t)watch->held;
+  if (most > free) most = free;
+  batch_t room = batch_of(watch, watch->held, 0);
+  return receive_now(watch->fd, (bytes_t){room.slab, most * room.slot}, watch->lengths + watch->held, most);
+}
+
+/* Receives, answers what is prepared, and hands over all, unless that can wait. True when there was something: more may have
+ * come meanwhile, and asking costs less than another turn of the loop. */
+static bool deliver(watch_t *watch, size_t most) {
+  long count = receive_some(watch, most);
+  if (count == -EAGAIN_) return false;
+  if (count < 0) {
+    release_held(watch);
+    if (watch->open) call_back(watch, count, 0);
+    return watch->open && count == -ENOBUFS_;
   }
-  if (count != -EAGAIN_) call_back(watch, count, answered);
-  napi_close_handle_scope(watch->env, scope);
-  return watch->open && (count > 0 || count == -ENOBUFS_);
+  batch_t news = batch_of(watch, watch->held, count);
+  watch->held += count;
+  if (answers_can_wait(watch->answers, &news) && (size_t)watch->held <= watch->slots / 2) return true;
+  batch_t all = batch_of(watch, 0, watch->held);
+  unsigned answered = answers_give(watch->answers, &all);
+  watch->held = 0;
+  call_back(watch, all.count, answered);
+  return watch->open;
 }
 
 static void readable(uv_poll_t *handle, int status, int events) {
   (void)events;
   watch_t *watch = uv_handle_get_data((uv_handle_t *)handle);
   /* Bounded, so that a flood cannot starve the rest of the loop; what is left wakes us again at once. */
-  for (int round = 0; round < ROUNDS_MAX && deliver(watch); round++) continue;
+  for (int round = 0; round < ROUNDS_MAX && deliver(watch, round == 0 ? SLOTS_AT_FIRST : watch->slots); round++) continue;
   /* libuv stops a poll handle when it sees POLLERR, and an overrun of netlink is one: start it again or be deaf for ever. */
   if (status < 0 && watch->open) uv_poll_start(handle, UV_READABLE_, readable);
 }
@@ -121,8 +149,8 @@ static long start(napi_env env, watch_t *watch, napi_value *values) {
   uv_handle_set_data((uv_handle_t *)poll, watch);
   watch->open = true;
   watch->owners++;
-  napi_create_reference(env, values[1], 1, &watch->slab);
-  napi_create_reference(env, values[2], 1, &watch->lengths);
+  napi_create_reference(env, values[1], 1, &watch->slab_reference);
+  napi_create_reference(env, values[2], 1, &watch->lengths_reference);
   napi_create_reference(env, values[3], 1, &watch->callback);
   napi_add_async_cleanup_hook(env, environment_ends, watch, &watch->cleanup);
   result = uv_poll_start(poll, UV_READABLE_, readable);
@@ -150,6 +178,9 @@ static napi_value verb_watch(napi_env env, napi_callback_info info) {
   watch->magic = WATCH_MAGIC;
   watch->owners = 1;
   watch->fd = fd;
+  watch->slab = slab;
+  watch->lengths = lengths;
+  watch->slots = slots;
   watch->env = env;
   long result = start(env, watch, values);
   if (result < 0 || napi_create_external(env, watch, finalize, NULL, &handle) != napi_ok) {
@@ -228,7 +259,15 @@ static napi_value verb_answered(napi_env env, napi_callback_info info) {
   return number(env, answers_given(watch->answers, pairs, room));
 }
 
+static napi_value verb_release(napi_env env, napi_callback_info info) {
+  watch_t *watch = read_watch(env, info);
+  if (!watch) return NULL;
+  if (watch->open) release_held(watch);
+  return number(env, 0);
+}
+
 const verb_t watch_verbs[] = {
     {"watch", verb_watch},     {"unwatch", verb_unwatch},   {"ref", verb_ref},           {"unref", verb_unref},
-    {"prepare", verb_prepare}, {"withdraw", verb_withdraw}, {"answered", verb_answered}, {NULL, NULL},
+    {"prepare", verb_prepare}, {"withdraw", verb_withdraw}, {"answered", verb_answered}, {"release", verb_release},
+    {NULL, NULL},
 };

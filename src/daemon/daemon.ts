@@ -115,6 +115,8 @@ export class Daemon implements Disposable {
     const request = checkRequest(method, params);
     if (typeof request === "string") return answer(null, { code: "REQUEST", message: request });
     const command = commandOf(request);
+    // Who asks wants to know what the kernel has told of, not what we have looked at.
+    this.#subscription.release();
     if (!command) return this.#query(request, answer);
     if (!this.#userspace) return answer(null, KERNEL_IN_CHARGE);
     const refused = this.#userspace.command(command);

@@ -1,6 +1,6 @@
 import type { Action, Engine, EngineEvent } from "../engine/index.ts";
-import { type MptcpPm, type NetlinkSubscription, PREPARED_MAX, PreparedAnswers } from "../netlink/index.ts";
-import type { Millis, Token } from "../types/index.ts";
+import { type MptcpPm, type NetlinkSubscription, PreparedAnswers, type Varying } from "../netlink/index.ts";
+import { type Millis, MPTCP_EVENT, type Token } from "../types/index.ts";
 import {
   decodeEvent,
   EVENT_ATTRIBUTE,
@@ -11,7 +11,8 @@ import {
   NLMSG_HEADER,
   readU32,
 } from "../wire/index.ts";
-import { type Ahead, netlinkRequest } from "./kernel-port.ts";
+import { netlinkRequest } from "./kernel-port.ts";
+import type { SentAhead } from "./sent-ahead.ts";
 import { translate } from "./translate.ts";
 
 /** An establishment as it once came, and what is foreseen for the next one that is like it. */
@@ -19,28 +20,33 @@ interface Sample {
   /** The message without what varies. */
   readonly key: string;
   readonly message: Uint8Array;
-  readonly tokenAt: number;
-  readonly portAt: number;
-  actions: readonly Action[];
+  readonly token: Varying;
+  readonly varying: readonly Varying[];
 }
 
-/** Whoever connects to another host each time has no use for foresight: it must not cost much. */
+const SAMPLES_MAX = 32;
+/** Slots in use lie together, because the addon goes through them: one for all ends, then two for each sample. */
+const END_SLOT = 0;
+const answerSlot = (sample: number): number => 1 + 2 * sample;
+const holdSlot = (sample: number): number => 2 + 2 * sample;
+const sampleOfSlot = (slot: number): number => (slot - 1) >> 1;
+
+/** At most one sample in this time: learning must not cost much, whatever peers do. */
 const LEARNING_PACE: Millis = 10;
 
 /**
  * Knows beforehand what a connection will get. Policies are pure, so what the engine asks for when a connection is established
- * follows from its addresses and the tables alone: it is worked out once for each pair of addresses and left with the socket,
- * where it goes out before JavaScript wakes. The engine hears of everything afterwards and comes to the same.
+ * follows from its local address and the tables: it is worked out once for each local address and left with the socket, where it
+ * goes out before JavaScript wakes. The engine hears of everything afterwards and comes to the same.
  */
 export class Foresight implements Disposable {
   readonly #engine: Engine;
   readonly #pm: MptcpPm;
   readonly #subscription: NetlinkSubscription;
   readonly #answers: PreparedAnswers;
-  readonly #onAhead: (token: Token, ahead: Ahead) => void;
-  /** By slot. */
+  readonly #ahead: SentAhead;
   readonly #samples: Sample[] = [];
-  #nextSlot = 0;
+  #next = 0;
   #learnAgain: Millis = 0;
   #revision = -1;
   #renewal: NodeJS.Immediate | undefined;
@@ -49,12 +55,12 @@ export class Foresight implements Disposable {
     readonly engine: Engine;
     readonly pm: MptcpPm;
     readonly subscription: NetlinkSubscription;
-    readonly onAhead: (token: Token, ahead: Ahead) => void;
+    readonly ahead: SentAhead;
   }) {
     this.#engine = options.engine;
     this.#pm = options.pm;
     this.#subscription = options.subscription;
-    this.#onAhead = options.onAhead;
+    this.#ahead = options.ahead;
     this.#answers = new PreparedAnswers(options.subscription);
   }
 
@@ -65,11 +71,11 @@ export class Foresight implements Disposable {
 
   /** Tells of what went out ahead of the batch at hand, before the engine hears of the batch. */
   begin(): void {
-    for (const { slot, from, errors } of this.#answers.given()) {
-      const sample = this.#samples[slot];
+    for (const { slot, from, requests } of this.#answers.given()) {
+      const sample = this.#samples[sampleOfSlot(slot)];
       if (!sample) continue;
-      const token = readU32(this.#subscription.bytes, from + sample.tokenAt) as Token;
-      this.#onAhead(token, { actions: sample.actions, errors });
+      const token = readU32(this.#subscription.bytes, from + sample.token.at) as Token;
+      this.#ahead.add(token, requests);
     }
   }
 
@@ -93,30 +99,30 @@ export class Foresight implements Disposable {
     const sample = sampleOf(this.#subscription.bytes.slice(from - NLMSG_HEADER, to));
     if (!sample || this.#samples.some(({ key }) => key === sample.key)) return;
     this.#learnAgain = now + LEARNING_PACE;
-    this.#samples[this.#nextSlot] = sample;
-    this.#prepare(this.#nextSlot, sample);
-    this.#nextSlot = (this.#nextSlot + 1) % PREPARED_MAX;
+    this.#samples[this.#next] = sample;
+    this.#prepare(this.#next, sample);
+    this.#next = (this.#next + 1) % SAMPLES_MAX;
   }
 
   #renew(): void {
     this.#renewal = undefined;
-    for (const [slot, sample] of this.#samples.entries()) this.#prepare(slot, sample);
+    for (const [index, sample] of this.#samples.entries()) this.#prepare(index, sample);
   }
 
-  #prepare(slot: number, sample: Sample): void {
-    const { message, tokenAt, portAt } = sample;
-    this.#answers.prepare(slot, {
+  #prepare(index: number, sample: Sample): void {
+    const { message, token, varying } = sample;
+    const isPrepared = this.#answers.prepare(answerSlot(index), {
       sample: message,
-      varying: [
-        { at: tokenAt, length: 4 },
-        { at: portAt, length: 2 },
-      ],
+      varying,
       answer: (variation) => {
-        sample.actions = this.#foresee(variation);
-        const requests = sample.actions.map((action) => netlinkRequest(this.#pm, action));
+        const requests = this.#foresee(variation).map((action) => netlinkRequest(this.#pm, action));
         return requests.every((request) => request !== undefined) ? requests : undefined;
       },
     });
+    if (!isPrepared) return this.#answers.free(holdSlot(index));
+    // Nothing follows from the creation or the end of a connection, and JavaScript that is busy with them delays the establishment.
+    this.#answers.hold(holdSlot(index), creationLike(sample), varying);
+    this.#answers.hold(END_SLOT, endLike(sample), [token]);
   }
 
   #foresee(message: Uint8Array): readonly Action[] {
@@ -125,19 +131,43 @@ export class Foresight implements Disposable {
   }
 }
 
-/** undefined: the peer opened the connection; peers are too many, and what one gets is rarely a subflow. */
+/** undefined: not an establishment, or without what one has. */
 function sampleOf(message: Uint8Array): Sample | undefined {
-  const at = (name: "token" | "sport"): number =>
-    findAttribute(EVENT_ATTRIBUTE[name][0], message, NLMSG_HEADER + GENL_HEADER, message.length);
-  const [tokenAt, portAt] = [at("token"), at("sport")];
-  const event = eventOf(message);
-  if (event?.type !== "connection.established" || event.side !== "client" || tokenAt < 0 || portAt < 0)
-    return undefined;
+  if (eventOf(message)?.type !== "connection.established") return undefined;
+  const part = (name: keyof typeof EVENT_ATTRIBUTE, length: number): Varying[] => {
+    const at = findAttribute(EVENT_ATTRIBUTE[name][0], message, NLMSG_HEADER + GENL_HEADER, message.length);
+    return at < 0 ? [] : [{ at, length }];
+  };
+  const [token] = part("token", 4);
+  if (!token) return undefined;
+  const remote = [...part("daddr4", 4), ...part("daddr6", 16).map((whole) => varyingPartOf(message, whole))];
+  const varying = [token, ...part("sport", 2), ...part("dport", 2), ...remote];
   const fixed = message.slice();
   fixed.fill(0, 0, NLMSG_HEADER);
-  fixed.fill(0, tokenAt, tokenAt + 4);
-  fixed.fill(0, portAt, portAt + 2);
-  return { key: Buffer.from(fixed).toString("latin1"), message, tokenAt, portAt, actions: [] };
+  for (const { at, length } of varying) fixed.fill(0, at, at + length);
+  return { key: Buffer.from(fixed).toString("latin1"), message, token, varying };
+}
+
+/** A v4-mapped address varies in its last word only: others are of another family. */
+function varyingPartOf(message: Uint8Array, { at, length }: Varying): Varying {
+  const prefix = length - 4;
+  const isMapped = message.subarray(at, at + prefix).every((byte, index) => byte === (index < prefix - 2 ? 0 : 0xff));
+  return isMapped ? { at: at + prefix, length: 4 } : { at, length };
+}
+
+/** CREATED has the attributes of ESTABLISHED. */
+function creationLike({ message }: Sample): Uint8Array {
+  const creation = message.slice();
+  creation[NLMSG_HEADER] = MPTCP_EVENT.CREATED;
+  return creation;
+}
+
+/** CLOSED has the token alone, which comes first in every event. */
+function endLike({ message, token }: Sample): Uint8Array {
+  const end = message.slice(0, token.at + token.length);
+  end[0] = end.length;
+  end[NLMSG_HEADER] = MPTCP_EVENT.CLOSED;
+  return end;
 }
 
 function eventOf(message: Uint8Array): EngineEvent | undefined {

@@ -1,9 +1,9 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Action, EngineEvent } from "../engine/index.ts";
 import type { MptcpPm, NetlinkClient, NetlinkError, Request, Rtnl } from "../netlink/index.ts";
-import { ERRNO, type Token, unreachable } from "../types/index.ts";
+import { ERRNO, unreachable } from "../types/index.ts";
 import type { PortListeners } from "./listeners.ts";
 import { observeAll, observeOne } from "./observe.ts";
+import { SentAhead } from "./sent-ahead.ts";
 
 /** Who gets the answers of commands; everything else comes back as events. */
 export interface KernelPortOptions {
@@ -15,12 +15,6 @@ export interface KernelPortOptions {
   readonly onAnswer: (request: number, errno: number, message: string) => void;
 }
 
-/** Actions of one connection that were foreseen and have gone out already, and how the kernel took each. */
-export interface Ahead {
-  readonly actions: readonly Action[];
-  readonly errors: readonly (NetlinkError | undefined)[];
-}
-
 /**
  * Runs the engine's actions on the real kernel. Netlink commands that stand together go out in one send(2), so that nothing
  * of the peer can come between a REMOVE and its DESTROY; all outcomes are known when {@link run} returns.
@@ -29,7 +23,8 @@ export class KernelPort {
   readonly #options: KernelPortOptions;
   readonly #requests: Request[] = [];
   readonly #actions: Action[] = [];
-  readonly #ahead = new Map<Token, { readonly sent: Ahead; next: number }>();
+  /** To be filled before the engine hears of the events that were answered ahead. */
+  readonly ahead = new SentAhead();
 
   constructor(options: KernelPortOptions) {
     this.#options = options;
@@ -39,13 +34,14 @@ export class KernelPort {
   run(actions: readonly Action[]): EngineEvent[] {
     const outcomes: EngineEvent[] = [];
     for (const action of actions) {
-      const ahead = this.#ahead.size > 0 ? this.#takeAhead(action) : undefined;
-      if (ahead) {
+      const request = netlinkRequest(this.#options.pm, action);
+      const sent =
+        request && !this.ahead.isEmpty && "token" in action ? this.ahead.take(action.token, request) : undefined;
+      if (sent) {
         this.#flush(outcomes);
-        outcomes.push(ahead);
+        outcomes.push(outcomeOf(action, sent.error));
         continue;
       }
-      const request = netlinkRequest(this.#options.pm, action);
       if (request) {
         this.#requests.push(request);
         this.#actions.push(action);
@@ -57,26 +53,6 @@ export class KernelPort {
     }
     this.#flush(outcomes);
     return outcomes;
-  }
-
-  /** These actions are done when the engine asks for them. Each connection's are those it asks for first. */
-  ranAhead(token: Token, sent: Ahead): void {
-    this.#ahead.set(token, { sent, next: 0 });
-  }
-
-  /** The engine has heard of all that was answered ahead. @returns the connections for which it did not ask for the same */
-  endAhead(): Token[] {
-    if (this.#ahead.size === 0) return [];
-    const others = [...this.#ahead].filter(([, { sent, next }]) => next < sent.actions.length);
-    this.#ahead.clear();
-    return others.map(([token]) => token);
-  }
-
-  #takeAhead(action: Action): EngineEvent | undefined {
-    const ahead = "token" in action ? this.#ahead.get(action.token) : undefined;
-    const foreseen = ahead?.sent.actions[ahead.next];
-    if (!ahead || !foreseen || !isSameButForConnection(action, foreseen)) return undefined;
-    return outcomeOf(action, ahead.sent.errors[ahead.next++]);
   }
 
   #flush(outcomes: EngineEvent[]): void {
@@ -158,10 +134,6 @@ export function netlinkRequest(pm: MptcpPm, action: Action): Request | undefined
     default:
       return undefined;
   }
-}
-
-function isSameButForConnection(action: Action, other: Action): boolean {
-  return isDeepStrictEqual({ ...action, id: 0, token: 0 }, { ...other, id: 0, token: 0 });
 }
 
 function outcomeOf(action: Action, error: NetlinkError | undefined): EngineEvent {

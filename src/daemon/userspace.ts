@@ -21,7 +21,7 @@ import type { MessageHeader } from "../wire/index.ts";
 import { Driver } from "./driver.ts";
 import { Foresight } from "./foresight.ts";
 import type { EndpointPort, Refusal } from "./host/endpoint-port.ts";
-import { type Ahead, KernelPort } from "./kernel-port.ts";
+import { KernelPort } from "./kernel-port.ts";
 import { PortListeners } from "./listeners.ts";
 import type { Logger } from "./logger.ts";
 import { observeAll } from "./observe.ts";
@@ -84,16 +84,27 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   /** From now on connections that are like earlier ones get their subflows before their events are read here. */
   foresee(subscription: NetlinkSubscription): void {
-    const onAhead = (token: Token, ahead: Ahead): void => this.#port.ranAhead(token, ahead);
-    this.#foresight = new Foresight({ engine: this.#engine, pm: this.#options.pm, subscription, onAhead });
+    this.#foresight = new Foresight({
+      engine: this.#engine,
+      pm: this.#options.pm,
+      subscription,
+      ahead: this.#port.ahead,
+    });
   }
 
   /** What the kernel told in one wake-up; `last` is the header of the last establishment among it. */
   onEvents(events: readonly MptcpEvent[], last: MessageHeader | undefined): void {
     this.#foresight?.begin();
     this.#driver.handleAll(translateBatch(events));
-    for (const token of this.#port.endAhead()) this.#options.log.warn({ token }, "foreseen otherwise");
+    if (!this.#port.ahead.isEmpty) this.#endAhead();
     this.#foresight?.end(last);
+  }
+
+  /** What the engine did not ask for is there all the same, as if somebody else had asked the kernel for it. */
+  #endAhead(): void {
+    for (const token of this.#port.ahead.end()) {
+      this.#options.log.debug(tokenOf({ token }), "what went out ahead is not what the policy planned");
+    }
   }
 
   /** The kernel dropped events: everything is read anew, soon. */

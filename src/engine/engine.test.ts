@@ -12,6 +12,7 @@ const { signal } = ENDPOINT_FLAG;
 /** Wants nothing but what is there: the engine alone is tested. */
 const idle: Policy = {
   name: "idle",
+  foreseeable: true,
   plan: (view) => keepAll(view),
   explain: () => [],
 };

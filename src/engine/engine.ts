@@ -65,10 +65,12 @@ export class Engine {
 
   /**
    * What {@link handle} would answer to the establishment of a connection it has not heard of; changes nothing. Good as long as
-   * {@link revision} is the same.
+   * {@link revision} is the same, for every connection of the same side, local address and families. Nothing when the policy
+   * decides by more than that.
    */
   foresee(event: ConnectionEstablished): readonly Action[] {
     const { table, timing, policy } = this.#state;
+    if (!policy.foreseeable) return NO_ACTIONS;
     const state = new State({ table, timing, timers: new Timers<Connection>(), policy });
     established(state, event);
     return state.actions;

@@ -163,6 +163,11 @@ export interface ConnectionPlan {
 /** Decides for one connection at a time. Stateless and pure: same view, same plan. */
 export interface Policy {
   readonly name: string;
+  /**
+   * What it plans for a connection that was just established, and about which the peer has said nothing yet, depends on the local
+   * address and the families alone, not on token, ports and the peer's address: it can be asked beforehand.
+   */
+  readonly foreseeable: boolean;
   plan(view: ConnectionView): ConnectionPlan;
   /** For each subflow or announcement that is possible and absent, why. Asked for by `subflow why` only. */
   explain(view: ConnectionView): readonly LeftOut[];

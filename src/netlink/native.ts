@@ -68,8 +68,10 @@ export interface NativeAddon {
   ): WatchHandle | number;
   /**
    * From now on, a datagram of the pattern's length that equals it in the bits of the mask is answered on `fd` before the
-   * callback hears of it, unless a later datagram of the batch has the same first copied word. `copies`: pairs of a byte
-   * offset in the datagram and one in the answer, of 4 bytes each. Slots 0..31; a slot is overwritten. -EINVAL: does not fit.
+   * callback hears of it, unless a later datagram of the batch has the same first copied word. `copies`: triples of
+   * a byte offset in the datagram, one in the answer, and 0 for 4 bytes as they are or 1 for 2 bytes in the other order. Slots 0..79; a slot is overwritten. -EINVAL: does not fit.
+   * With an empty answer (`copies` does not count then), the callback hears of such a datagram together with the next other one,
+   * or at {@link release}.
    */
   prepare(
     handle: WatchHandle,
@@ -82,6 +84,8 @@ export interface NativeAddon {
   ): number;
   /** Forgets the prepared answer of a slot; -1: every one. */
   withdraw(handle: WatchHandle, slot: number): number;
+  /** Calls back now with what is held back for want of an answer. */
+  release(handle: WatchHandle): number;
   /** Inside the callback: pairs of a datagram's index and the slot of the answer it got; returns how many pairs. */
   answered(handle: WatchHandle, pairs: Int32Array): number;
   /** Stops a watch; a second time does nothing. */

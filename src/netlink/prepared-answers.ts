@@ -1,17 +1,16 @@
-import { decodeAcknowledgement, eachMessage, NLM_F, readU32, Writer } from "../wire/index.ts";
+import { decodeAcknowledgement, eachMessage, NLM_F, readU16, readU16be, readU32, Writer } from "../wire/index.ts";
 import { encodeRequests, NETLINK, type Request, refusal } from "./client.ts";
 import { NetlinkError } from "./errors.ts";
 import { type Fd, loadNative, type NativeAddon } from "./native.ts";
 import { checkNetns, withNetns } from "./netns.ts";
-import type { NetlinkSubscription, PreparedAnswer } from "./subscription.ts";
+import type { NetlinkSubscription } from "./subscription.ts";
 
-/** How many answers can be prepared at a time (native/answer.h). */
-export const PREPARED_MAX = 32;
-
-/** A part of a message that may be otherwise the next time, in bytes from the message's beginning. */
+/**
+ * A part of a message that may be otherwise the next time, in bytes from the message's beginning: words of 4 bytes, or 2 bytes in
+ * network order (which answers have in host order).
+ */
 export interface Varying {
   readonly at: number;
-  /** Only parts of 4 bytes can find their way into the answer. */
   readonly length: number;
 }
 
@@ -30,8 +29,20 @@ export interface Given {
   readonly slot: number;
   /** The message that was answered begins here in the subscription's bytes. */
   readonly from: number;
-  /** For each request undefined, or how the kernel refused it. */
-  readonly errors: readonly (NetlinkError | undefined)[];
+  readonly requests: readonly SentRequest[];
+}
+
+/** A request that went out, and how the kernel took it. */
+export interface SentRequest {
+  /** Behind nlmsghdr. */
+  readonly body: Uint8Array;
+  readonly error: NetlinkError | undefined;
+}
+
+interface Prepared {
+  readonly requests: readonly Request[];
+  readonly answer: Uint8Array;
+  readonly copies: Int32Array;
 }
 
 const WORD = 4;
@@ -51,7 +62,8 @@ export class PreparedAnswers implements Disposable {
   readonly #native: NativeAddon = loadNative();
   readonly #subscription: NetlinkSubscription;
   readonly #fd: Fd;
-  readonly #requests: (readonly Request[])[] = [];
+  /** By slot. */
+  readonly #prepared: Prepared[] = [];
   readonly #slab = new Uint8Array(SLOT_BYTES * SLOTS);
   readonly #lengths = new Int32Array(SLOTS);
 
@@ -76,15 +88,28 @@ export class PreparedAnswers implements Disposable {
     const requests = answer(first);
     const others = answer(second);
     if (!requests?.length || others?.length !== requests.length) return false;
-    const bytes = encode(requests);
-    const copies = copiesBetween([first, second], [bytes, encode(others)], varying);
+    const encoded = encode(requests);
+    const copies = copiesBetween([first, second], [encoded, encode(others)], varying);
     if (!copies) return false;
-    const prepared: PreparedAnswer = { pattern: first, mask: maskOf(sample, all), answer: bytes, copies };
-    this.#requests[slot] = requests;
-    return this.#subscription.prepare(slot, this.#fd, prepared);
+    this.#prepared[slot] = { requests, answer: encoded, copies };
+    return this.#subscription.prepare(slot, this.#fd, {
+      pattern: first,
+      mask: maskOf(sample, all),
+      answer: encoded,
+      copies,
+    });
   }
 
-  /** Answers nothing any more. */
+  /** Messages like this one need no answer: they are told of together with the next other one. */
+  hold(slot: number, sample: Uint8Array, varying: readonly Varying[]): void {
+    this.#subscription.hold(slot, { pattern: sample, mask: maskOf(sample, [ALWAYS_VARYING, ...varying]) });
+  }
+
+  free(slot: number): void {
+    this.#subscription.withdraw(slot);
+  }
+
+  /** Answers and holds nothing any more. */
   withdraw(): void {
     this.#subscription.withdraw();
   }
@@ -93,8 +118,26 @@ export class PreparedAnswers implements Disposable {
   given(): readonly Given[] {
     const given = this.#subscription.given();
     if (given.length === 0) return [];
-    const errors = this.#outcomes(given.flatMap(({ slot }) => this.#requests[slot] ?? []));
-    return given.map(({ slot, from }) => ({ slot, from, errors: errors.splice(0, this.#requests[slot]?.length) }));
+    const errors = this.#outcomes(given.flatMap(({ slot }) => this.#prepared[slot]?.requests ?? []));
+    return given.map(({ slot, from }) => {
+      const prepared = this.#prepared[slot];
+      const bodies = prepared ? this.#bodies(prepared, from) : [];
+      return { slot, from, requests: bodies.map((body) => ({ body, error: errors.shift() })) };
+    });
+  }
+
+  /** What the addon sent: the answer with its copies from the message that begins at `from`. */
+  #bodies({ answer, copies }: Prepared, from: number): Uint8Array[] {
+    const sent = answer.slice();
+    const { bytes } = this.#subscription;
+    for (let copy = 0; copy < copies.length; copy += 3) {
+      const [origin, at, swapped] = [from + copies[copy]!, copies[copy + 1]!, copies[copy + 2]! !== 0];
+      if (swapped) sent.set([bytes[origin + 1]!, bytes[origin]!], at);
+      else sent.set(bytes.subarray(origin, origin + WORD), at);
+    }
+    const bodies: Uint8Array[] = [];
+    eachMessage(sent, 0, sent.length, (header) => bodies.push(sent.subarray(header.from, header.to)));
+    return bodies;
   }
 
   /** The kernel acknowledged each request inside send(2), in order. */
@@ -138,25 +181,35 @@ function maskOf(sample: Uint8Array, varying: readonly Varying[]): Uint8Array {
 }
 
 /**
- * The words in which the answers to two variations differ, and the varying word of the message that each is a copy of: pairs of
- * offsets. undefined: they differ in what is no copy, so an answer depends on more than the message's fixed parts.
+ * The words in which the answers to two variations differ, and the varying part of the message that each is a copy of, as the
+ * addon wants them. undefined: they differ in what is no copy, so an answer depends on more than the message's fixed parts.
  */
-function copiesBetween(
-  messages: readonly [Uint8Array, Uint8Array],
-  answers: readonly [Uint8Array, Uint8Array],
-  varying: readonly Varying[],
-): Int32Array | undefined {
+function copiesBetween(messages: Pair, answers: Pair, varying: readonly Varying[]): Int32Array | undefined {
   if (answers[0].length !== answers[1].length) return undefined;
-  const pairs: number[] = [];
+  const copies: number[] = [];
   for (let at = 0; at < answers[0].length; at += WORD) {
-    const words = answers.map((answer) => readU32(answer, at));
-    if (words[0] === words[1]) continue;
-    const origin = varying.find(
-      (part) => part.length === WORD && messages.every((message, index) => readU32(message, part.at) === words[index]),
-    );
-    if (!origin) return undefined;
-    pairs.push(origin.at, at);
+    if (readU32(answers[0], at) === readU32(answers[1], at)) continue;
+    const copy = originOf(at, messages, answers, varying);
+    if (!copy) return undefined;
+    copies.push(...copy);
   }
   // Without a copy an answer would be the same for every message, and the batch could not be searched for a follower.
-  return pairs.length > 0 ? Int32Array.from(pairs) : undefined;
+  return copies.length > 0 ? Int32Array.from(copies) : undefined;
+}
+
+type Pair = readonly [Uint8Array, Uint8Array];
+
+/** [place in the message, place in the answer, swapped]. */
+function originOf(at: number, messages: Pair, answers: Pair, varying: readonly Varying[]): number[] | undefined {
+  const inBoth = (isCopy: (message: Uint8Array, answer: Uint8Array) => boolean): boolean =>
+    isCopy(messages[0], answers[0]) && isCopy(messages[1], answers[1]);
+  for (const part of varying) {
+    if (part.length === 2 && inBoth((message, answer) => readU16be(message, part.at) === readU16(answer, at))) {
+      return [part.at, at, 1];
+    }
+    for (let from = part.at; from + WORD <= part.at + part.length; from += WORD) {
+      if (inBoth((message, answer) => readU32(message, from) === readU32(answer, at))) return [from, at, 0];
+    }
+  }
+  return undefined;
 }

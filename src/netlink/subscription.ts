@@ -17,10 +17,14 @@ export interface SubscriptionOptions {
   readonly onBatchEnd?: () => void;
 }
 
-/** Bytes that are answered by the addon itself, see {@link NativeAddon.prepare}. */
-export interface PreparedAnswer {
+/** Bytes that are looked for, where the mask has ones. */
+export interface Pattern {
   readonly pattern: Uint8Array;
   readonly mask: Uint8Array;
+}
+
+/** Bytes that are answered by the addon itself, see {@link NativeAddon.prepare}. */
+export interface PreparedAnswer extends Pattern {
   readonly answer: Uint8Array;
   readonly copies: Int32Array;
 }
@@ -35,6 +39,8 @@ export interface GivenAnswer {
 const RECEIVE_BUFFER = 16 << 20;
 const SLOT_BYTES = 8 * 1024;
 const SLOTS = 64;
+/** The addon wants at least one number. */
+const NO_COPIES = new Int32Array(3);
 const NOTHING: readonly GivenAnswer[] = Object.freeze([]);
 
 /** Multicast messages of one netlink protocol in one network namespace. Keeps the event loop alive until closed. */
@@ -99,7 +105,17 @@ export class NetlinkSubscription implements Disposable {
     return this.#native.prepare(this.#watch, slot, fd, pattern, mask, answer, copies) === 0;
   }
 
-  /** Forgets the prepared answer of a slot; without one, every answer. */
+  /** From now on what is like the pattern is told of together with the next other message, or at {@link release}. */
+  hold(slot: number, { pattern, mask }: Pattern): boolean {
+    return this.#native.prepare(this.#watch, slot, this.#fd, pattern, mask, new Uint8Array(0), NO_COPIES) === 0;
+  }
+
+  /** Tells now of what is held. */
+  release(): void {
+    if (!this.#closed) this.#native.release(this.#watch);
+  }
+
+  /** Forgets the prepared answer or the hold of a slot; without one, every answer. */
   withdraw(slot = -1): void {
     if (!this.#closed) this.#native.withdraw(this.#watch, slot);
   }

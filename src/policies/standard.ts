@@ -22,6 +22,7 @@ const { signal, subflow: subflowFlag, backup, fullmesh, laminar } = ENDPOINT_FLA
  */
 export const standard: Policy = {
   name: "standard",
+  foreseeable: true,
   plan(view: ConnectionView): ConnectionPlan {
     const draft = new Draft(view);
     for (const remote of view.remotes) if (remote.state === "new") serve(draft, remote);
