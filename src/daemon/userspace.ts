@@ -61,6 +61,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       listeners: this.#listeners,
       execute: (requests) => pm.client.executeAll(requests),
       onAnswer: (request, errno, message) => this.#answers.set(request, { errno, message }),
+      onReport: ({ token, policy, reason }) => log.error(tokenOf({ token }), `policy ${policy} fails: ${reason}`),
     });
     this.#driver = new Driver(this.#engine, {
       run: (actions) => port.run(actions),

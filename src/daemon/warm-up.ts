@@ -37,6 +37,7 @@ export function rehearse(pm: MptcpPm, rtnl: Rtnl, now: () => Millis, lives: numb
       return requests.map(() => undefined);
     },
     onAnswer: () => undefined,
+    onReport: () => undefined,
   });
   using driver = new Driver(engine, { run: (actions) => port.run(actions), now, trace: undefined });
   const events = new Writer();

@@ -66,5 +66,6 @@ function asSnapshot(connection: Connection): ConnectionExplanation["connection"]
     remotes: [],
     announced: [],
     attempts: [],
+    planRefused: "",
   };
 }
