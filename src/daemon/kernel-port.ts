@@ -98,7 +98,7 @@ export class KernelPort {
       case "listener.close":
         return listenerOutcome(action, listeners.close(action.local));
       case "connection.inspect":
-        return { type: "connection.observed", token: action.token, observed: observeOne(pm, action.token) };
+        return { type: "connection.observed", token: action.token, observed: observeOne(pm, action) };
       case "kernel.resync":
         return { type: "kernel.snapshot", connections: observeAll(pm) };
       case "command.answer":

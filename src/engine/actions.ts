@@ -102,6 +102,13 @@ export interface ListenerClose extends ActionBase {
 export interface ConnectionInspect extends ActionBase {
   readonly type: "connection.inspect";
   readonly token: Token;
+  /** Where its subflows should be: sock_diag finds a socket by its 4-tuple and interface, not by its token. */
+  readonly subflows: readonly {
+    /** Local port 0: not known yet. */
+    readonly path: Path;
+    /** 0: not bound to an interface. */
+    readonly interfaceIndex: number;
+  }[];
 }
 
 /** Dump everything; answered by `kernel.snapshot`. */

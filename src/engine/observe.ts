@@ -89,6 +89,7 @@ function remember(state: State, connection: Connection, info: SubflowInfo, judge
     backup: info.backupLocal,
   });
   subflow.backupByPeer = info.backupRemote;
+  subflow.interfaceIndex = info.interfaceIndex;
   subflow.deadline = state.now + state.timing.pendingMax;
   connection.subflows.push(subflow);
   return subflow.state === "arrived";

@@ -205,7 +205,13 @@ function sendDestroys(state: State, connection: Connection, subflows: readonly S
     }
   }
   // A SYN on its way: only the kernel knows its port. What it shows is destroyed when the answer comes.
-  if (unknownPort) state.act({ type: "connection.inspect", token: connection.token });
+  if (unknownPort) inspect(state, connection);
+}
+
+/** Asks what the kernel has of the connection. */
+export function inspect(state: State, { token, subflows }: Connection): void {
+  const known = subflows.map(({ path, interfaceIndex }) => ({ path, interfaceIndex }));
+  state.act({ type: "connection.inspect", token, subflows: known });
 }
 
 /** Sets the connection's one timer to the earliest of what it waits for. */
