@@ -129,7 +129,8 @@ test("an interface stands for its first address of the connection's family", () 
 });
 
 test("a connection of the other path manager, or of nobody, is refused with status 2", () => {
-  const source = { connections: () => [connection, { ...connection, token: 7, pathManager: "kernel" as const }] };
+  const known = [connection, { ...connection, token: 7, pathManager: "kernel" as const }];
+  const source = { connection: (token: number) => known.find((each) => each.token === token) };
   assert.equal(steerableConnection(source, 0x1b2c), connection);
   for (const [token, message] of [
     [7, /in-kernel path manager/],

@@ -15,14 +15,14 @@ import { CommandError, EXIT, failure, refused, usageError, wrongArgument } from 
 import type { Interfaces } from "./interfaces.ts";
 import { formatToken, parseSocketAddress } from "./words.ts";
 
-/** Anything that lists connections: the kernel, or a daemon. */
+/** Anything that knows connections: the kernel, or a daemon. */
 interface ConnectionSource {
-  connections(): readonly Connection[];
+  connection(token: Token): Connection | undefined;
 }
 
 /** The connection that a token names, if its subflows are ours to steer; refuses in words what the kernel would. */
 export function steerableConnection(source: ConnectionSource, token: Token): Connection {
-  const connection = source.connections().find((candidate) => candidate.token === token);
+  const connection = source.connection(token);
   if (!connection) {
     throw refused(`no connection has the token ${formatToken(token)}; "subflow connections" lists those there are`);
   }

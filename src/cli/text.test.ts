@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ConnectionSnapshot } from "../engine/index.ts";
 import type { Address, Endpoint, MptcpEvent } from "../types/index.ts";
 import { warnings } from "./commands/endpoint-add.ts";
 import { endpointJson, endpointLine } from "./endpoint-text.ts";
@@ -7,6 +8,7 @@ import { renderJson } from "./json.ts";
 import { eventJson, eventLine } from "./monitor-text.ts";
 import { painter } from "./streams.ts";
 import { formatBytes, formatMicros } from "./units.ts";
+import { explanationText } from "./why-text.ts";
 
 const name = (index: number): string => (index === 2 ? "eth0" : `if${index}`);
 const plain = painter(false);
@@ -128,4 +130,17 @@ test("what the kernel takes in silence and is seldom meant is said", () => {
   assert.match(said({ interfaceIndex: undefined as unknown as number }), /without "dev eth0"/);
   assert.match(said({ interfaceIndex: 3 }), /belongs to eth0, not to if3/);
   assert.match(said({ address: "10.9.9.9" as Address }), /no interface has/);
+});
+
+test("why: a refused plan is told, and nobody claims that nothing is left out", () => {
+  const end = { address: "10.0.0.1" as Address, port: 1 };
+  const connection: ConnectionSnapshot = {
+    token: 0xabc,
+    side: "client",
+    initial: { local: end, remote: end },
+    ...{ established: true, denyJoinId0: false, owned: true, policy: "own" },
+    ...{ subflows: [], remotes: [], announced: [], attempts: [], planRefused: "TypeError: no" },
+  };
+  const lines = explanationText({ connection, leftOut: [] }, plain).split("\n");
+  assert.deepEqual(lines.slice(1), ["  The policy's last plan was refused, what there was stays: TypeError: no", ""]);
 });

@@ -11,6 +11,11 @@ export function explanationText({ connection, leftOut }: ConnectionExplanation, 
   ];
   if (!connection.owned)
     lines.push("  The in-kernel path manager has this connection; the reasons are read from what can be seen of it.");
+  if (connection.planRefused !== "") {
+    lines.push(
+      `  ${paint("bad", "The policy's last plan was refused, what there was stays:")} ${connection.planRefused}`,
+    );
+  }
   for (const subflow of connection.subflows) {
     const { local, remote } = subflow.path;
     const from = local.port === 0 ? local.address : formatSocketAddress(local);
@@ -28,7 +33,7 @@ export function explanationText({ connection, leftOut }: ConnectionExplanation, 
     lines.push(`  ${paint("warning", "no ")}  ${what} ${address} (id ${id}): ${reason}`);
     if (remedy !== "") lines.push(`         ${remedy}`);
   }
-  if (leftOut.length === 0)
+  if (leftOut.length === 0 && connection.planRefused === "")
     lines.push("  Nothing is left out: every endpoint and every address of the peer is in use.");
   return lines.map((line) => `${line}\n`).join("");
 }

@@ -1,4 +1,4 @@
-import type { Action, EngineEvent } from "../engine/index.ts";
+import type { Action, EngineEvent, PolicyReport } from "../engine/index.ts";
 import type { MptcpPm, NetlinkClient, NetlinkError, Request, Rtnl } from "../netlink/index.ts";
 import { ERRNO, unreachable } from "../types/index.ts";
 import type { PortListeners } from "./listeners.ts";
@@ -13,6 +13,7 @@ export interface KernelPortOptions {
   /** Sends commands together: the client's own `executeAll`, except in a rehearsal. */
   readonly execute: NetlinkClient["executeAll"];
   readonly onAnswer: (request: number, errno: number, message: string) => void;
+  readonly onReport: (report: PolicyReport) => void;
 }
 
 /**
@@ -64,7 +65,7 @@ export class KernelPort {
   }
 
   #runHere(action: Action): EngineEvent | undefined {
-    const { pm, listeners, onAnswer } = this.#options;
+    const { pm, listeners, onAnswer, onReport } = this.#options;
     switch (action.type) {
       case "route.query":
         return this.#queryRoute(action);
@@ -73,11 +74,14 @@ export class KernelPort {
       case "listener.close":
         return listenerOutcome(action, listeners.close(action.local));
       case "connection.inspect":
-        return { type: "connection.observed", token: action.token, observed: observeOne(pm, action.token) };
+        return { type: "connection.observed", token: action.token, observed: observeOne(pm, action) };
       case "kernel.resync":
         return { type: "kernel.snapshot", connections: observeAll(pm) };
       case "command.answer":
         onAnswer(action.request, action.errno, action.message);
+        return undefined;
+      case "policy.report":
+        onReport(action);
         return undefined;
       case "subflow.create":
       case "subflow.destroy":

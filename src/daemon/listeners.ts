@@ -23,13 +23,24 @@ const BACKLOG = 1024;
 const ONE = Uint8Array.of(1, 0, 0, 0);
 
 interface OpenListener {
+  readonly local: SocketAddress;
+  /** It is in the kernel's table, where others can take it away; else it is a socket of ours. */
+  readonly inKernel: boolean;
+  /** Why it could not be opened again since somebody closed it, positive; 0: it is open. */
+  errno: number;
   close(): void;
+}
+
+/** A listener that was found closed, and what became of opening it again: 0 or a positive errno. */
+export interface Reopened {
+  readonly local: SocketAddress;
+  readonly errno: number;
 }
 
 /**
  * The listeners of announced ports. The kernel's endpoint table opens them also where userspace is the path manager, and only
  * such ones take joins alone: anything else is refused as if nobody listened (pm_listener in net/mptcp/subflow.c). Where the
- * table is full, or the port still has connections of an earlier listener, it is a socket of ours.
+ * table is full, or the port still has connections of an earlier socket of ours, it is a socket of ours.
  */
 export class PortListeners implements Disposable {
   readonly #pm: MptcpPm;
@@ -59,6 +70,36 @@ export class PortListeners implements Disposable {
     return 0;
   }
 
+  has(local: SocketAddress): boolean {
+    return this.#open.has(formatSocketAddress(local));
+  }
+
+  /** None waits for being opened again. */
+  get isWhole(): boolean {
+    for (const { errno } of this.#open.values()) if (errno !== 0) return false;
+    return true;
+  }
+
+  /**
+   * Opens again what somebody else has closed: `ip mptcp endpoint flush` takes our listeners with everything else of the kernel's
+   * table. One whose port still has connections cannot be opened before they end: they came from the kernel's listener, which
+   * shares its port with nobody (no SO_REUSEADDR). @returns what is new since the last time
+   */
+  reopen(): Reopened[] {
+    const inKernel = this.#pm.endpoints();
+    const reopened: Reopened[] = [];
+    for (const [key, listener] of this.#open) {
+      const { local, errno: before } = listener;
+      if (!listener.inKernel || inKernel.some((endpoint) => isAt(endpoint, local))) continue;
+      const opened = this.#openInKernel(local) ?? openHere(local);
+      if (typeof opened === "number") listener.errno = opened;
+      else this.#open.set(key, opened);
+      const errno = typeof opened === "number" ? opened : 0;
+      if (errno === 0 || errno !== before) reopened.push({ local, errno });
+    }
+    return reopened;
+  }
+
   [Symbol.dispose](): void {
     for (const listener of this.#open.values()) listener.close();
     this.#open.clear();
@@ -70,6 +111,9 @@ export class PortListeners implements Disposable {
     // One that is there already was left by a daemon that had no time to close it.
     if (refused && !this.#inKernel(local)) return undefined;
     return {
+      local,
+      inKernel: true,
+      errno: 0,
       close: () => {
         const endpoint = this.#inKernel(local);
         // Somebody may have flushed the table meanwhile, which closes the listener too.
@@ -78,9 +122,13 @@ export class PortListeners implements Disposable {
     };
   }
 
-  #inKernel({ address, port }: SocketAddress): Endpoint | undefined {
-    return this.#pm.endpoints().find((endpoint) => endpoint.port === port && sameAddress(endpoint.address, address));
+  #inKernel(local: SocketAddress): Endpoint | undefined {
+    return this.#pm.endpoints().find((endpoint) => isAt(endpoint, local));
   }
+}
+
+function isAt(endpoint: Endpoint, { address, port }: SocketAddress): boolean {
+  return endpoint.port === port && sameAddress(endpoint.address, address);
 }
 
 /** A join never comes up to accept(2); what comes up is a plain connection, and is reset before a byte is read. */
@@ -99,5 +147,5 @@ function openHere(local: SocketAddress): OpenListener | number {
   const server = createServer((socket) => socket.resetAndDestroy());
   server.on("error", () => undefined);
   server.listen({ fd });
-  return server;
+  return { local, inKernel: false, errno: 0, close: () => server.close() };
 }

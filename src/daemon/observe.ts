@@ -1,6 +1,5 @@
-import type { ObservedConnection } from "../engine/index.ts";
+import type { ConnectionInspect, ObservedConnection } from "../engine/index.ts";
 import type { MptcpPm } from "../netlink/index.ts";
-import type { Token } from "../types/index.ts";
 
 /** Every live connection of the namespace, as the engine wants to see it. */
 export function observeAll(pm: MptcpPm): ObservedConnection[] {
@@ -11,6 +10,8 @@ export function observeAll(pm: MptcpPm): ObservedConnection[] {
 }
 
 /** One connection; undefined when it is gone. */
-export function observeOne(pm: MptcpPm, token: Token): ObservedConnection | undefined {
-  return observeAll(pm).find(({ connection }) => connection.token === token);
+export function observeOne(pm: MptcpPm, { token, subflows }: ConnectionInspect): ObservedConnection | undefined {
+  const connection = pm.connection(token, subflows);
+  if (connection?.state !== "established") return undefined;
+  return { connection, localAddresses: connection.localAddresses ?? [] };
 }

@@ -20,5 +20,6 @@ export function describe(entry: EngineEvent | Action): string {
   if (entry.type === "action.failed") words.push(`${entry.action.type}: errno ${entry.errno} ${entry.message}`);
   if (entry.type === "action.done") words.push(entry.action.type);
   if (entry.type === "command.answer" && entry.errno !== 0) words.push(`errno ${entry.errno} ${entry.message}`);
+  if (entry.type === "policy.report") words.push(`${entry.policy}: ${entry.reason}`);
   return words.join(" ");
 }

@@ -12,8 +12,11 @@ import {
   type Address,
   assert,
   type Endpoint,
+  errnoText,
+  formatSocketAddress,
   type Limits,
   type Millis,
+  MPTCP_EVENT,
   type MptcpEvent,
   type Token,
 } from "../types/index.ts";
@@ -25,6 +28,7 @@ import { KernelPort } from "./kernel-port.ts";
 import { PortListeners } from "./listeners.ts";
 import type { Logger } from "./logger.ts";
 import { observeAll } from "./observe.ts";
+import { Paced } from "./paced.ts";
 import { describe, tokenOf } from "./trace.ts";
 import { translateBatch } from "./translate.ts";
 import { rehearse, warmUp } from "./warm-up.ts";
@@ -33,6 +37,8 @@ import { rehearse, warmUp } from "./warm-up.ts";
 const AUDIT_INTERVAL: Millis = 60_000;
 /** Overruns come in rows; after the first one the next resync waits this long, so that the daemon does not only dump. */
 const RESYNC_GAP: Millis = 500;
+/** A script that flushes the kernel's table over and over is not answered as often; nor is a busy port tried more often. */
+const REOPEN_GAP: Millis = 1000;
 
 export interface UserspaceOptions {
   readonly pm: MptcpPm;
@@ -51,9 +57,9 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   #foresight: Foresight | undefined;
   readonly #audit: NodeJS.Timeout;
   readonly #answers = new Map<number, Refusal>();
+  readonly #resync: Paced;
+  readonly #reopen: Paced;
   #requests = 0;
-  #resync: NodeJS.Timeout | undefined;
-  #lastResync = Number.NEGATIVE_INFINITY;
 
   constructor(options: UserspaceOptions) {
     this.#options = options;
@@ -65,18 +71,29 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       listeners: this.#listeners,
       execute: (requests) => pm.client.executeAll(requests),
       onAnswer: (request, errno, message) => this.#answers.set(request, { errno, message }),
+      onReport: ({ token, policy, reason }) => log.error(tokenOf({ token }), `policy ${policy} fails: ${reason}`),
     });
     this.#driver = new Driver(this.#engine, {
       run: (actions) => this.#port.run(actions),
       now,
       trace: log.isLevelEnabled("debug") ? ({ event, actions }) => this.#trace(event, actions) : undefined,
     });
-    this.#audit = setInterval(() => this.adopt(), AUDIT_INTERVAL);
+    this.#resync = new Paced(RESYNC_GAP, now, () => {
+      log.warn("events were lost; reading all connections anew");
+      this.#driver.handle({ type: "kernel.overrun" });
+      this.#reopen.ask();
+    });
+    this.#reopen = new Paced(REOPEN_GAP, now, () => this.#reopenListeners());
+    this.#audit = setInterval(() => {
+      this.adopt();
+      this.#reopenListeners();
+    }, AUDIT_INTERVAL);
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#audit);
-    clearTimeout(this.#resync);
+    this.#resync[Symbol.dispose]();
+    this.#reopen[Symbol.dispose]();
     this.#foresight?.[Symbol.dispose]();
     this.#driver[Symbol.dispose]();
     this.#listeners[Symbol.dispose]();
@@ -98,6 +115,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#driver.handleAll(translateBatch(events));
     if (!this.#port.ahead.isEmpty) this.#endAhead();
     this.#foresight?.end(last);
+    if (events.some((event) => this.#isOfOurListener(event))) this.#reopen.ask();
   }
 
   /** What the engine did not ask for is there all the same, as if somebody else had asked the kernel for it. */
@@ -109,15 +127,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   /** The kernel dropped events: everything is read anew, soon. */
   onOverrun(): void {
-    if (this.#resync) return;
-    const { now, log } = this.#options;
-    const wait = Math.max(0, this.#lastResync + RESYNC_GAP - now());
-    this.#resync = setTimeout(() => {
-      this.#resync = undefined;
-      this.#lastResync = now();
-      log.warn("events were lost; reading all connections anew");
-      this.#driver.handle({ type: "kernel.overrun" });
-    }, wait);
+    this.#resync.ask();
   }
 
   /** Reads the connections that exist, at start and in the audit. */
@@ -187,6 +197,22 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   snapshot(): EngineSnapshot {
     return this.#engine.snapshot();
+  }
+
+  /** What we close ourselves we have forgotten when the event comes; the kernel's table tells whether the others are closed still. */
+  #isOfOurListener({ type, localAddress, localPort }: MptcpEvent): boolean {
+    if (type !== MPTCP_EVENT.LISTENER_CLOSED || localAddress === undefined) return false;
+    return this.#listeners.has({ address: localAddress, port: localPort ?? 0 });
+  }
+
+  #reopenListeners(): void {
+    const { log } = this.#options;
+    for (const { local, errno } of this.#listeners.reopen()) {
+      const what = `the listener of ${formatSocketAddress(local)} was closed by somebody else`;
+      if (errno === 0) log.warn(`${what}: it is open again`);
+      else log.error(`${what}, and cannot be opened again yet: ${errnoText(errno)}`);
+    }
+    if (!this.#listeners.isWhole) this.#reopen.ask();
   }
 
   #trace(event: EngineEvent, actions: readonly Action[]): void {

@@ -37,6 +37,7 @@ export function rehearse(pm: MptcpPm, rtnl: Rtnl, now: () => Millis, lives: numb
       return requests.map(() => undefined);
     },
     onAnswer: () => undefined,
+    onReport: () => undefined,
   });
   using driver = new Driver(engine, { run: (actions) => port.run(actions), now, trace: undefined });
   const events = new Writer();
@@ -60,11 +61,11 @@ const SPREAD = 2654435761;
 
 const ENDPOINT = { address: "10.0.2.1" as Address, flags: ENDPOINT_FLAG.subflow };
 
-/** As Linux 6.18 sends them: objects whose attributes came in another order are of another shape to V8. */
 const PATH = "0600020002000000080005000a000101080007000a00010206000900d650000006000a0013890000";
 const JOINED = "0600020002000000080005000a000201080007000a000202060009008a0b000006000a0013890000";
 const IDS = "05000300000000000500040000000000";
-const EVENT: ReadonlyMap<number, Uint8Array> = new Map([
+/** As Linux 6.18 sends them: objects whose attributes came in another order are of another shape to V8. */
+export const MADE_UP: ReadonlyMap<number, Uint8Array> = new Map([
   [CREATED, event(`010100000800010000000000${PATH}${IDS}`)],
   [ESTABLISHED, event(`020100000800010000000000${PATH}${IDS}`)],
   [SUB_ESTABLISHED, event(`0a0100000800010000000000${JOINED}${IDS}05000b0000000000`)],
@@ -80,7 +81,7 @@ function event(hex: string): Uint8Array {
 function writeEvent(writer: Writer, type: number, token: number): void {
   const start = beginMessage(writer, 0, 0, 0);
   const from = writer.length;
-  writer.append(EVENT.get(type) ?? []);
+  writer.append(MADE_UP.get(type) ?? []);
   writer.putU32(from + TOKEN_AT, token);
   endMessage(writer, start);
 }

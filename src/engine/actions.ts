@@ -8,7 +8,7 @@ export type ActionId = number;
  *
  * What one `handle()` returns is run in that order, in one netlink send where it is netlink (so REMOVE goes before DESTROY,
  * and the peer's answer cannot come between them). Each outcome comes back as `action.done` or `action.failed` with the same action,
- * except `command.answer` and `kernel.resync` / `connection.inspect` (answered by `kernel.snapshot` / `connection.observed`).
+ * except `command.answer`, `policy.report` and `kernel.resync` / `connection.inspect` (answered by `kernel.snapshot` / `connection.observed`).
  */
 export type Action =
   | SubflowCreate
@@ -21,7 +21,8 @@ export type Action =
   | ListenerClose
   | ConnectionInspect
   | KernelResync
-  | CommandAnswer;
+  | CommandAnswer
+  | PolicyReport;
 
 interface ActionBase {
   readonly id: ActionId;
@@ -101,6 +102,13 @@ export interface ListenerClose extends ActionBase {
 export interface ConnectionInspect extends ActionBase {
   readonly type: "connection.inspect";
   readonly token: Token;
+  /** Where its subflows should be: sock_diag finds a socket by its 4-tuple and interface, not by its token. */
+  readonly subflows: readonly {
+    /** Local port 0: not known yet. */
+    readonly path: Path;
+    /** 0: not bound to an interface. */
+    readonly interfaceIndex: number;
+  }[];
 }
 
 /** Dump everything; answered by `kernel.snapshot`. */
@@ -116,4 +124,12 @@ export interface CommandAnswer extends ActionBase {
   readonly errno: number;
   /** The text of the kernel's extended ACK, "" where it gives none. */
   readonly message: string;
+}
+
+/** Tell the administrator that a policy threw or planned nonsense; once per connection and policy. */
+export interface PolicyReport extends ActionBase {
+  readonly type: "policy.report";
+  readonly token: Token;
+  readonly policy: string;
+  readonly reason: string;
 }

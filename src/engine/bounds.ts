@@ -23,6 +23,10 @@ export const BOUNDS = {
   attemptsMax: 16,
   /** How often one connection may be asked which ids the kernel has given away, before we leave an address out. */
   idConflictsMax: 4,
+  /** Entries of each list of a plan but the subflows: as many as there can be endpoints. A plan beyond is refused as a whole. */
+  plannedMax: 255,
+  /** Characters kept of why a plan was refused: a line. */
+  reasonMax: 200,
   /** Listeners being opened at one time: as many as there can be endpoints. */
   openingsMax: 255,
   /** Endpoints of the configuration looked at; the table itself holds {@link TableBounds.endpointsMax}. */

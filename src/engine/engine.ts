@@ -2,6 +2,7 @@ import { type Endpoint, type Limits, type Millis, type Token, unreachable } from
 import type { Action } from "./actions.ts";
 import { command, configure } from "./admin.ts";
 import { TABLE_BOUNDS, type TableBounds, TIMING, type Timing } from "./bounds.ts";
+import { messageOf } from "./consult.ts";
 import type { ConnectionEstablished, EngineEvent } from "./events.ts";
 import {
   announced,
@@ -109,7 +110,13 @@ export class Engine {
   why(token: Token): ConnectionExplanation | undefined {
     const { connections, policy } = this.#state;
     const connection = connections.get(token);
-    return connection && { connection: show(connection, policy.name), leftOut: policy.explain(connection) };
+    if (!connection) return undefined;
+    const shown = show(connection, policy.name);
+    try {
+      return { connection: shown, leftOut: policy.explain(connection) };
+    } catch (error) {
+      return { connection: { ...shown, planRefused: shown.planRefused || messageOf(error) }, leftOut: [] };
+    }
   }
 
   /** Everything. */

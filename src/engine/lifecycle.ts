@@ -9,7 +9,7 @@ import type {
   SubflowPriority,
 } from "./events.ts";
 import { Connection, Subflow } from "./model.ts";
-import { arm, destroy, replan, sendRemovals } from "./plan.ts";
+import { arm, destroy, inspect, replan, sendRemovals } from "./plan.ts";
 import { samePath } from "./policy.ts";
 import type { State } from "./state.ts";
 
@@ -81,6 +81,7 @@ function arrive(state: State, connection: Connection, event: SubflowEstablished)
     backup: false,
   });
   subflow.backupByPeer = event.backup;
+  subflow.interfaceIndex = event.interfaceIndex ?? 0;
   connection.subflows.push(subflow);
   noteImplicit(state, connection, subflow);
   return true;
@@ -187,7 +188,7 @@ export function due(state: State, connection: Connection, now: Millis): void {
     subflow.asked = true;
     subflow.deadline = now + state.timing.pendingMax;
   }
-  if (late.length > 0) state.act({ type: "connection.inspect", token: connection.token });
+  if (late.length > 0) inspect(state, connection);
   if (connection.announceAt > 0 && connection.announceAt <= now) {
     connection.announceAt = 0;
     if (!connection.settled) {

@@ -95,6 +95,14 @@ export interface Removal {
   readonly subflows: readonly Subflow[];
 }
 
+/** What the engine could not follow: the policy threw, or its plan was wrong. */
+export interface PlanRefusal {
+  readonly policy: string;
+  readonly reason: string;
+  /** No plan was taken since: what the last good one led to stays. */
+  standing: boolean;
+}
+
 /** Everything remembered of one connection; what a policy may see of it is {@link ConnectionView}. Lists are shared until first written. */
 export class Connection implements ConnectionView, Timed {
   readonly token: Token;
@@ -129,6 +137,8 @@ export class Connection implements ConnectionView, Timed {
   used: readonly AddressId[] = NONE;
   removals: readonly Removal[] = NONE;
   attempts: readonly AttemptView[] = NONE;
+  /** The first plan of a policy that was refused; kept when a later one is taken, so that it is reported once. */
+  refusal: PlanRefusal | undefined = undefined;
   /** Ids that differ from the endpoint's own: [endpoint, id]. */
   otherIds: readonly (readonly [AddressId, AddressId])[] = NONE;
   readonly #table: EndpointTable;

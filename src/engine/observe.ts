@@ -75,6 +75,7 @@ function refresh(state: State, connection: Connection, subflow: Subflow, info: S
 function remember(state: State, connection: Connection, info: SubflowInfo, judged: "arrived" | "established"): boolean {
   if (connection.subflows.length >= BOUNDS.subflowsMax) {
     state.counters.bounded++;
+    if (judged === "arrived") state.act({ type: "subflow.destroy", token: connection.token, path: info.path });
     return false;
   }
   const initiated = info.initiated ?? !isListeningPort(connection, info.path.local.port);
@@ -89,6 +90,7 @@ function remember(state: State, connection: Connection, info: SubflowInfo, judge
     backup: info.backupLocal,
   });
   subflow.backupByPeer = info.backupRemote;
+  subflow.interfaceIndex = info.interfaceIndex;
   subflow.deadline = state.now + state.timing.pendingMax;
   connection.subflows.push(subflow);
   return subflow.state === "arrived";

@@ -5,7 +5,7 @@ import { BOUNDS } from "./bounds.ts";
 import type { ActionFailed } from "./events.ts";
 import { gone, noteFailure } from "./lifecycle.ts";
 import type { Connection, Subflow } from "./model.ts";
-import { arm, replan, sendAnnounce, sendCreate } from "./plan.ts";
+import { arm, inspect, replan, sendAnnounce, sendCreate } from "./plan.ts";
 import { samePath } from "./policy.ts";
 import type { State } from "./state.ts";
 
@@ -83,7 +83,7 @@ function createFailed(state: State, connection: Connection, action: SubflowCreat
   if (event.message.includes(ID_CONFLICT) && connection.idConflicts < BOUNDS.idConflictsMax) {
     connection.idConflicts++;
     subflow.refused = true;
-    state.act({ type: "connection.inspect", token: connection.token });
+    inspect(state, connection);
     return;
   }
   connection.subflows = connection.subflows.filter((other) => other !== subflow);
@@ -129,7 +129,7 @@ function announceFailed(state: State, connection: Connection, action: AddressAnn
   if (event.message.includes(ID_CONFLICT) && connection.idConflicts < BOUNDS.idConflictsMax) {
     connection.idConflicts++;
     announced.refused = true;
-    state.act({ type: "connection.inspect", token: connection.token });
+    inspect(state, connection);
     return;
   }
   connection.announced = connection.announced.filter((other) => other !== announced);

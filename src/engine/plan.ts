@@ -8,6 +8,7 @@ import {
   unmap,
 } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
+import { consult } from "./consult.ts";
 import { type Announced, type Connection, type Removal, Subflow } from "./model.ts";
 import type { ConnectionPlan, PlannedAnnouncement, PlannedSubflow, RemoteAddressView } from "./policy.ts";
 import type { State } from "./state.ts";
@@ -19,11 +20,11 @@ import type { State } from "./state.ts";
 export function replan(state: State, connection: Connection, passDue: boolean): void {
   if (!connection.owned || !connection.established) return;
   if (passDue || connection.remotes.length > 0) accountInitialAddress(state, connection);
-  connection.passDue = passDue;
-  const plan = state.policy.plan(connection);
-  connection.passDue = false;
-  if (passDue) connection.passOwed = plan.queries.length > 0;
-  reconcile(state, connection, plan);
+  const plan = consult(state, connection, passDue);
+  if (plan) {
+    if (passDue) connection.passOwed = plan.queries.length > 0;
+    reconcile(state, connection, plan);
+  }
   arm(state, connection);
 }
 
@@ -141,10 +142,12 @@ export function sendCreate(state: State, connection: Connection, subflow: Subflo
 }
 
 function announce(state: State, connection: Connection, planned: PlannedAnnouncement): void {
+  connection.announceAt = state.now + state.timing.announcePace;
+  // Its endpoint was given back for another try at its subflow (ENOTCONN): the announcement stands.
+  if (connection.isAnnounced(planned.endpoint)) return;
   keepId(connection, planned);
   const announced: Announced = { ...planned, refused: false };
   connection.announced = [...connection.announced, announced];
-  connection.announceAt = state.now + state.timing.announcePace;
   sendAnnounce(state, connection, announced);
 }
 
@@ -202,7 +205,13 @@ function sendDestroys(state: State, connection: Connection, subflows: readonly S
     }
   }
   // A SYN on its way: only the kernel knows its port. What it shows is destroyed when the answer comes.
-  if (unknownPort) state.act({ type: "connection.inspect", token: connection.token });
+  if (unknownPort) inspect(state, connection);
+}
+
+/** Asks what the kernel has of the connection. */
+export function inspect(state: State, { token, subflows }: Connection): void {
+  const known = subflows.map(({ path, interfaceIndex }) => ({ path, interfaceIndex }));
+  state.act({ type: "connection.inspect", token, subflows: known });
 }
 
 /** Sets the connection's one timer to the earliest of what it waits for. */

@@ -16,6 +16,7 @@ export function show(connection: Connection, policy: string): ConnectionSnapshot
     remotes: connection.remotes.map(({ id, address, port, state }) => ({ id, address, port, state })),
     announced: connection.announced.map(({ localId, address, port }) => ({ id: localId, address, port })),
     attempts: connection.attempts.map((attempt) => ({ ...attempt })),
+    planRefused: connection.refusal?.standing ? connection.refusal.reason : "",
   };
 }
 

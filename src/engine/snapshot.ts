@@ -32,6 +32,8 @@ export interface ConnectionSnapshot {
   }[];
   readonly announced: readonly { readonly id: AddressId; readonly address: Address; readonly port: number }[];
   readonly attempts: readonly AttemptView[];
+  /** Why the policy's last plan was refused; "": it was not. What the one before led to stays. */
+  readonly planRefused: string;
 }
 
 /** A connection and, for each subflow or announcement that it could have and has not, why: `subflow why`. */
@@ -50,6 +52,8 @@ export interface EngineCounters {
   resyncs: number;
   /** Events turned down because a bound was reached. */
   bounded: number;
+  /** Plans that were refused because the policy threw or planned nonsense. */
+  refusedPlans: number;
 }
 
 /** The whole engine: plain JSON, for CLI, dashboard, bug report. Large with many connections: ask for one where one is meant. */

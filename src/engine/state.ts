@@ -41,6 +41,7 @@ export class State {
     overruns: 0,
     resyncs: 0,
     bounded: 0,
+    refusedPlans: 0,
   };
 
   constructor(parts: { table: EndpointTable; timing: Timing; timers: Timers<Connection>; policy: Policy }) {

@@ -4,6 +4,7 @@ import {
   type Connection,
   type Endpoint,
   ERRNO,
+  familyOf,
   type Listener,
   type Path,
   type Side,
@@ -13,6 +14,7 @@ import {
 } from "../types/index.ts";
 import {
   ALL_STATES,
+  type DiagId,
   type DiagRequest,
   type DiagSocket,
   decodeDiagSocket,
@@ -27,7 +29,7 @@ import {
   type SubflowDiag,
   type TcpInfo,
 } from "../wire/index.ts";
-import { NETLINK, NetlinkClient } from "./client.ts";
+import { NETLINK, NetlinkClient, type Request } from "./client.ts";
 import { NetlinkError, UnsupportedError } from "./errors.ts";
 import type { MptcpPm } from "./mptcp-pm.ts";
 
@@ -45,23 +47,40 @@ const ZERO_TCP_INFO: TcpInfo = {
   bytesRetransmitted: 0,
 };
 
+function diagRequest(wanted: DiagRequest): Request {
+  return {
+    operation: wanted.protocol === IPPROTO.MPTCP ? "list MPTCP sockets" : "list TCP sockets",
+    type: SOCK_DIAG_BY_FAMILY,
+    write: (writer) => encodeDiagRequest(writer, wanted),
+  };
+}
+
 /** Dumps sockets of one protocol, both families. */
-function dumpSockets(client: NetlinkClient, protocol: DiagRequest["protocol"], states: number): DiagSocket[] {
+export function dumpSockets(client: NetlinkClient, protocol: DiagRequest["protocol"], states: number): DiagSocket[] {
   const sockets: DiagSocket[] = [];
   for (const family of [AF_INET, AF_INET6]) {
-    const request = {
-      operation: protocol === IPPROTO.MPTCP ? "list MPTCP sockets" : "list TCP sockets",
-      type: SOCK_DIAG_BY_FAMILY,
-      write: (writer: Parameters<typeof encodeDiagRequest>[0]) =>
-        encodeDiagRequest(writer, { family, protocol, states }),
-    };
+    const request = diagRequest({ family, protocol, states });
     const found = client.dump(request, (bytes, header) => decodeDiagSocket(bytes, header, protocol));
     for (const socket of found) sockets.push(socket);
   }
   return sockets;
 }
 
-function openDiag(netns: string | undefined): NetlinkClient {
+/** Looks up single sockets of one protocol, in one send; those that there are not are left out. */
+export function lookUpSockets(
+  client: NetlinkClient,
+  protocol: DiagRequest["protocol"],
+  ids: readonly DiagId[],
+): DiagSocket[] {
+  const requests = ids.map((id) => {
+    const family = "path" in id ? familyOf(id.path.local.address) : AF_INET;
+    return diagRequest({ family, protocol, states: ALL_STATES, id });
+  });
+  const answers = client.getAll(requests, (bytes, header) => decodeDiagSocket(bytes, header, protocol));
+  return answers.filter((answer): answer is DiagSocket => !(answer instanceof NetlinkError));
+}
+
+export function openDiag(netns: string | undefined): NetlinkClient {
   return new NetlinkClient(NETLINK.SOCK_DIAG, { netns, receiveBuffer: 4 << 20 });
 }
 
@@ -113,15 +132,15 @@ export function listConnections(pm: MptcpPm, netns: string | undefined): Connect
     else if (socket.mptcp && socket.mptcp.token !== 0) connected.push({ socket, info: socket.mptcp });
   }
   return connected.map(({ socket, info }) =>
-    connection(socket, info, {
+    connectionInfo(socket, info, {
       subflows: subflows.get(info.token) ?? [],
-      listening,
+      isListening: (port) => listening.has(port),
       owner: ownerOf(pm, socket, info),
     }),
   );
 }
 
-function subflowInfo(socket: DiagSocket, { flags, localId, remoteId }: SubflowDiag): SubflowInfo {
+export function subflowInfo(socket: DiagSocket, { flags, localId, remoteId }: SubflowDiag): SubflowInfo {
   const tcp = socket.tcp ?? ZERO_TCP_INFO;
   const join = (flags & (SUBFLOW_FLAG.JOIN_LOC | SUBFLOW_FLAG.JOIN_REM)) !== 0;
   return {
@@ -156,25 +175,26 @@ function subflowInfo(socket: DiagSocket, { flags, localId, remoteId }: SubflowDi
 function sideOf(
   socket: DiagSocket,
   subflows: readonly SubflowInfo[],
-  listening: ReadonlySet<number>,
+  isListening: Joined["isListening"],
 ): Side | undefined {
   const initial = subflows.find((subflow) => !subflow.join);
   if (initial) return initial.initiated ? "client" : "server";
-  return listening.has(socket.local.port) ? "server" : undefined;
+  return isListening(socket.local.port) ? "server" : undefined;
 }
 
 interface Joined {
   readonly subflows: readonly SubflowInfo[];
-  readonly listening: ReadonlySet<number>;
+  readonly isListening: (port: number) => boolean;
   readonly owner: Owner;
 }
 
-function connection(socket: DiagSocket, info: MptcpInfo, { subflows, listening, owner }: Joined): Connection {
+export function connectionInfo(socket: DiagSocket, info: MptcpInfo, joined: Joined): Connection {
+  const { subflows, isListening, owner } = joined;
   return {
     token: info.token,
     state: socket.state,
     path: { local: socket.local, remote: socket.remote },
-    side: sideOf(socket, subflows, listening),
+    side: sideOf(socket, subflows, isListening),
     pathManager: owner.pathManager,
     localAddresses: owner.localAddresses,
     fallback: (info.flags & MPTCP_INFO_FLAG.FALLBACK) !== 0,
@@ -210,7 +230,7 @@ const NOBODY_SAYS: Owner = { pathManager: undefined, localAddresses: undefined }
  * Which path manager owns a connection. The kernel fills limits and endpoint counts of mptcp_info for its own only, so
  * any non-zero one proves it without a question; of the others it is asked for the list of local addresses.
  */
-function ownerOf(pm: MptcpPm, socket: DiagSocket, info: MptcpInfo): Owner {
+export function ownerOf(pm: MptcpPm, socket: DiagSocket, info: MptcpInfo): Owner {
   if (info.limitSubflows + info.limitAddAddrAccepted + info.endpointsSignal + info.endpointsSubflow > 0) return KERNEL;
   if (socket.state !== "established") return NOBODY_SAYS;
   try {

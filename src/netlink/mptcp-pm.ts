@@ -31,6 +31,7 @@ import { NETLINK, NetlinkClient, type Request } from "./client.ts";
 import { listConnections } from "./connections.ts";
 import { NetlinkError, UnsupportedError } from "./errors.ts";
 import { EventStream } from "./event-stream.ts";
+import { findConnection, type SubflowHint } from "./find-connection.ts";
 import { NetlinkSubscription } from "./subscription.ts";
 
 /** An endpoint to add: id chosen by the kernel when absent. */
@@ -276,6 +277,14 @@ export class MptcpPm implements Disposable {
   /** Every MPTCP connection of the namespace with its subflows. */
   connections(): Connection[] {
     return listConnections(this, this.#netns);
+  }
+
+  /**
+   * One connection of the namespace; undefined: there is none. The same as among {@link connections}, without a look at all others
+   * where `hints` name its subflows, or it has but the initial one.
+   */
+  connection(token: Token, hints: readonly SubflowHint[] = []): Connection | undefined {
+    return findConnection(this, this.#netns, { token, hints });
   }
 
   #execute(operation: string, command: PmCommand): void {

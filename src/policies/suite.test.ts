@@ -102,6 +102,7 @@ function live(options: EngineOptions, events: readonly EngineEvent[], each?: (en
     now = Math.max(now, next);
     settle(engine, engine.handle({ type: "tick" }, now), now, log, port);
   }
+  assert.equal(engine.snapshot().counters.refusedPlans, 0);
   return { engine, log, now };
 }
 

@@ -52,6 +52,8 @@ export interface SimulationResult {
   readonly connections: number;
   readonly restarts: number;
   readonly calms: number;
+  /** Connections of which a plan was refused. */
+  readonly reports: number;
 }
 
 /** A law was broken: the seed repeats it, the transcript shows it. */
@@ -96,7 +98,7 @@ class Simulation {
   #late: EngineEvent[] = [];
   #calm = false;
   #requests = 0;
-  readonly #result = { events: 0, actions: 0, connections: 0, restarts: 0, calms: 0 };
+  readonly #result = { events: 0, actions: 0, connections: 0, restarts: 0, calms: 0, reports: 0 };
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -187,6 +189,7 @@ class Simulation {
   #act(action: Action): void {
     this.#note(`  -> ${JSON.stringify(action)}`);
     this.#result.actions++;
+    if (action.type === "policy.report") this.#result.reports++;
     const outcome = this.#outcome(action);
     if (!outcome) return;
     if (this.#fault("late")) this.#late.push(outcome);
@@ -195,7 +198,7 @@ class Simulation {
 
   #outcome(action: Action): EngineEvent | undefined {
     const { kernel } = this.#world;
-    if (action.type === "command.answer") return undefined;
+    if (action.type === "command.answer" || action.type === "policy.report") return undefined;
     if (action.type === "kernel.resync") return { type: "kernel.snapshot", connections: kernel.observeAll() };
     if (action.type === "connection.inspect") {
       return { type: "connection.observed", token: action.token, observed: kernel.observe(action.token) };

@@ -1,4 +1,4 @@
-import { type SocketAddress, TCP_STATE, type TcpState } from "../types/index.ts";
+import { type Address, type Path, type SocketAddress, TCP_STATE, type TcpState, type Token } from "../types/index.ts";
 import { decode, type Table, walk } from "./attributes.ts";
 import { readAddress, readU16be, readU32, readU64, type Writer } from "./bytes.ts";
 import { CodecError } from "./errors.ts";
@@ -18,6 +18,7 @@ const INET_DIAG_REQ_PROTOCOL = 3;
 /** States as a bit mask (1 << TCP_*): all of them. */
 export const ALL_STATES = 0xfff;
 export const ESTABLISHED_STATE = 1 << 1;
+export const SYN_SENT_STATE = 1 << 2;
 export const LISTEN_STATE = 1 << 10;
 
 /** MPTCP_SUBFLOW_FLAG_* (linux/mptcp.h); `ss` prints them as M m J j B b e c v. */
@@ -55,28 +56,52 @@ const ULP_ATTRIBUTE = {
 } as const satisfies Table;
 
 const INET_DIAG_MSG = 72;
-const SOCKET_ID = 48;
+/** INET_DIAG_NOCOOKIE, both halves. */
+const NO_COOKIE = 0xffff_ffff;
+const ADDRESS_ROOM = 16;
 
-/** Which sockets a dump asks for. */
+/** Which sockets are asked for. */
 export interface DiagRequest {
   readonly family: number;
   readonly protocol: (typeof IPPROTO)[keyof typeof IPPROTO];
-  /** Bit mask of TCP states. */
+  /** Bit mask of TCP states, for a dump. */
   readonly states: number;
+  /** For a request without NLM_F_DUMP: the one socket that is meant. */
+  readonly id?: DiagId | undefined;
 }
+
+/** `struct inet_diag_sockid`: a TCP socket by its 4-tuple and the interface it is bound to (0: none), an MPTCP socket by its token. */
+export type DiagId = { readonly path: Path; readonly interfaceIndex: number } | { readonly token: Token };
+
+function encodeId(writer: Writer, id: DiagId | undefined): void {
+  const path = id && "path" in id ? id.path : NO_PATH;
+  writer.u16be(path.local.port);
+  writer.u16be(path.remote.port);
+  for (const { address } of [path.local, path.remote]) {
+    const start = writer.length;
+    writer.address(address);
+    while (writer.length - start < ADDRESS_ROOM) writer.u8(0);
+  }
+  writer.u32(id && "path" in id ? id.interfaceIndex : 0);
+  writer.u32(id && "token" in id ? id.token : NO_COOKIE);
+  writer.u32(NO_COOKIE);
+}
+
+const NOWHERE: SocketAddress = { address: "0.0.0.0" as Address, port: 0 };
+const NO_PATH: Path = { local: NOWHERE, remote: NOWHERE };
 
 /**
  * Appends `struct inet_diag_req_v2`. IPPROTO_MPTCP (262) does not fit the protocol byte: it goes into an attribute,
  * and the byte says IPPROTO_RAW (255), as ss -M does.
  */
-export function encodeDiagRequest(writer: Writer, { family, protocol, states }: DiagRequest): void {
+export function encodeDiagRequest(writer: Writer, { family, protocol, states, id }: DiagRequest): void {
   const wide = protocol > 255;
   writer.u8(family);
   writer.u8(wide ? 255 : protocol);
   writer.u8(1 << (INET_DIAG.INFO - 1));
   writer.u8(0);
   writer.u32(states);
-  for (let i = 0; i < SOCKET_ID; i++) writer.u8(0);
+  encodeId(writer, id);
   if (wide) {
     writer.u16(8);
     writer.u16(INET_DIAG_REQ_PROTOCOL);

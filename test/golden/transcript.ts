@@ -85,9 +85,13 @@ function parseEnd(text: string): SocketAddress {
 const formatEnd = ({ address, port }: SocketAddress): string =>
   address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 
+const formatPath = ({ local, remote }: Path): string => `${formatEnd(local)}>${formatEnd(remote)}`;
+
 function formatAction({ id, type, ...facts }: Action): string {
   const words = Object.entries(facts).map(([key, value]) => {
-    if (key === "path") return `path=${formatEnd((value as Path).local)}>${formatEnd((value as Path).remote)}`;
+    if (key === "path") return `path=${formatPath(value as Path)}`;
+    if (key === "subflows")
+      return `subflows=${(value as { path: Path }[]).map(({ path }) => formatPath(path)).join(",")}`;
     if (key === "local" || key === "remote") return `${key}=${formatEnd(value as SocketAddress)}`;
     if (key === "request" && value === CONFIG_REQUEST) return "request=config";
     return `${key}=${typeof value === "string" && value.includes(" ") ? JSON.stringify(value) : value}`;

@@ -10,7 +10,14 @@ import { kernelTest } from "./support.ts";
 const PORT = 5000;
 const ADDRESS = "10.0.2.2" as Address;
 
-async function announcing(use: (hosts: { lab: Lab; client: Host; server: Host }) => Promise<void>): Promise<void> {
+interface Announcing {
+  readonly lab: Lab;
+  readonly client: Host;
+  readonly server: Host;
+  readonly daemon: DaemonProcess;
+}
+
+async function announcing(use: (hosts: Announcing) => Promise<void>): Promise<void> {
   await using lab = await Lab.create({
     hosts: { client: {}, server: {} },
     links: [
@@ -20,7 +27,7 @@ async function announcing(use: (hosts: { lab: Lab; client: Host; server: Host })
   });
   const [client, server] = [lab.host("client"), lab.host("server")];
   const daemon = await DaemonProcess.start(lab, server, "--path-manager", "userspace", "--no-automatic");
-  await use({ lab, client, server });
+  await use({ lab, client, server, daemon });
   assert.equal(await daemon.end(), 0);
 }
 
@@ -47,7 +54,7 @@ async function plainConnect(client: Host, kind: "tcp" | "mptcp"): Promise<string
 }
 
 /** A connection over wifi, joined at the announced port. */
-async function joins(lab: Lab, client: Host, server: Host): Promise<void> {
+async function joins(lab: Lab, client: Host, server: Host) {
   using pm = MptcpPm.open({ netns: client.netns });
   pm.setLimits({ subflows: 2, addAddrAccepted: 1 });
   const service = await server.listen({ address: "10.0.1.2" });
@@ -55,6 +62,7 @@ async function joins(lab: Lab, client: Host, server: Host): Promise<void> {
   assert.ok((await transfer(connection.client, connection.server, 1000)).isIntact);
   await lab.waitFor(() => pathsOf(client).length === 2, DEADLINE, "the join at the announced port");
   assert.equal(server.counters().MPJoinPortAckRx, 1);
+  return connection;
 }
 
 kernelTest("an announced port takes joins, and to everything else nobody listens there", () =>
@@ -80,5 +88,48 @@ kernelTest("with the kernel's table full the listener is ours: it takes joins an
     await joins(lab, client, server);
     await ask("endpoint.flush", {}, { netns: server.netns });
     assert.equal(await plainConnect(client, "tcp"), "ECONNREFUSED");
+  }),
+);
+
+kernelTest("a flush of the kernel's table by somebody else closes the listener, which is opened again", () =>
+  announcing(async ({ lab, client, server, daemon }) => {
+    using pm = MptcpPm.open({ netns: server.netns });
+    const isThere = () => pm.endpoints().some(({ address, port }) => address === ADDRESS && port === PORT);
+    await announce(server);
+    assert.ok(isThere(), "the listener is the kernel's");
+    await server.exec(["ip", "mptcp", "endpoint", "flush"]);
+    await daemon.logged(/listener of 10\.0\.2\.2:5000 was closed by somebody else: it is open again/);
+    assert.ok(isThere());
+    const { client: end } = await joins(lab, client, server);
+
+    pm.flushEndpoints();
+    await daemon.logged(/listener of 10\.0\.2\.2:5000 .* cannot be opened again yet: Address already in use/);
+    assert.equal(pathsOf(server).length, 2, "the subflow at its port lives on");
+    end.socket.resetAndDestroy();
+    const opened = () => daemon.log.match(/it is open again/g)?.length;
+    await lab.waitFor(() => opened() === 2, DEADLINE, "the listener, once the port is free");
+    assert.ok(isThere());
+    assert.equal(daemon.log.match(/cannot be opened again/g)?.length, 1, "told once, however often it was tried");
+    await ask("endpoint.flush", {}, { netns: server.netns });
+    assert.deepEqual(pm.endpoints(), []);
+  }),
+);
+
+kernelTest("a listener whose address is gone comes back with it, unless its endpoint went meanwhile", () =>
+  announcing(async ({ lab, server, daemon }) => {
+    using pm = MptcpPm.open({ netns: server.netns });
+    await announce(server);
+    await server.ip(["address delete 10.0.2.2/24 dev cell"]);
+    pm.flushEndpoints();
+    await daemon.logged(/listener of 10\.0\.2\.2:5000 .* cannot be opened again yet: Cannot assign requested address/);
+    await server.ip(["address add 10.0.2.2/24 dev cell"]);
+    await lab.waitFor(() => pm.endpoints().length === 1, DEADLINE, "the listener");
+    await server.ip(["address delete 10.0.2.2/24 dev cell"]);
+    pm.flushEndpoints();
+    await lab.waitFor(() => daemon.log.match(/cannot be opened again/g)?.length === 2, DEADLINE, "lost once more");
+    await ask("endpoint.flush", {}, { netns: server.netns });
+    await server.ip(["address add 10.0.2.2/24 dev cell"]);
+    await announce(server);
+    assert.equal(pm.endpoints().length, 1);
   }),
 );

@@ -4,6 +4,7 @@ import {
   listListeners,
   MptcpPm,
   NETLINK,
+  NetlinkClient,
   NetlinkError,
   netnsInode,
   probeFeatures,
@@ -16,11 +17,13 @@ import {
 } from "../../src/netlink/index.ts";
 import {
   type Address,
+  type Connection,
   ENDPOINT_FLAG,
   ERRNO,
   MPTCP_EVENT,
   type MptcpEvent,
   parseAddress,
+  pathKey,
 } from "../../src/types/index.ts";
 import { kernelTest } from "./support.ts";
 
@@ -217,6 +220,76 @@ kernelTest("the userspace path manager: every command, and every event at both e
     await event("server", MPTCP_EVENT.CLOSED, (each) => each.token === serverToken);
     void ours;
     void theirs;
+  }),
+);
+
+kernelTest(
+  "connection(): one, looked up where its subflows are known to be, and complete where they are not",
+  (context) =>
+    world(async (here) => {
+      const { lab, client, pm } = here;
+      const { token } = await establish(here);
+      await establish(here);
+      const other = pm.connections().find((each) => each.token !== token)?.token ?? 0;
+      using rtnl = Rtnl.open({ netns: client.netns });
+      const interfaceIndex = rtnl.links().find(({ name }) => name === "l2")?.index ?? 0;
+      const listed = () => pm.connections().find((each) => each.token === token);
+      pm.addEndpoint({ address: ip("10.0.2.1"), flags: ENDPOINT_FLAG.subflow, interfaceIndex });
+      const isWhole = () => listed()?.subflows.filter(({ state }) => state === "established").length === 2;
+      await lab.waitFor(isWhole, DEADLINE, "two subflows");
+      const hints = listed()?.subflows ?? [];
+      const dumps = context.mock.method(NetlinkClient.prototype, "dump");
+      const dumped = () => dumps.mock.calls.map(({ arguments: [request] }) => request.operation).join();
+      const pathsIn = (connection?: Connection) => connection?.subflows.map(({ path }) => pathKey(path)).sort();
+
+      const known = pm.connection(token, hints);
+      assert.equal(dumped(), "", "nothing else was looked at");
+      assert.deepEqual(pathsIn(known), pathsIn(listed()));
+      assert.deepEqual(
+        [known?.token, known?.side, known?.pathManager, known?.subflowsTotal],
+        [token, "client", "kernel", 2],
+      );
+      assert.equal(known?.subflows.find(({ join }) => join)?.interfaceIndex, interfaceIndex);
+
+      dumps.mock.resetCalls();
+      const unbound = hints.map(({ path }) => ({ path, interfaceIndex: 0 }));
+      for (const poor of [[], hints.slice(0, 1), unbound])
+        assert.deepEqual(pathsIn(pm.connection(token, poor)), pathsIn(known));
+      assert.match(dumped(), /list TCP sockets/, "the kernel counts more subflows than were found");
+      assert.equal(pm.connection(other)?.token, other);
+      assert.equal(pm.connection(0), undefined);
+      assert.equal(pm.connection((token + 1) % 2 ** 32), undefined);
+
+      await lab.link("l2").blackhole(true);
+      pm.flushEndpoints();
+      pm.addEndpoint({ address: ip("10.0.2.1"), flags: ENDPOINT_FLAG.subflow, interfaceIndex });
+      const unknownPort = [
+        { path: { local: { address: ip("10.0.2.1"), port: 0 }, remote: known!.path.remote }, interfaceIndex },
+      ];
+      const find = () => pm.connection(token, unknownPort);
+      await lab.waitFor(() => find()?.subflows.some(({ state }) => state === "syn-sent") === true, DEADLINE, "a SYN");
+      dumps.mock.resetCalls();
+      assert.equal(find()?.subflows.length, 2);
+      assert.equal(dumped(), "list TCP sockets,list TCP sockets", "those with a SYN on its way, of each family");
+    }),
+);
+
+kernelTest("connection(): IPv4 in an IPv6 socket, and one whose initial subflow is gone", () =>
+  world(async (here) => {
+    const { lab, server, pm } = here;
+    await establish(here, "::");
+    using theirs = MptcpPm.open({ netns: server.netns });
+    const [listed] = theirs.connections();
+    assert.match(listed?.path.local.address ?? "", /^::ffff:/);
+    const found = theirs.connection(listed?.token ?? 0);
+    assert.deepEqual([found?.path, found?.subflows.length, found?.side], [listed?.path, 1, "server"]);
+
+    pm.addEndpoint({ address: ip("10.0.2.1"), flags: ENDPOINT_FLAG.subflow });
+    await lab.waitFor(() => theirs.connections()[0]?.subflows.length === 2, DEADLINE, "two subflows");
+    pm.deleteEndpoint({ id: 0, address: ip("10.0.1.1") });
+    await lab.waitFor(() => theirs.connections()[0]?.subflows.length === 1, DEADLINE, "one subflow");
+    const left = theirs.connection(listed?.token ?? 0, theirs.connections()[0]?.subflows);
+    assert.deepEqual([left?.subflows[0]?.join, left?.side], [true, "server"]);
   }),
 );
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ConnectionPlan, ConnectionView, Policy } from "../../src/engine/index.ts";
 import { policies } from "../../src/policies/index.ts";
-import { type Faults, SimulationError, simulate } from "../../src/sim/index.ts";
+import { type Faults, Random, SimulationError, simulate } from "../../src/sim/index.ts";
 
 /** SIM_RUNS=1000 for a long night. */
 const RUNS = Number(process.env.SIM_RUNS ?? 60);
@@ -10,14 +11,19 @@ const NO_FAULTS: Faults = { lose: 0, repeat: 0, swap: 0, overrun: 0, late: 0, re
 
 test("simulation: the laws hold on a host where nothing goes wrong", () => {
   for (let seed = 1; seed <= RUNS / 2; seed++) {
-    const { events, connections } = simulate({ seed, steps: STEPS, policies, faults: NO_FAULTS });
+    const { events, connections, reports } = simulate({ seed, steps: STEPS, policies, faults: NO_FAULTS });
     assert.ok(events > STEPS / 2 && connections > 10, "something happened");
+    assert.equal(reports, 0, "no plan of the policy was refused");
   }
 });
 
 test("simulation: the laws hold under lost, repeated, swapped and late events, overruns, restarts", () => {
   let restarts = 0;
-  for (let seed = 1; seed <= RUNS; seed++) restarts += simulate({ seed, steps: STEPS, policies }).restarts;
+  for (let seed = 1; seed <= RUNS; seed++) {
+    const result = simulate({ seed, steps: STEPS, policies });
+    restarts += result.restarts;
+    assert.equal(result.reports, 0, "no plan of the policy was refused");
+  }
   assert.ok(restarts > 0, "restarts were among it");
 });
 
@@ -35,21 +41,53 @@ test("simulation: one seed, one run", () => {
   assert.deepEqual(run(), run());
 });
 
+/** Throws, or plans nonsense, by the seed; else as `standard`. */
+function flaky(seed: number): { readonly policy: Policy; failures: number } {
+  const [standard] = policies;
+  const random = new Random(seed);
+  const result = { failures: 0, policy: { ...standard, name: "flaky", plan } };
+  function plan(view: ConnectionView): ConnectionPlan {
+    const sound = standard.plan(view);
+    if (!random.chance(0.2)) return sound;
+    result.failures++;
+    if (random.chance(0.5)) throw new Error("by the seed");
+    // Half good, so that a plan that is not refused as a whole would be seen.
+    return { ...sound, subflows: sound.subflows.slice(0, 1), spent: [1000] };
+  }
+  return result;
+}
+
+test("simulation: the laws hold with a policy that throws or plans nonsense at random", () => {
+  let [failures, reports] = [0, 0];
+  for (let seed = 1; seed <= RUNS / 2; seed++) {
+    const one = flaky(seed);
+    reports += simulate({ seed, steps: STEPS, policies: [one.policy] }).reports;
+    failures += one.failures;
+  }
+  assert.ok(reports > 0 && failures > reports, "it failed often, which was reported once a connection");
+});
+
 test("simulation: a broken law is found, and tells its seed and transcript", () => {
   const [standard] = policies;
-  // A policy that wants a subflow to remote id 0 from a made-up id 0 address: against two laws at once.
-  const careless = {
+  // A policy that forgets what was used: after a restart it wants the same subflow again.
+  const forgetful: Policy = {
     ...standard,
-    name: "careless",
-    plan: (view: Parameters<typeof standard.plan>[0]) => {
+    name: "forgetful",
+    foreseeable: true,
+    plan: (view) => {
       const plan = standard.plan(view);
-      const subflows = plan.subflows.map((s) => (s.state === "planned" ? { ...s, localId: 0 } : s));
-      return { ...plan, subflows };
+      const join = plan.subflows.find((s) => s.state === "established" && s.join && s.initiated);
+      if (join === undefined || join.state === "planned" || plan.subflows.length > 5) return plan;
+      const { path, localId, remoteId, backup } = join;
+      const { address: local } = path.local;
+      const facts = { local, remote: path.remote, localId, remoteId, backup };
+      const twin = { ...facts, state: "planned", endpoint: 0, interfaceIndex: 0, answers: -1 } as const;
+      return { ...plan, subflows: [...plan.subflows, twin] };
     },
   };
   assert.throws(
     () => {
-      for (let seed = 1; seed < 20; seed++) simulate({ seed, steps: STEPS, policies: [careless] });
+      for (let seed = 1; seed < 20; seed++) simulate({ seed, steps: STEPS, policies: [forgetful] });
     },
     (error) => error instanceof SimulationError && error.message.includes("--seed") && error.transcript.length > 0,
   );

@@ -59,13 +59,11 @@ async function readReasons(connections: readonly Connection[], { netns }: Global
 
 /** With `required` that connection must exist; with `wanted` it may come and go. */
 function readConnections(manager: MptcpPm, required: Token | undefined, wanted = required): Connection[] {
-  const all = manager.connections();
-  if (wanted === undefined) return all;
-  const found = all.filter((connection) => connection.token === wanted);
-  if (required !== undefined && found.length === 0) {
-    throw failure(`Error: no connection has the token ${formatToken(required)}.`);
-  }
-  return found;
+  if (wanted === undefined) return manager.connections();
+  const found = manager.connection(wanted);
+  if (found) return [found];
+  if (required === undefined) return [];
+  throw failure(`Error: no connection has the token ${formatToken(required)}.`);
 }
 
 async function show({ global, streams }: Context, connections: readonly Connection[]): Promise<void> {

@@ -34,7 +34,7 @@ async function askDaemon(token: Token, { netns }: GlobalOptions): Promise<Connec
 }
 
 function explainKernel(pm: MptcpPm, token: Token): ConnectionExplanation {
-  const connection = pm.connections().find((each) => each.token === token);
+  const connection = pm.connection(token);
   if (!connection) throw failure(`Error: no connection has the token ${formatToken(token)}.`);
   if (connection.pathManager === "userspace") {
     throw failure("Error: a userspace path manager has this connection, and it is not Subflow: only it knows why.");
@@ -66,5 +66,6 @@ function asSnapshot(connection: Connection): ConnectionExplanation["connection"]
     remotes: [],
     announced: [],
     attempts: [],
+    planRefused: "",
   };
 }

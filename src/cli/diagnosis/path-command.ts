@@ -159,7 +159,7 @@ async function watchJoins(pm: MptcpPm, fd: Fd, expected: number): Promise<Addres
   loadNative().send(fd, Uint8Array.of(0x0a), 1);
   const end = performance.now() + JOIN_DEADLINE;
   for (;;) {
-    const subflows = pm.connections().find((connection) => connection.token === token)?.subflows ?? [];
+    const subflows = (token === undefined ? undefined : pm.connection(token))?.subflows ?? [];
     const joins = subflows.filter(
       ({ join, state, fullyEstablished }) => join && state === "established" && fullyEstablished,
     );
