@@ -2,53 +2,10 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { hostConfig, loadConfig, runtimeFiles } from "../../src/daemon/index.ts";
-import {
-  commandLine,
-  type HostConfig,
-  type HostFacts,
-  interfaceKind,
-  planHost,
-  reconcileHost,
-  rpFilterName,
-} from "../../src/host/index.ts";
-import { type Host, Lab } from "../../src/lab/index.ts";
-import { MptcpPm, Rtnl, readSysctl } from "../../src/netlink/index.ts";
+import { MptcpPm } from "../../src/netlink/index.ts";
 import { configFile, DaemonProcess, DEADLINE, stateOf, subflow } from "./daemon-support.ts";
+import { ALL, becomes, defaultRoute, difference, endpoints, threeLinks, WITHOUT_2 } from "./host-support.ts";
 import { kernelTest } from "./support.ts";
-
-/** A host with three links to a hub that has their other ends. */
-async function threeLinks(use: (world: { lab: Lab; host: Host; hub: Host }) => Promise<void>): Promise<void> {
-  const link = (name: string, n: number) => ({ name, ends: { host: [`10.0.${n}.1/24`], hub: [`10.0.${n}.2/24`] } });
-  await using lab = await Lab.create({
-    hosts: { host: {}, hub: {} },
-    links: [link("eth1", 1), link("eth2", 2), link("eth3", 3)],
-  });
-  const [host, hub] = [lab.host("host"), lab.host("hub")];
-  await host.ip([1, 2, 3].map(defaultRoute));
-  await use({ lab, host, hub });
-}
-
-const defaultRoute = (n: number): string => `route replace default via 10.0.${n}.2 dev eth${n} metric ${n * 100}`;
-
-function endpoints(host: Host): string[] {
-  using pm = MptcpPm.open({ netns: host.netns });
-  using rtnl = Rtnl.open({ netns: host.netns });
-  const names = new Map(rtnl.links().map(({ index, name }) => [index, name]));
-  return pm
-    .endpoints()
-    .map(({ address, interfaceIndex }) => `${address} ${names.get(interfaceIndex)}`)
-    .sort();
-}
-
-async function becomes(lab: Lab, host: Host, wanted: readonly string[], what: string): Promise<void> {
-  const same = (): boolean => endpoints(host).join() === [...wanted].sort().join();
-  await lab.waitFor(same, DEADLINE, `${what}: ${wanted.join()}`).catch((error: Error) => {
-    throw new Error(`${error.message}; there are ${endpoints(host).join()}`);
-  });
-}
-
-const ALL = ["10.0.1.1 eth1", "10.0.2.1 eth2", "10.0.3.1 eth3"];
-const WITHOUT_2 = ["10.0.1.1 eth1", "10.0.3.1 eth3"];
 
 kernelTest("endpoints follow carrier, addresses, routes, names and devices, and everything is put back", () =>
   threeLinks(async ({ lab, host, hub }) => {
@@ -91,7 +48,7 @@ kernelTest("endpoints follow carrier, addresses, routes, names and devices, and 
     await becomes(lab, host, ["10.0.1.1 eth1", "10.0.2.9 eth2"], "device deleted");
 
     assert.equal(await daemon.end(), 0);
-    assert.deepEqual(endpoints(host), []);
+    assert.deepEqual(await endpoints(host), []);
     assert.equal(subflow(host, "limits").stdout, "add_addr_accepted 0 subflows 2 \n");
   }),
 );
@@ -198,14 +155,14 @@ kernelTest("kill -9 and restart: what is ours is known again, what is not is lef
     pm.addEndpoint({ address: "10.0.9.9" as never, flags: 1 });
     const config = configFile("profile: server\n");
     const first = await DaemonProcess.start(lab, host, "--config", config);
-    await lab.waitFor(() => endpoints(host).length === 4, DEADLINE, "all endpoints");
+    await lab.waitFor(async () => (await endpoints(host)).length === 4, DEADLINE, "all endpoints");
     await first.end("SIGKILL");
     await lab.link("eth2").loseCarrier(host);
     assert.deepEqual(stateOf(host).host.owned.sort(), ["10.0.1.1", "10.0.2.1", "10.0.3.1"]);
     const second = await DaemonProcess.start(lab, host, "--config", config);
     await becomes(lab, host, [...WITHOUT_2, "10.0.9.9 undefined"], "after the restart");
     await second.end();
-    assert.deepEqual(endpoints(host), ["10.0.9.9 undefined"]);
+    assert.deepEqual(await endpoints(host), ["10.0.9.9 undefined"]);
     assert.doesNotMatch((await host.exec(["ip", "rule"])).stdout, /lookup 2\d{4}/);
   }),
 );
@@ -221,7 +178,7 @@ kernelTest("a state file of another namespace, whose inode came back, is not bel
     assert.match(daemon.log, /path manager: kernel, because nothing/);
     await becomes(lab, host, ["10.0.1.1 undefined", "10.0.2.1 eth2", "10.0.3.1 eth3"], "the foreign one left alone");
     await daemon.end();
-    assert.deepEqual(endpoints(host), ["10.0.1.1 undefined"]);
+    assert.deepEqual(await endpoints(host), ["10.0.1.1 undefined"]);
   }),
 );
 
@@ -231,7 +188,7 @@ kernelTest("a burst of a thousand addresses is a few plans, and the losers are n
     await becomes(lab, host, ALL, "at start");
     const lines = Array.from({ length: 1000 }, (_, i) => `address add 10.1.${i >> 8}.${i & 255}/32 dev eth1`);
     await host.ip(lines);
-    await lab.waitFor(() => endpoints(host).length === 8, DEADLINE, "as many as the kernel takes");
+    await lab.waitFor(async () => (await endpoints(host)).length === 8, DEADLINE, "as many as the kernel takes");
     const text = subflow(host, "run", "--dry-run").stdout;
     assert.match(text, /the kernel has room for 8 endpoints/);
     assert.ok((daemon.log.match(/endpoint add/g) ?? []).length < 60, "not a thousand plans");
@@ -239,45 +196,6 @@ kernelTest("a burst of a thousand addresses is a few plans, and the losers are n
     await becomes(lab, host, ALL, "after the burst");
   }),
 );
-
-/** The facts of a host as a daemon there would see them, gathered from outside. */
-function factsOf(host: Host, pm: MptcpPm, rtnl: Rtnl): HostFacts {
-  const links = rtnl.links();
-  const names = [
-    "net.mptcp.enabled",
-    "net.mptcp.allow_join_initial_addr_port",
-    ...["all", ...links.map(({ name }) => name)].map(rpFilterName),
-  ];
-  return {
-    links: links.map((link) => ({
-      ...link,
-      interfaceKind: interfaceKind(link, { deviceType: undefined, wireless: false }),
-      connection: undefined,
-    })),
-    addresses: rtnl.addresses(),
-    routes: rtnl.routes(),
-    rules: rtnl.rules(),
-    endpoints: pm.endpoints(),
-    limits: pm.limits(),
-    sysctls: new Map(names.flatMap((name): [string, string][] => [[name, readSysctl(name, host.netns) ?? ""]])),
-    capacity: { endpoints: 8, limit: 8, laminar: true },
-  };
-}
-
-/** What a plan would still change: nothing, when the kernel's tables equal it. */
-function difference(host: Host, config: HostConfig, pm: MptcpPm, rtnl: Rtnl): string[] {
-  const facts = factsOf(host, pm, rtnl);
-  const memory = {
-    afterCrash: false,
-    owned: new Set(stateOf(host).host.owned),
-    yielded: new Set<string>(),
-    sysctls: new Map(),
-    limits: undefined,
-  };
-  return reconcileHost(facts, planHost(facts, config, memory), config, memory).map((action) =>
-    commandLine(action, String),
-  );
-}
 
 /** A small generator by seed (mulberry32): the same sequence every time. */
 function random(seed: number): (below: number) => number {
@@ -310,8 +228,6 @@ kernelTest(`${SEQUENCES} random sequences by seed: the kernel's tables equal the
     const path = configFile("profile: server\nrouting: always\n");
     const config = hostConfig(loadConfig(path).config);
     let daemon = await DaemonProcess.start(lab, host, "--config", path);
-    using pm = MptcpPm.open({ netns: host.netns });
-    using rtnl = Rtnl.open({ netns: host.netns });
     for (let seed = 1; seed <= SEQUENCES; seed++) {
       const pick = random(seed);
       const steps = Array.from({ length: 1 + pick(6) }, () => STEPS[pick(STEPS.length)]!(1 + pick(3), pick));
@@ -322,11 +238,11 @@ kernelTest(`${SEQUENCES} random sequences by seed: the kernel's tables equal the
         daemon = await DaemonProcess.start(lab, host, "--config", path);
       }
       await lab
-        .waitFor(() => difference(host, config, pm, rtnl).length === 0, DEADLINE, `seed ${seed}`)
-        .catch(() => {
+        .waitFor(async () => (await difference(host, config)).length === 0, DEADLINE, `seed ${seed}`)
+        .catch(async () => {
           const story = steps.map(([where, line]) => `${where}: ip ${line}`).join("\n");
           assert.fail(
-            `seed ${seed}:\n${story}\nstill to do: ${difference(host, config, pm, rtnl).join("\n")}\n${daemon.log.slice(-2000)}`,
+            `seed ${seed}:\n${story}\nstill to do: ${(await difference(host, config)).join("\n")}\n${daemon.log.slice(-2000)}`,
           );
         });
     }
