@@ -1,6 +1,6 @@
 /*
  * Answers prepared beforehand: a datagram that is like a pattern is answered as soon as it was received, before JavaScript
- * hears of it. What pattern and answer mean is not known here; "like" is equality of the bytes that a mask names.
+ * hears of it. What pattern and answer mean is not known here; "like" is to begin with the bits of it that a mask names.
  */
 #include "answer.h"
 
@@ -46,7 +46,7 @@ static uint32_t word_at(const uint8_t *bytes) {
 }
 
 static bool is_like(const prepared_t *prepared, const uint8_t *datagram, int32_t length) {
-  if (prepared->fd < 0 || (unsigned)length != prepared->pattern_length) return false;
+  if (prepared->fd < 0 || (unsigned)length < prepared->pattern_length) return false;
   for (unsigned i = 0; i < prepared->pattern_length; i++)
     if ((datagram[i] ^ prepared->pattern[i]) & prepared->mask[i]) return false;
   return true;

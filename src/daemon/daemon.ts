@@ -163,6 +163,7 @@ export class Daemon implements Disposable {
       connections: snapshot?.connections.length ?? 0,
       events: this.#events,
       overruns: this.#overruns,
+      foreseen: this.#userspace?.foreseen ?? 0,
     };
   }
 

@@ -49,6 +49,7 @@ export class Foresight implements Disposable {
   #next = 0;
   #learnAgain: Millis = 0;
   #revision = -1;
+  #given = 0;
   #renewal: NodeJS.Immediate | undefined;
 
   constructor(options: {
@@ -64,6 +65,11 @@ export class Foresight implements Disposable {
     this.#answers = new PreparedAnswers(options.subscription);
   }
 
+  /** How many connections were served ahead of their events. */
+  get given(): number {
+    return this.#given;
+  }
+
   [Symbol.dispose](): void {
     clearImmediate(this.#renewal);
     this.#answers[Symbol.dispose]();
@@ -76,6 +82,7 @@ export class Foresight implements Disposable {
       if (!sample) continue;
       const token = readU32(this.#subscription.bytes, from + sample.token.at) as Token;
       this.#ahead.add(token, requests);
+      this.#given++;
     }
   }
 

@@ -109,6 +109,11 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     });
   }
 
+  /** How many connections were served ahead of their events. */
+  get foreseen(): number {
+    return this.#foresight?.given ?? 0;
+  }
+
   /** What the kernel told in one wake-up; `last` is the header of the last establishment among it. */
   onEvents(events: readonly MptcpEvent[], last: MessageHeader | undefined): void {
     this.#foresight?.begin();

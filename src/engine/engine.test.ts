@@ -13,7 +13,6 @@ const { signal } = ENDPOINT_FLAG;
 const strict: Policy = {
   ...idle,
   name: "strict",
-  foreseeable: true,
   plan: (view) => ({ ...keepAll(view), subflows: view.subflows.filter((subflow) => !subflow.join) }),
 };
 

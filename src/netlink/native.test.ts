@@ -200,6 +200,66 @@ describe("another namespace", () => {
     addon.close(events);
     addon.close(commands);
   });
+  inNamespace("answers what is like a pattern by itself, and holds back what needs no answer", async () => {
+    const events = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
+    const commands = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
+    const answers = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
+    addon.joinGroup(events, RTNLGRP_LINK);
+    const seen: string[] = [];
+    const pairs = new Int32Array(8);
+    const handle = addon.watch(events, slab, lengths, (count, answered) => {
+      const given = addon.answered(handle as never, pairs);
+      seen.push(`${count} ${answered}${given > 0 ? `: ${pairs.slice(0, 2 * given).join()}` : ""}`);
+    });
+    assert.ok(typeof handle !== "number");
+    addon.unref(handle);
+    const told = async (count: number): Promise<void> => {
+      for (let turn = 0; turn < 1000 && seen.length < count; turn++) await setImmediate();
+      assert.equal(seen.length, count, seen.join("; "));
+    };
+    setLoopback(commands, true);
+    await told(1);
+    const sample = slab.slice(0, 24);
+    // The type counts; the interface's index is copied into a request for that link.
+    const mask = new Uint8Array(sample.length);
+    mask.fill(0xff, 4, 6);
+    const request = linkMessage(RTM_GETLINK, NLM_F_REQUEST, { index: 99 });
+    const copies = Int32Array.of(20, 20, 0);
+    assert.equal(addon.prepare(handle, 3, answers, sample, mask, request, copies), 0);
+    setLoopback(commands, false);
+    await told(2);
+    assert.equal(seen[1], "1 1: 0,3");
+    const link = new Uint8Array(8192);
+    assert.equal(addon.receive(answers, link, new Int32Array(1), 1000), 1);
+    assert.equal(new DataView(link.buffer).getInt32(20, true), 1, "the loopback's");
+
+    addon.withdraw(handle, 3);
+    setLoopback(commands, true);
+    await told(3);
+    assert.equal(seen[2], "1 0");
+    assert.equal(addon.receive(answers, link, new Int32Array(1), 0), -ERRNO.EAGAIN);
+
+    assert.equal(addon.prepare(handle, 0, answers, sample, mask, new Uint8Array(0), copies), 0);
+    setLoopback(commands, false);
+    setLoopback(commands, true);
+    for (let turn = 0; turn < 100; turn++) await setImmediate();
+    assert.equal(seen.length, 3, "held back");
+    addon.release(handle);
+    assert.equal(seen[3], "2 0");
+    addon.release(handle);
+    assert.equal(seen.length, 4, "nothing is left");
+
+    for (const [slot, text, at] of [
+      [80, request, 20],
+      [-1, request, 20],
+      [0, request, 30],
+      [0, new Uint8Array(2000), 20],
+    ] as const) {
+      assert.equal(addon.prepare(handle, slot, answers, sample, mask, text, Int32Array.of(20, at, 0)), -ERRNO.EINVAL);
+    }
+    addon.unwatch(handle);
+    for (const fd of [events, commands, answers]) addon.close(fd);
+  });
   inNamespace("accepts MPTCP connections and resets them", () => {
     const commands = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
     setLoopback(commands, true);

@@ -135,3 +135,36 @@ test("standard: a subflow that closes makes room for an endpoint not yet used", 
   const closed: EngineEvent = { type: "subflow.closed", token: 1, path, localId: 1, remoteId: 0, errno: 111 };
   assert.deepEqual(asked(engine, closed), ["create 2>0"]);
 });
+
+for (const { name, endpoints, limits, side, expected } of CASES) {
+  test(`standard, foreseen: ${name}`, () => {
+    const engine = new Engine({ policies: [standard] });
+    const wanted = endpoints.map(([link, flags]) => ({ address: address(`10.0.${link}.2`), flags }));
+    const before = engine.revision;
+    engine.handle({ type: "config.changed", endpoints: wanted, limits }, 0);
+    assert.ok(engine.revision > before, "what was foreseen earlier is void");
+    const path = side ? SERVER : CLIENT;
+    const event = {
+      type: "connection.established",
+      token: 7,
+      side: side ?? "client",
+      path,
+      denyJoinId0: false,
+    } as const;
+    const { revision } = engine;
+    const foreseen = engine.foresee(event);
+    assert.deepEqual(engine.snapshot().connections, [], "nothing is remembered");
+    assert.equal(foreseen.length, expected.length);
+    const strip = (action: object) => ({ ...action, id: 0 });
+    assert.deepEqual(engine.handle(event, 0).map(strip), foreseen.map(strip));
+    assert.equal(engine.revision, revision, "connections leave the tables alone");
+  });
+}
+
+test("a policy that decides by more than the local address is not asked beforehand", () => {
+  const engine = new Engine({ policies: [{ ...standard, foreseeable: false }] });
+  engine.handle({ type: "config.changed", endpoints: [{ address: address("10.0.9.2"), flags: subflow }] }, 0);
+  const event = { type: "connection.established", token: 7, side: "client", path: CLIENT, denyJoinId0: false } as const;
+  assert.deepEqual(engine.foresee(event), []);
+  assert.equal(engine.handle(event, 0).length, 1);
+});

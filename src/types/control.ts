@@ -63,6 +63,8 @@ export interface ControlHello {
   readonly connections: number;
   readonly events: number;
   readonly overruns: number;
+  /** Connections whose first commands were foreseen, and sent before their event was read. */
+  readonly foreseen: number;
 }
 
 /** One line from client to daemon. */

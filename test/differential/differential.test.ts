@@ -50,7 +50,8 @@ kernelTest("our path manager does what the in-kernel one does", async (context) 
       COLUMNS.map(async (column, index) => {
         const known = theirs.map((_, moment) => [...differencesOf(scenario, column, moment)].sort());
         const wanted = theirs.map((lines, moment) => withDifferences(lines, known[moment] ?? []));
-        const mine = await stands[index]!.play(scenario, wanted);
+        const mine = await stands[index]!.play(scenario, wanted).catch(String);
+        if (typeof mine === "string") return `\nclient ${column.client}, server ${column.server}: ${mine}\n`;
         const found = theirs.map((lines, moment) => difference(lines, mine[moment] ?? []));
         return describe(column, theirs, found, known);
       }),

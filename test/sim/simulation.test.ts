@@ -73,7 +73,6 @@ test("simulation: a broken law is found, and tells its seed and transcript", () 
   const forgetful: Policy = {
     ...standard,
     name: "forgetful",
-    foreseeable: true,
     plan: (view) => {
       const plan = standard.plan(view);
       const join = plan.subflows.find((s) => s.state === "established" && s.join && s.initiated);
