@@ -1,10 +1,11 @@
+import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { createServer, type Server, Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { loadNative } from "../../src/netlink/index.ts";
-import { AF_INET } from "../../src/types/index.ts";
+import { AF_INET, ERRNO } from "../../src/types/index.ts";
 
 /** The compiled command line, run as a user runs it: a process of its own. */
 export const SUBFLOW = fileURLToPath(new URL("../../src/cli/entry.js", import.meta.url));
@@ -88,7 +89,10 @@ export function whyNoKernel(): string | undefined {
   }
 }
 
-/** An MPTCP connection inside a namespace, from 10.0.1.1 to 10.0.1.1 port 5000, both ends ours, already used. */
+/** Of the servers of {@link TestConnection}. */
+const FIRST_PORT = 5000;
+
+/** An MPTCP connection inside a namespace, from 10.0.1.1 to 10.0.1.1, both ends ours, already used. */
 export class TestConnection {
   readonly #server: Server;
   readonly #client: Socket;
@@ -104,11 +108,15 @@ export class TestConnection {
     const netns = openSync(`/run/netns/${namespace.name}`, "r");
     const address = Uint8Array.of(10, 0, 1, 1);
     const listener = native.mptcpSocket(AF_INET, netns);
-    native.bind(listener, address, 5000, 0);
-    native.listen(listener, 8);
+    // The port of a connection that has just ended may still be taken.
+    let port = FIRST_PORT;
+    let bound = native.bind(listener, address, port, 0);
+    while (bound === -ERRNO.EADDRINUSE) bound = native.bind(listener, address, ++port, 0);
+    assert.equal(bound, 0);
+    assert.equal(native.listen(listener, 8), 0);
     const server = createServer((socket) => socket.on("error", () => {}).pipe(socket)).listen({ fd: listener });
     const descriptor = native.mptcpSocket(AF_INET, netns);
-    native.connect(descriptor, address, 5000);
+    native.connect(descriptor, address, port);
     closeSync(netns);
     const client = new Socket({ fd: descriptor });
     return new Promise((resolve, reject) => {
