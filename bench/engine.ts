@@ -17,7 +17,7 @@ const connectionsMax = Number(process.argv[2] ?? 1_000_000);
 function path(link: number, token: number, port: number): Path {
   return {
     local: { address: ["10", "0", link, "2"].join(".") as Address, port },
-    remote: { address: ["10", token >> 16, (token >> 8) & 255, token & 255].join(".") as Address, port: 80 },
+    remote: { address: ["10", (token >> 16) & 255, (token >> 8) & 255, token & 255].join(".") as Address, port: 80 },
   };
 }
 
@@ -39,6 +39,9 @@ function end(engine: Engine, token: number, now: number): void {
   engine.handle({ type: "connection.closed", token }, now);
 }
 
+/** Tokens are random over 32 bits (Knuth's multiplier spreads them): half of them are no small integers of V8. */
+const tokenOf = (n: number): number => Math.imul(n, 2654435761) >>> 0;
+
 const percentile = (sorted: Float64Array, p: number): number => sorted[Math.floor((sorted.length - 1) * p)] ?? 0;
 
 const engine = new Engine({ policies });
@@ -51,14 +54,14 @@ let standing = 0;
 let now = 0;
 console.log("standing connections | events/s | ns/event | established→create p50 µs | p99 µs | heap bytes/connection");
 for (const size of [0, 1_000, 10_000, 100_000, 1_000_000].filter((s) => s <= connectionsMax)) {
-  for (; standing < size; standing++) begin(engine, standing + 1, ++now);
+  for (; standing < size; standing++) begin(engine, tokenOf(standing + 1), ++now);
   collectGarbage();
   const perConnection = standing > 0 ? (process.memoryUsage().heapUsed - heapBefore) / standing : 0;
   const durations = new Float64Array(LIVES);
   const lives = (record: boolean): number => {
     const started = process.hrtime.bigint();
     for (let i = 0; i < LIVES; i++) {
-      const token = 2 ** 31 + (i % 1000);
+      const token = tokenOf(2 ** 31 + (i % 1000));
       const duration = begin(engine, token, ++now);
       end(engine, token, now);
       if (record) durations[i] = duration;

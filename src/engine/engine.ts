@@ -131,9 +131,14 @@ export class Engine {
     };
   }
 
-  /** The only place that looks at an event's type: what it means is in the functions it names. */
+  /**
+   * The only place that looks at an event's type: what it means is in the functions it names. Events of unknown connections are late
+   * or never ours: nothing is concluded from them. No closure, which would be made anew for each event.
+   */
   #dispatch(event: EngineEvent): void {
     const state = this.#state;
+    const { connections } = state;
+    let known: Connection | undefined;
     switch (event.type) {
       case "connection.created":
         created(state, event);
@@ -142,22 +147,28 @@ export class Engine {
         established(state, event);
         return;
       case "connection.closed":
-        this.#with(event.token, (connection) => state.forget(connection));
+        known = connections.get(event.token);
+        if (known) state.forget(known);
         return;
       case "subflow.established":
-        this.#with(event.token, (connection) => subflowEstablished(state, connection, event));
+        known = connections.get(event.token);
+        if (known) subflowEstablished(state, known, event);
         return;
       case "subflow.closed":
-        this.#with(event.token, (connection) => subflowClosed(state, connection, event));
+        known = connections.get(event.token);
+        if (known) subflowClosed(state, known, event);
         return;
       case "subflow.priority":
-        this.#with(event.token, (connection) => priority(connection, event));
+        known = connections.get(event.token);
+        if (known) priority(known, event);
         return;
       case "address.announced":
-        this.#with(event.token, (connection) => announced(state, connection, event));
+        known = connections.get(event.token);
+        if (known) announced(state, known, event);
         return;
       case "address.removed":
-        this.#with(event.token, (connection) => removed(connection, event.remoteId));
+        known = connections.get(event.token);
+        if (known) removed(known, event.remoteId);
         return;
       case "kernel.overrun":
         this.#overrun();
@@ -170,7 +181,8 @@ export class Engine {
           compare(state, event.observed);
           return;
         }
-        this.#with(event.token, (connection) => state.forget(connection));
+        known = connections.get(event.token);
+        if (known) state.forget(known);
         return;
       case "action.done":
         done(state, event.action, event.source);
@@ -192,12 +204,6 @@ export class Engine {
         unreachable(event);
         return;
     }
-  }
-
-  /** Events of unknown connections are late or never ours: nothing is concluded from them. */
-  #with(token: Token, act: (connection: Connection) => void): void {
-    const connection = this.#state.connections.get(token);
-    if (connection) act(connection);
   }
 
   /** A name that is not among the policies changes nothing: the configuration's reader has refused it already. */

@@ -82,7 +82,7 @@ function arrive(state: State, connection: Connection, event: SubflowEstablished)
   });
   subflow.backupByPeer = event.backup;
   subflow.interfaceIndex = event.interfaceIndex ?? 0;
-  connection.subflows.push(subflow);
+  connection.add(subflow);
   noteImplicit(state, connection, subflow);
   return true;
 }

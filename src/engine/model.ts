@@ -26,6 +26,14 @@ import type { Timed } from "./timers.ts";
 /** Shared by all connections for a list that most of them never need. */
 const NONE: readonly never[] = Object.freeze([]);
 
+/** The list with one more. A push keeps room for 16 to come, and so does a spread: a fifth of all that is remembered of a connection. */
+function append<T>(list: readonly T[], item: T): readonly T[] {
+  const longer = new Array<T>(list.length + 1);
+  for (let index = 0; index < list.length; index++) longer[index] = list[index] as T;
+  longer[list.length] = item;
+  return longer;
+}
+
 /** One subflow, as remembered. */
 export class Subflow implements SubflowView {
   state: SubflowState;
@@ -131,7 +139,7 @@ export class Connection implements ConnectionView, Timed {
   /** Next planned announcement, and when the RM_ADDR slot is free again; 0: no waiting. */
   announceAt: Millis = 0;
   removeAt: Millis = 0;
-  subflows: Subflow[];
+  subflows: readonly Subflow[];
   remotes: readonly RemoteAddress[] = NONE;
   announced: readonly Announced[] = NONE;
   used: readonly AddressId[] = NONE;
@@ -168,6 +176,10 @@ export class Connection implements ConnectionView, Timed {
         backup: false,
       }),
     ];
+  }
+
+  add(subflow: Subflow): void {
+    this.subflows = append(this.subflows, subflow);
   }
 
   get family(): Family {
@@ -232,7 +244,7 @@ export class Connection implements ConnectionView, Timed {
 
   /** Marks an endpoint as used; again does no harm. */
   use(endpoint: AddressId): void {
-    if (!this.used.includes(endpoint)) this.used = [...this.used, endpoint];
+    if (!this.used.includes(endpoint)) this.used = append(this.used, endpoint);
   }
 
   /**

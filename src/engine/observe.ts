@@ -92,7 +92,7 @@ function remember(state: State, connection: Connection, info: SubflowInfo, judge
   subflow.backupByPeer = info.backupRemote;
   subflow.interfaceIndex = info.interfaceIndex;
   subflow.deadline = state.now + state.timing.pendingMax;
-  connection.subflows.push(subflow);
+  connection.add(subflow);
   return subflow.state === "arrived";
 }
 

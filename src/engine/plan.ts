@@ -121,7 +121,7 @@ function create(state: State, connection: Connection, wanted: PlannedSubflow): v
   subflow.interfaceIndex = wanted.interfaceIndex;
   subflow.endpoint = wanted.endpoint;
   subflow.answers = wanted.answers;
-  connection.subflows.push(subflow);
+  connection.add(subflow);
   sendCreate(state, connection, subflow);
 }
 

@@ -1,6 +1,7 @@
-import type { Millis, Token } from "../types/index.ts";
+import type { Millis } from "../types/index.ts";
 import type { Action, ActionId } from "./actions.ts";
 import type { Timing } from "./bounds.ts";
+import { ByToken } from "./by-token.ts";
 import type { Command } from "./commands.ts";
 import type { Connection } from "./model.ts";
 import type { Policy } from "./policy.ts";
@@ -22,7 +23,7 @@ export interface Opening {
 export class State {
   readonly table: EndpointTable;
   readonly timing: Timing;
-  readonly connections = new Map<Token, Connection>();
+  readonly connections = new ByToken<Connection>();
   readonly timers: Timers<Connection>;
   readonly openings = new Map<ActionId, Opening>();
   /** Endpoints that came from the configuration, by id. */
