@@ -131,9 +131,9 @@ static bool fits(const answer_request_t *request) {
   if (request->slot < 0 || request->slot >= ANSWERS_MAX || request->fd < 0) return false;
   if (request->pattern.length == 0 || request->pattern.length > PATTERN_MAX) return false;
   if (request->mask.length != request->pattern.length || request->answer.length > ANSWER_MAX) return false;
-  if (request->copies_length % COPY_NUMBERS != 0 || request->copies_length / COPY_NUMBERS > COPIES_MAX) return false;
-  for (size_t i = 0; request->answer.length > 0 && i < request->copies_length; i += COPY_NUMBERS) {
-    const int32_t *copy = request->copies + i;
+  if (request->copies_length / COPY_NUMBERS > COPIES_MAX) return false;
+  for (size_t i = 0; request->answer.length > 0 && i < request->copies_length / COPY_NUMBERS; i++) {
+    const int32_t *copy = request->copies + i * COPY_NUMBERS;
     if (copy[0] < 0 || (size_t)copy[0] + WORD > request->pattern.length) return false;
     if (copy[1] < 0 || (size_t)copy[1] + WORD > request->answer.length) return false;
   }

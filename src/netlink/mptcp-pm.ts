@@ -155,8 +155,12 @@ export class MptcpPm implements Disposable {
   }
 
   /** Id 0 with an address stands for the initial subflows from that address. */
-  deleteEndpoint({ id, address }: { readonly id: AddressId; readonly address?: Address | undefined }): void {
-    this.#execute("endpoint delete", { command: PM_COMMAND.DEL_ADDR, address: { id, address } });
+  deleteEndpoint(which: { readonly id: AddressId; readonly address?: Address | undefined }): void {
+    this.#client.execute(this.deleteEndpointRequest(which));
+  }
+
+  deleteEndpointRequest({ id, address }: { readonly id: AddressId; readonly address?: Address | undefined }): Request {
+    return this.request("endpoint delete", { command: PM_COMMAND.DEL_ADDR, address: { id, address } });
   }
 
   changeEndpoint({ id, address, port, flags }: EndpointChange): void {

@@ -69,8 +69,8 @@ export interface NativeAddon {
   /**
    * From now on, a datagram that begins like the pattern, in the bits of the mask, is answered on `fd` before the callback
    * hears of it, unless a later datagram of the batch has the same first copied word. `copies`: triples of a byte offset in
-   * the datagram, one in the answer, and 0 for 4 bytes as they are or 1 for 2 bytes in the other order. With an empty answer
-   * (`copies` does not count then), the callback hears of such a datagram together with the next other one, or at
+   * the datagram, one in the answer, and 0 for 4 bytes as they are or 1 for 2 bytes in the other order; one number: none. With an
+   * empty answer, the callback hears of such a datagram together with the next other one, or at
    * {@link release}. Slots 0..79; a slot is overwritten. -EINVAL: does not fit.
    */
   prepare(

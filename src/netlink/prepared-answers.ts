@@ -3,7 +3,7 @@ import { encodeRequests, NETLINK, type Request, refusal } from "./client.ts";
 import { NetlinkError } from "./errors.ts";
 import { type Fd, loadNative, type NativeAddon } from "./native.ts";
 import { checkNetns, withNetns } from "./netns.ts";
-import type { NetlinkSubscription } from "./subscription.ts";
+import { type NetlinkSubscription, NO_COPIES, type Pattern } from "./subscription.ts";
 
 /**
  * A part of a message that may be otherwise the next time, in bytes from the message's beginning: words of 4 bytes, or 2 bytes in
@@ -100,6 +100,13 @@ export class PreparedAnswers implements Disposable {
     });
   }
 
+  /** From now on a message that begins like the pattern is answered at once with the same requests, whatever else it says. */
+  prepareFixed(slot: number, pattern: Pattern, requests: readonly Request[]): boolean {
+    const answer = encode(requests);
+    this.#prepared[slot] = { requests, answer, copies: NO_COPIES };
+    return this.#subscription.prepare(slot, this.#fd, { ...pattern, answer, copies: NO_COPIES });
+  }
+
   /** Messages like this one need no answer: they are told of together with the next other one. */
   hold(slot: number, sample: Uint8Array, varying: readonly Varying[]): void {
     this.#subscription.hold(slot, { pattern: sample, mask: maskOf(sample, [ALWAYS_VARYING, ...varying]) });
@@ -112,6 +119,12 @@ export class PreparedAnswers implements Disposable {
   /** Answers and holds nothing any more. */
   withdraw(): void {
     this.#subscription.withdraw();
+  }
+
+  /** Withdraws everything, and does not ask how the kernel took what was sent. */
+  forget(): void {
+    this.withdraw();
+    while (this.#native.receive(this.#fd, this.#slab, this.#lengths, 0) > 0);
   }
 
   /** What was answered of the batch at hand; to be called in the subscription's callbacks, once a batch. */
@@ -130,7 +143,7 @@ export class PreparedAnswers implements Disposable {
   #bodies({ answer, copies }: Prepared, from: number): Uint8Array[] {
     const sent = answer.slice();
     const { bytes } = this.#subscription;
-    for (let copy = 0; copy < copies.length; copy += 3) {
+    for (let copy = 0; copy + 3 <= copies.length; copy += 3) {
       const [origin, at, swapped] = [from + copies[copy]!, copies[copy + 1]!, copies[copy + 2]! !== 0];
       if (swapped) sent.set([bytes[origin + 1]!, bytes[origin]!], at);
       else sent.set(bytes.subarray(origin, origin + WORD), at);

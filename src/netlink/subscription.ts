@@ -39,8 +39,8 @@ export interface GivenAnswer {
 const RECEIVE_BUFFER = 16 << 20;
 const SLOT_BYTES = 8 * 1024;
 const SLOTS = 64;
-/** The addon wants at least one number. */
-const NO_COPIES = new Int32Array(3);
+/** The addon wants at least one number; three make a copy. */
+export const NO_COPIES = new Int32Array(1);
 const NOTHING: readonly GivenAnswer[] = Object.freeze([]);
 
 /** Multicast messages of one netlink protocol in one network namespace. Keeps the event loop alive until closed. */

@@ -53,6 +53,24 @@ kernelTest("endpoints follow carrier, addresses, routes, names and devices, and 
   }),
 );
 
+kernelTest("the endpoint of an address that goes is deleted ahead of the plan, with its own id", () =>
+  threeLinks(async ({ lab, host }) => {
+    const daemon = await DaemonProcess.start(lab, host);
+    await becomes(lab, host, ALL, "at start");
+    for (const round of [1, 2]) {
+      daemon.log = "";
+      await host.ip(["address del 10.0.2.1/24 dev eth2"]);
+      await becomes(lab, host, WITHOUT_2, `gone, round ${round}`);
+      await daemon.logged(/endpoint delete id \d+ \(went ahead\)/);
+      await host.ip(["address add 10.0.2.1/24 dev eth2", defaultRoute(2)]);
+      await becomes(lab, host, ALL, `back, round ${round}`);
+      assert.doesNotMatch(daemon.log, /removed by somebody else/);
+    }
+    // The other two have the ids that they had.
+    assert.equal(subflow(host, "endpoint", "show", "id", "1").stdout.split(" ")[0], "10.0.1.1");
+  }),
+);
+
 kernelTest("limits that an administrator sets stay until the plan changes", () =>
   threeLinks(async ({ lab, host }) => {
     await DaemonProcess.start(lab, host);

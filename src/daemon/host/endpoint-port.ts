@@ -1,4 +1,4 @@
-import type { EndpointChange, MptcpPm, NewEndpoint } from "../../netlink/index.ts";
+import type { EndpointChange, MptcpPm, NewEndpoint, Request } from "../../netlink/index.ts";
 import type { Address, Endpoint, Limits } from "../../types/index.ts";
 
 /** Refusals are values here: a plan meets them as facts and goes on. */
@@ -15,6 +15,8 @@ export interface EndpointPort {
   remove(which: { readonly id: number; readonly address?: Address }): Refusal | undefined;
   change(change: EndpointChange): Refusal | undefined;
   setLimits(limits: Limits): Refusal | undefined;
+  /** {@link remove} as a request that can be sent at another time; absent where no request is needed. */
+  removal?(which: { readonly id: number }): Request;
 }
 
 /** The in-kernel path manager's table. */
@@ -39,6 +41,10 @@ export class KernelEndpoints implements EndpointPort {
 
   remove(which: { readonly id: number; readonly address?: Address }): Refusal | undefined {
     return refusalOf(() => this.#pm.deleteEndpoint(which));
+  }
+
+  removal(which: { readonly id: number }): Request {
+    return this.#pm.deleteEndpointRequest(which);
   }
 
   change(change: EndpointChange): Refusal | undefined {

@@ -16,6 +16,7 @@ import { ENDPOINT_FLAG, type Endpoint, type Limits, type Millis } from "../../ty
 import type { Logger } from "../logger.ts";
 import { Applier } from "./applier.ts";
 import type { EndpointPort } from "./endpoint-port.ts";
+import { LossAnswers } from "./loss-answers.ts";
 import type { Memory } from "./memory.ts";
 import { type Change, NetworkModel } from "./network-model.ts";
 import { findRivals, type Rival } from "./rivals.ts";
@@ -53,6 +54,8 @@ export class HostManager implements Disposable {
   #config: HostConfig | undefined;
   #plan: HostPlan | undefined;
   #settling: NodeJS.Timeout | undefined;
+  #foreseeing: NodeJS.Immediate | undefined;
+  readonly #answers: LossAnswers | undefined;
   #waiting = false;
   #sysctls: ReadonlyMap<string, string> = new Map();
   #sysctlDevices: string | undefined;
@@ -68,12 +71,16 @@ export class HostManager implements Disposable {
     this.#options = options;
     this.#model = new NetworkModel(options.rtnl, (change) => this.#onChange(change));
     this.#applier = new Applier({ ...options, nameOf: (index) => this.#model.nameOf(index) });
+    const { removal } = options.endpoints;
+    if (removal) this.#answers = new LossAnswers(this.#model.subscription, removal.bind(options.endpoints));
     this.#audit = setInterval(() => this.#onAudit(), AUDIT_INTERVAL);
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#audit);
     clearTimeout(this.#settling);
+    clearImmediate(this.#foreseeing);
+    this.#answers?.[Symbol.dispose]();
     this.#model[Symbol.dispose]();
   }
 
@@ -138,8 +145,23 @@ export class HostManager implements Disposable {
     this.#table = { endpoints: now, limits: endpoints.limits() };
     memory.afterCrash = false;
     this.#present = new Set(now.map(endpointKey).filter((key) => memory.owned.has(key)));
+    this.#foreseeing ??= setImmediate(() => this.#foreseeLosses());
     // What was written is known; the cache would say what was before.
     if (actions.some(({ type }) => type === "sysctl.set")) this.#sysctlDevices = undefined;
+  }
+
+  /** Leaves with the kernel's word of each address's end what it would lead to first: endpoints that go. */
+  #foreseeLosses(): void {
+    this.#foreseeing = undefined;
+    const config = this.#config;
+    const { memory } = this.#options;
+    if (!config || !this.#answers) return;
+    const facts = this.#facts();
+    this.#answers.renew(facts.addresses, (address) => {
+      const without = { ...facts, addresses: facts.addresses.filter((other) => other !== address) };
+      const actions = reconcileHost(without, planHost(without, config, memory), config, memory);
+      return actions.flatMap((action) => (action.type === "endpoint.delete" ? [action.id] : []));
+    });
   }
 
   /**
@@ -153,6 +175,7 @@ export class HostManager implements Disposable {
       action.type.startsWith("endpoint.") || action.type === "limits.set";
     this.#applier.apply(endpoints ? actions : actions.filter((action) => !ofTable(action)), facts.limits);
     this.#config = undefined;
+    this.#answers?.withdraw();
   }
 
   /** Limits are set when what is planned changes: what an administrator sets in between is meant, and stays until then. */

@@ -1,5 +1,5 @@
 import { type HostLink, interfaceKind, OUR_PROTOCOL, type PlannedRoute, routeKey } from "../../host/index.ts";
-import type { Rtnl } from "../../netlink/index.ts";
+import type { NetlinkSubscription, Rtnl } from "../../netlink/index.ts";
 import { IFF, type InterfaceAddress, type Link, type Route, type RtnlEvent, type Rule } from "../../wire/index.ts";
 import { sysfsFacts } from "./sysfs.ts";
 
@@ -17,7 +17,7 @@ export class NetworkModel implements Disposable {
   readonly #addresses = new Map<string, InterfaceAddress>();
   readonly #routes = new Map<string, Route>();
   readonly #rules = new Map<string, Rule>();
-  readonly #subscription: { close(): void };
+  readonly #subscription: NetlinkSubscription;
   #connections: ReadonlyMap<number, string> = new Map();
   #pending: Change | undefined;
   /**
@@ -40,6 +40,11 @@ export class NetworkModel implements Disposable {
 
   [Symbol.dispose](): void {
     this.#subscription.close();
+  }
+
+  /** Where the changes come from. */
+  get subscription(): NetlinkSubscription {
+    return this.#subscription;
   }
 
   get links(): readonly HostLink[] {
