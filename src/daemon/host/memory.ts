@@ -1,14 +1,19 @@
 import { endpointKey, type HostMemory } from "../../host/index.ts";
 import { ENDPOINT_FLAG, type Endpoint, type Limits } from "../../types/index.ts";
 
+/** The daemon's own table in userspace mode: what the kernel keeps by itself in kernel mode. */
+export interface Table {
+  readonly endpoints: readonly Endpoint[];
+  readonly limits: Limits;
+}
+
 /** What must outlive a kill -9, as JSON in the state file. */
 export interface SavedHost {
   readonly owned: readonly string[];
   readonly foreign: readonly string[] | undefined;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly limits: Limits | undefined;
-  /** The daemon's own table in userspace mode: what the kernel keeps by itself in kernel mode. */
-  readonly table: { readonly endpoints: readonly Endpoint[]; readonly limits: Limits } | undefined;
+  readonly table: Table | undefined;
 }
 
 /** What Subflow has done to this namespace, kept over a kill -9. */
@@ -19,7 +24,9 @@ export class Memory implements HostMemory {
   readonly yielded = new Set<string>();
   readonly sysctls: Map<string, string>;
   limits: Limits | undefined;
-  table: SavedHost["table"];
+  /** As an earlier life left it. */
+  readonly table: Table | undefined;
+  #readTable: () => Table | undefined;
   readonly #save: (saved: SavedHost) => void;
 
   constructor(saved: Partial<SavedHost> | undefined, save: (saved: SavedHost) => void) {
@@ -30,7 +37,13 @@ export class Memory implements HostMemory {
     this.sysctls = new Map(Object.entries(saved?.sysctls ?? {}));
     this.limits = saved?.limits;
     this.table = saved?.table;
+    this.#readTable = () => this.table;
     this.#save = save;
+  }
+
+  /** From now on the table is written down as it is then. */
+  followTable(read: () => Table): void {
+    this.#readTable = read;
   }
 
   /**
@@ -53,7 +66,8 @@ export class Memory implements HostMemory {
   }
 
   save(): void {
-    const { owned, foreign, sysctls, limits, table } = this;
+    const { owned, foreign, sysctls, limits } = this;
+    const table = this.#readTable();
     this.#save({
       owned: [...owned],
       foreign: foreign && [...foreign],
