@@ -186,17 +186,16 @@ export class Daemon implements Disposable {
 
   /** The kernel keeps its table over our death; ours is written down, so that it does the same. */
   #saveTable(): void {
-    const { memory } = this.#options;
-    if (!this.#userspace) return;
-    memory.table = { endpoints: this.#userspace.endpoints(), limits: this.#userspace.limits() };
-    memory.save();
+    if (this.#userspace) this.#options.memory.save();
   }
 
   #restoreTable(): void {
-    const { table } = this.#options.memory;
-    if (!this.#userspace || !table) return;
-    this.#userspace.setLimits(table.limits);
-    for (const endpoint of table.endpoints) this.#userspace.add(endpoint);
+    const userspace = this.#userspace;
+    if (!userspace) return;
+    const { memory } = this.#options;
+    if (memory.table) userspace.setLimits(memory.table.limits);
+    for (const endpoint of memory.table?.endpoints ?? []) userspace.add(endpoint);
+    memory.followTable(() => ({ endpoints: userspace.endpoints(), limits: userspace.limits() }));
   }
 }
 

@@ -37,9 +37,11 @@ export interface HostMemory {
   readonly owned: ReadonlySet<string>;
   /**
    * An earlier life ended without a goodbye (kill -9), perhaps between adding an endpoint and writing down that it is ours:
-   * one that is exactly as planned is taken for ours.
+   * one that is exactly as planned, and not known as somebody else's, is taken for ours.
    */
   readonly afterCrash: boolean;
+  /** Endpoints that were somebody else's when we last looked: {@link endpointKey}. undefined: we never looked. */
+  readonly foreign: ReadonlySet<string> | undefined;
   /** Endpoints that somebody else keeps taking away: left alone. */
   readonly yielded: ReadonlySet<string>;
   /** Sysctls that we changed: full name → value before. */

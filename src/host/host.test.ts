@@ -321,9 +321,13 @@ describe("ownership", () => {
   });
 
   test("after a crash, what is exactly as planned is ours; anything else is not", () => {
-    const memory = { ...NOTHING, afterCrash: true };
+    const memory = { ...NOTHING, afterCrash: true, foreign: new Set(["10.7.7.7"]) };
     const same = there("10.0.1.1", ENDPOINT_FLAG.subflow | ENDPOINT_FLAG.laminar, { interfaceIndex: 2 });
     assert.equal(actions([same], {}, memory)[0], "# adopt the endpoint 10.0.1.1");
+    // Somebody else's before the crash, or before anything of ours could be there.
+    for (const foreign of [new Set(["10.0.1.1"]), undefined]) {
+      assert.ok(!actions([same], {}, { ...memory, foreign }).some((line) => line.includes("10.0.1.1")));
+    }
     assert.deepEqual(actions(foreign, {}, memory), ["ip mptcp endpoint add 10.0.2.1 dev if3 subflow laminar"]);
   });
 

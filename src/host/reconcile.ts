@@ -60,7 +60,7 @@ function endpointActions(facts: HostFacts, plan: HostPlan, config: HostConfig, m
     }
     wanted.delete(key);
     const difference = changes(existing, planned);
-    const lost = memory.afterCrash && difference.length === 0;
+    const lost = memory.afterCrash && memory.foreign?.has(key) === false && difference.length === 0;
     if (!ours && !lost && config.foreignEndpoints === "ignore") continue;
     if (!ours) actions.push({ type: "endpoint.adopt", address: existing.address, port: existing.port });
     actions.push(...difference);

@@ -45,22 +45,28 @@ export class DaemonProcess {
     }
   }
 
+  /** A daemon of which nothing is known but that its process was started. */
+  static launch(lab: Lab, host: Host, ...args: string[]): DaemonProcess {
+    return new DaemonProcess(lab, host, args);
+  }
+
   /** Resolves when the daemon answers. */
   static start(lab: Lab, host: Host, ...args: string[]): Promise<DaemonProcess> {
-    return new DaemonProcess(lab, host, args).#ready();
+    return DaemonProcess.launch(lab, host, ...args).ready();
   }
 
   /** Like {@link start}, in the mount namespace of another process: where its /run is. */
   static startBeside(pid: number, lab: Lab, host: Host, ...args: string[]): Promise<DaemonProcess> {
-    return new DaemonProcess(lab, host, args, ["nsenter", `--target=${pid}`, "--mount", "--"]).#ready();
+    return new DaemonProcess(lab, host, args, ["nsenter", `--target=${pid}`, "--mount", "--"]).ready();
   }
 
-  async #ready(): Promise<DaemonProcess> {
+  async ready(): Promise<DaemonProcess> {
     const deadline = performance.now() + DEADLINE;
     for (;;) {
       const hello = await this.hello();
       if (hello?.pid === this.pid) return this;
-      if (this.#process.exitCode !== null) throw new Error(`the daemon ended at once:\n${this.log}`);
+      if (this.#process.exitCode !== null || this.#process.signalCode !== null)
+        throw new Error(`the daemon ended at once:\n${this.log}`);
       if (performance.now() > deadline) throw new Error(`the daemon is not ready:\n${this.log}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

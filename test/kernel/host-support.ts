@@ -45,7 +45,7 @@ interface Table {
 }
 
 /** The table in charge: the kernel's, or the daemon's own. */
-async function tableOf({ netns }: Host, pathManager: PathManager): Promise<Table> {
+export async function tableOf({ netns }: Host, pathManager: PathManager): Promise<Table> {
   if (pathManager === "userspace") {
     return { endpoints: await ask("endpoint.list", {}, { netns }), limits: await ask("limits.get", {}, { netns }) };
   }
@@ -130,6 +130,7 @@ export async function difference(
   const facts = factsOf(host, table, rtnl);
   const memory = {
     afterCrash: false,
+    foreign: undefined,
     owned: new Set(stateOf(host).host.owned),
     yielded: new Set<string>(),
     sysctls: new Map(),

@@ -185,6 +185,19 @@ kernelTest("kill -9 and restart: what is ours is known again, what is not is lef
   }),
 );
 
+kernelTest("an endpoint that somebody else adds a moment before us stays theirs", () =>
+  threeLinks(async ({ lab, host }) => {
+    const daemon = await DaemonProcess.start(lab, host);
+    await becomes(lab, host, ALL, "at start");
+    await host.ip(["mptcp endpoint add 10.0.2.9 dev eth2 subflow", "address add 10.0.2.9/24 dev eth2"]);
+    await host.ip(["address add 10.0.3.9/24 dev eth3"]);
+    await becomes(lab, host, [...ALL, "10.0.2.9 eth2", "10.0.3.9 eth3"], "the addresses seen");
+    assert.deepEqual(stateOf(host).host.owned.sort(), ["10.0.1.1", "10.0.2.1", "10.0.3.1", "10.0.3.9"]);
+    await daemon.end();
+    assert.deepEqual(await endpoints(host), ["10.0.2.9 eth2"]);
+  }),
+);
+
 kernelTest("a state file of another namespace, whose inode came back, is not believed", () =>
   threeLinks(async ({ lab, host }) => {
     using pm = MptcpPm.open({ netns: host.netns });

@@ -42,7 +42,7 @@ export class Applier {
     // life knows it by its likeness (HostMemory.afterCrash), and every microsecond until it is there counts.
     if (this.#rememberOriginals(actions, limitsBefore)) memory.save();
     const results = actions.map((action) => this.#run(action));
-    if (this.#rememberOwnership(actions)) memory.save();
+    if (this.#rememberOwnership(actions, results)) memory.save();
     for (const [index, action] of actions.entries()) this.#report(action, results[index]);
   }
 
@@ -60,12 +60,13 @@ export class Applier {
     return changed;
   }
 
-  #rememberOwnership(actions: readonly HostAction[]): boolean {
+  #rememberOwnership(actions: readonly HostAction[], results: readonly (Refusal | undefined)[]): boolean {
     const { owned, sysctls } = this.#options.memory;
     const before = owned.size + sysctls.size;
     const keys = [...owned].join();
-    for (const action of actions) {
-      if (action.type === "endpoint.add") owned.add(endpointKey(action.endpoint));
+    for (const [index, action] of actions.entries()) {
+      // What somebody else added a moment before us is theirs.
+      if (action.type === "endpoint.add" && !results[index]) owned.add(endpointKey(action.endpoint));
       else if (action.type === "endpoint.adopt") owned.add(endpointKey(action));
       else if (action.type === "endpoint.delete") owned.delete(endpointKey(action));
       else if (action.type === "sysctl.set" && action.before === undefined) sysctls.delete(action.name);

@@ -1,7 +1,6 @@
 import {
   type Capacity,
   commandLine,
-  endpointKey,
   type HostAction,
   type HostConfig,
   type HostFacts,
@@ -12,7 +11,7 @@ import {
   rpFilterName,
 } from "../../host/index.ts";
 import { type Rtnl, readSysctl } from "../../netlink/index.ts";
-import { ENDPOINT_FLAG, type Endpoint, type Limits, type Millis } from "../../types/index.ts";
+import type { Limits, Millis } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { Applier } from "./applier.ts";
 import type { EndpointPort } from "./endpoint-port.ts";
@@ -64,8 +63,6 @@ export class HostManager implements Disposable {
   #rivals = "";
   /** The table as we left it; undefined: to be read. */
   #table: Pick<HostFacts, "endpoints" | "limits"> | undefined;
-  /** Endpoints of ours that were there when we last looked. */
-  #present: ReadonlySet<string> = new Set();
 
   constructor(options: HostManagerOptions) {
     this.#options = options;
@@ -136,7 +133,7 @@ export class HostManager implements Disposable {
     if (!this.#config) return;
     const facts = this.#facts();
     const { memory, endpoints } = this.#options;
-    this.#noteRemovals(facts.endpoints);
+    this.#noteRemovals(memory.look(facts.endpoints));
     this.#plan = planHost(facts, this.#config, memory);
     const actions = reconcileHost(facts, this.#withoutOldLimits(this.#plan), this.#config, memory);
     this.#applier.apply(actions, facts.limits);
@@ -144,7 +141,6 @@ export class HostManager implements Disposable {
     const now = actions.length === 0 ? facts.endpoints : endpoints.endpoints();
     this.#table = { endpoints: now, limits: endpoints.limits() };
     memory.afterCrash = false;
-    this.#present = new Set(now.map(endpointKey).filter((key) => memory.owned.has(key)));
     this.#foreseeing ??= setImmediate(() => this.#foreseeLosses());
     // What was written is known; the cache would say what was before.
     if (actions.some(({ type }) => type === "sysctl.set")) this.#sysctlDevices = undefined;
@@ -233,11 +229,9 @@ export class HostManager implements Disposable {
   }
 
   /** Endpoints of ours that are not there any more: whoever takes one away again and again shall have it so. */
-  #noteRemovals(endpoints: readonly Endpoint[]): void {
+  #noteRemovals(gone: readonly string[]): void {
     const { memory, now, log } = this.#options;
-    const there = new Set(endpoints.map(endpointKey));
-    for (const key of this.#present) {
-      if (there.has(key)) continue;
+    for (const key of gone) {
       const times = [...(this.#removals.get(key) ?? []), now()].filter((at) => now() - at < REMOVALS_WINDOW);
       this.#removals.set(key, times);
       if (times.length <= REMOVALS_MAX) {
@@ -245,18 +239,14 @@ export class HostManager implements Disposable {
         continue;
       }
       memory.yielded.add(key);
-      memory.owned.delete(key);
       log.warn(`endpoint ${key} was removed ${times.length} times in a minute: it is left to whoever does so`);
     }
   }
 
   /** Says once, and again when it changed, who else sets endpoints here and how to make it stop. */
   #nameRivals(): void {
-    const { endpoints, memory, log } = this.#options;
-    const foreign = endpoints
-      .endpoints()
-      .some((endpoint) => !(endpoint.flags & ENDPOINT_FLAG.implicit) && !memory.owned.has(endpointKey(endpoint)));
-    if (!foreign) return;
+    const { memory, log } = this.#options;
+    if (!memory.foreign?.size) return;
     const rivals: Rival[] = findRivals();
     const names = rivals.map(({ name, pid }) => `${name} ${pid}`).join();
     if (names === this.#rivals) return;
