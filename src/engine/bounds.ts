@@ -49,6 +49,7 @@ export interface Timing {
   /**
    * From one announcement to the next, when no subflow comes in between. The kernel goes on at the echo, which no event tells us
    * (net/mptcp/pm.c, mptcp_pm_add_addr_echoed); a peer serves one ADD_ADDR in well under this, and what it drops is sent again.
+   * The round trip does not matter: our kernel's slot is free when the option was sent, and the peer's is taken on arrival only.
    */
   readonly announcePace: Millis;
   /** From one RM_ADDR to the next: the peer has one slot, a dropped one is never sent again (MPTCP_PM_RM_ADDR_RECEIVED). */

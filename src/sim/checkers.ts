@@ -9,6 +9,7 @@ import {
 } from "../engine/index.ts";
 import { type Millis, pathKey, sameAddress, type Token } from "../types/index.ts";
 import type { SimConnection, SimKernel } from "./kernel.ts";
+import type { Peer } from "./peer.ts";
 
 /** A law that does not hold; the simulation adds seed and transcript. */
 export class BrokenLaw extends Error {
@@ -148,6 +149,14 @@ export function checkPicture(engine: Engine, kernel: SimKernel): void {
     const known = engine.connection(connection.token);
     must(known !== undefined, "every connection is known");
     if (known) checkSubflows(known, connection);
+  }
+}
+
+/** What the kernel announces has reached the peer, once every retransmission has had its time. */
+export function checkAnnouncements(kernel: SimKernel, peer: Peer): void {
+  for (const { token, announced } of kernel.connections.values()) {
+    for (const local of announced)
+      must(peer.hasReceived(token, local), `no announcement is lost: ${local.address} of ${token}`);
   }
 }
 

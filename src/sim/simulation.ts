@@ -1,6 +1,7 @@
 import { type Action, Engine, type EngineEvent, type Policy, TIMING, type Timing } from "../engine/index.ts";
 import type { Millis } from "../types/index.ts";
-import { BrokenLaw, Checkers, checkConnection, checkPicture } from "./checkers.ts";
+import { BrokenLaw, Checkers, checkAnnouncements, checkConnection, checkPicture } from "./checkers.ts";
+import { Peer } from "./peer.ts";
 import { Random } from "./random.ts";
 import { World } from "./world.ts";
 
@@ -54,6 +55,8 @@ export interface SimulationResult {
   readonly calms: number;
   /** Connections of which a plan was refused. */
   readonly reports: number;
+  /** ADD_ADDRs that came to the peer while it served another. */
+  readonly announcementsDropped: number;
 }
 
 /** A law was broken: the seed repeats it, the transcript shows it. */
@@ -93,12 +96,21 @@ class Simulation {
   readonly #random: Random;
   readonly #world: World;
   readonly #checkers: Checkers;
+  readonly #peer: Peer;
   #engine: Engine;
   #now: Millis = 0;
   #late: EngineEvent[] = [];
   #calm = false;
   #requests = 0;
-  readonly #result = { events: 0, actions: 0, connections: 0, restarts: 0, calms: 0, reports: 0 };
+  readonly #result = {
+    events: 0,
+    actions: 0,
+    connections: 0,
+    restarts: 0,
+    calms: 0,
+    reports: 0,
+    announcementsDropped: 0,
+  };
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -107,6 +119,8 @@ class Simulation {
     this.#random = new Random(options.seed);
     this.#world = new World(this.#random);
     this.#checkers = new Checkers(this.#timing);
+    // A seed of its own: how long packets take changes nothing of what else happens.
+    this.#peer = new Peer(new Random(~options.seed));
     this.#engine = new Engine({ policies: options.policies, timing: options.timing });
   }
 
@@ -206,6 +220,7 @@ class Simulation {
     const { errno, message, source } = kernel.execute(action);
     if (action.type === "address.remove" && kernel.removeSent) this.#checkers.removeSent(action.token, this.#now);
     if (errno !== 0) return { type: "action.failed", action, errno, message };
+    if (action.type === "address.announce") this.#peer.announced(action.token, action, this.#now);
     return { type: "action.done", action, source };
   }
 
@@ -264,7 +279,10 @@ class Simulation {
       this.#pass(1000);
       this.#read();
     }
+    this.#peer.settle(this.#now);
     checkPicture(this.#engine, this.#world.kernel);
+    checkAnnouncements(this.#world.kernel, this.#peer);
+    this.#result.announcementsDropped = this.#peer.dropped;
     const actions = this.#engine.handle({ type: "tick" }, this.#now);
     if (actions.length > 0) throw new BrokenLaw("a tick gives no action when all is done");
     this.#result.connections = this.#engine.snapshot().counters.connections;
