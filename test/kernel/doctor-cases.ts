@@ -7,13 +7,15 @@ export interface Case {
   readonly id: string;
   readonly level: "note" | "warning" | "error";
   readonly on?: "server";
+  /** What the doctor runs under: a command that runs another. */
+  readonly under?: readonly string[];
   readonly provoke: (lab: Lab, client: Host, server: Host) => Promise<unknown> | unknown;
   readonly seen: RegExp;
   /** Is gone after --fix. */
   readonly mended?: true;
 }
 
-/** Every finding that can be provoked on a real kernel. */
+/** Every finding that a host's own configuration can bring about. */
 export const CASES: readonly Case[] = [
   {
     id: "mptcp-disabled",

@@ -37,8 +37,14 @@ export interface Examination {
   readonly applied: readonly { command: string; error?: string }[];
 }
 
-export async function doctor(host: Host, ...words: string[]): Promise<Examination> {
-  const command = ["env", `SUBFLOW_RUNTIME_DIRECTORY=${RUNTIME}`, process.execPath, SUBFLOW, "-j", "doctor", ...words];
+export function doctor(host: Host, ...words: string[]): Promise<Examination> {
+  return doctorUnder([], host, ...words);
+}
+
+/** The doctor as the command of another command. */
+export async function doctorUnder(under: readonly string[], host: Host, ...words: string[]): Promise<Examination> {
+  const environment = ["env", `SUBFLOW_RUNTIME_DIRECTORY=${RUNTIME}`];
+  const command = [...environment, ...under, process.execPath, SUBFLOW, "-j", "doctor", ...words];
   const { status, stdout, stderr } = await host.exec(command, { mayFail: true });
   assert.notEqual(stdout, "", stderr);
   return { ...(JSON.parse(stdout) as Examination), status };

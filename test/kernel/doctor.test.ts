@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { Lab, type Topology, transfer } from "../../src/lab/index.ts";
 import { SUBFLOW } from "../compat/support.ts";
 import { CASES } from "./doctor-cases.ts";
-import { connected, counted, doctor, type Examination, HEALTHY, healthyLab } from "./doctor-support.ts";
+import { INNOCENT, OUTSIDE } from "./doctor-outside-cases.ts";
+import { connected, counted, doctor, doctorUnder, type Examination, HEALTHY, healthyLab } from "./doctor-support.ts";
 import { kernelTest } from "./support.ts";
 
 /** Findings that a machine in good health may have, and that say nothing of it. */
@@ -55,12 +56,12 @@ kernelTest("doctor: a host with one interface, and a server without endpoints, g
   }
 });
 
-for (const { id, level, on, provoke, seen, mended } of CASES) {
+for (const { id, level, on, under = [], provoke, seen, mended } of [...CASES, ...OUTSIDE]) {
   kernelTest(`doctor: ${id}, ${level}: ${seen.source}`, async () => {
     await using lab = await healthyLab();
     const host = lab.host(on ?? "client");
     await provoke(lab, lab.host("client"), lab.host("server"));
-    const { findings, status } = await doctor(host);
+    const { findings, status } = await doctorUnder(under, host);
     const found = findings.find((finding) => finding.id === id && seen.test(finding.seen));
     assert.equal(found?.level, level, JSON.stringify(findings.filter((finding) => finding.level !== "ok")));
     const worst = findings.some((finding) => finding.level === "error") ? 4 : 3;
@@ -74,6 +75,18 @@ for (const { id, level, on, provoke, seen, mended } of CASES) {
     assert.ok(after.applied.length > 0);
     const left = after.findings.filter((finding) => finding.id === id && finding.level === level);
     assert.deepEqual(left, []);
+  });
+}
+
+for (const { id, what, under = [], provoke } of INNOCENT) {
+  kernelTest(`doctor: no ${id}: ${what}`, async () => {
+    await using lab = await healthyLab();
+    await provoke(lab, lab.host("client"), lab.host("server"));
+    const { findings } = await doctorUnder(under, lab.host("client"));
+    assert.deepEqual(
+      findings.filter((finding) => finding.id === id && finding.level !== "ok"),
+      [],
+    );
   });
 }
 
