@@ -1,7 +1,8 @@
 import type { Host } from "../../src/lab/index.ts";
 import { ERRNO } from "../../src/types/index.ts";
 import type { Case } from "./doctor-cases.ts";
-import { connected, counted, nft } from "./doctor-support.ts";
+import { connected, counted, nft, ourDaemon } from "./doctor-support.ts";
+import { MPTCPD, startMptcpd } from "./support.ts";
 
 /** Numbers of socket(2) and prctl(2) by Node's name of the architecture. */
 const CALLS: Partial<Record<NodeJS.Architecture, readonly [number, number]>> = { x64: [41, 157], arm64: [198, 167] };
@@ -107,10 +108,23 @@ export const OUTSIDE: readonly Case[] = [
     },
     seen: /mapping of data was lost or damaged: MPCapableDataFallback 1/,
   },
+  {
+    id: "rivals",
+    level: "warning",
+    on: "server",
+    program: MPTCPD,
+    provoke: async (lab, _client, server) => {
+      await startMptcpd(lab, server);
+      await ourDaemon(lab, server);
+    },
+    seen: /mptcpd and subflow both manage/,
+  },
 ];
 
 /** What looks like a finding and is none. */
-export const INNOCENT: readonly (Pick<Case, "id" | "under" | "provoke"> & { readonly what: string })[] = [
+export const INNOCENT: readonly (Pick<Case, "id" | "on" | "under" | "program" | "provoke"> & {
+  readonly what: string;
+})[] = [
   {
     id: "kernel-mptcp",
     what: "MPTCP is only switched off",
@@ -137,5 +151,12 @@ export const INNOCENT: readonly (Pick<Case, "id" | "under" | "provoke"> & { read
       await connected(lab);
       await counted(lab, "client", "MPCapableFallbackSYNACK");
     },
+  },
+  {
+    id: "rivals",
+    what: "mptcpd alone",
+    on: "server",
+    program: MPTCPD,
+    provoke: (lab, _client, server) => startMptcpd(lab, server),
   },
 ];

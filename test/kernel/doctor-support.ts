@@ -94,6 +94,15 @@ export async function impostor(host: Host, name: string): Promise<ChildProcess> 
   return child;
 }
 
+/** Our daemon, which does nothing but be there. */
+export async function ourDaemon(lab: Lab, host: Host): Promise<void> {
+  const command = ["env", `SUBFLOW_RUNTIME_DIRECTORY=${RUNTIME}`, process.execPath, SUBFLOW];
+  host.spawn([...command, "run", "--no-automatic", "--config", "/dev/null"], { stdio: "ignore" });
+  const report = [...command, "-j", "report", "--window", "0"];
+  const isThere = async () => (JSON.parse((await host.exec(report)).stdout) as { daemon?: unknown }).daemon;
+  await lab.waitFor(isThere, 20_000, "the daemon");
+}
+
 /** A server of plain TCP that answers on port 7000. */
 export async function plainServer(host: Host): Promise<void> {
   const program = `require("node:net").createServer((s) => s.on("error", () => {})).listen(7000, () => console.log("ready"))`;

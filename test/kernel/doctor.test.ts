@@ -4,7 +4,7 @@ import { SUBFLOW } from "../compat/support.ts";
 import { CASES } from "./doctor-cases.ts";
 import { INNOCENT, OUTSIDE } from "./doctor-outside-cases.ts";
 import { connected, counted, doctor, doctorUnder, type Examination, HEALTHY, healthyLab } from "./doctor-support.ts";
-import { kernelTest } from "./support.ts";
+import { kernelTest, peerTest } from "./support.ts";
 
 /** Findings that a machine in good health may have, and that say nothing of it. */
 const HARMLESS = new Set(["ok", "note"]);
@@ -56,8 +56,11 @@ kernelTest("doctor: a host with one interface, and a server without endpoints, g
   }
 });
 
-for (const { id, level, on, under = [], provoke, seen, mended } of [...CASES, ...OUTSIDE]) {
-  kernelTest(`doctor: ${id}, ${level}: ${seen.source}`, async () => {
+const declare = (name: string, program: string | undefined, run: () => Promise<void>): void =>
+  program === undefined ? kernelTest(name, run) : peerTest(name, program, run);
+
+for (const { id, level, on, under = [], program, provoke, seen, mended } of [...CASES, ...OUTSIDE]) {
+  declare(`doctor: ${id}, ${level}: ${seen.source}`, program, async () => {
     await using lab = await healthyLab();
     const host = lab.host(on ?? "client");
     await provoke(lab, lab.host("client"), lab.host("server"));
@@ -78,11 +81,11 @@ for (const { id, level, on, under = [], provoke, seen, mended } of [...CASES, ..
   });
 }
 
-for (const { id, what, under = [], provoke } of INNOCENT) {
-  kernelTest(`doctor: no ${id}: ${what}`, async () => {
+for (const { id, what, on, under = [], program, provoke } of INNOCENT) {
+  declare(`doctor: no ${id}: ${what}`, program, async () => {
     await using lab = await healthyLab();
     await provoke(lab, lab.host("client"), lab.host("server"));
-    const { findings } = await doctorUnder(under, lab.host("client"));
+    const { findings } = await doctorUnder(under, lab.host(on ?? "client"));
     assert.deepEqual(
       findings.filter((finding) => finding.id === id && finding.level !== "ok"),
       [],
