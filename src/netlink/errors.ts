@@ -43,9 +43,13 @@ export class UnsupportedError extends SubflowError {
   }
 }
 
-/** A network namespace that cannot be entered. */
+/** A network namespace that cannot be entered, or in which no such socket can be had. */
 export class NetnsError extends SubflowError {
-  constructor(message: string, cause?: unknown) {
+  /** Positive; undefined where it was not the kernel's answer to a system call of ours. */
+  readonly errno: number | undefined;
+
+  constructor(message: string, { cause, errno }: { readonly cause?: unknown; readonly errno?: number } = {}) {
     super(message, { code: "NETNS", cause });
+    this.errno = errno;
   }
 }

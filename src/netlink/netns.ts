@@ -21,7 +21,7 @@ export function withNetns<T>(netns: string | undefined, use: (fd: number) => T):
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? String(error);
     const hint = reason === "EACCES" ? "entering it needs root" : "`ip netns list` shows the named ones";
-    throw new NetnsError(`cannot open network namespace "${netns}" (${path}): ${reason}; ${hint}`, error);
+    throw new NetnsError(`cannot open network namespace "${netns}" (${path}): ${reason}; ${hint}`, { cause: error });
   }
   try {
     return use(fd);
@@ -59,5 +59,5 @@ export function checkNetns(result: number, what: string, netns: string | undefin
   const name = errnoName(-result);
   const where = netns === undefined ? "" : ` in network namespace "${netns}"`;
   const hint = name === "EPERM" ? "; entering a network namespace needs CAP_SYS_ADMIN (root)" : "";
-  throw new NetnsError(`${what}${where}: ${name}${hint}`);
+  throw new NetnsError(`${what}${where}: ${name}${hint}`, { errno: -result });
 }

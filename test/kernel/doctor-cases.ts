@@ -1,19 +1,22 @@
 import type { Host, Lab } from "../../src/lab/index.ts";
-import { SUBFLOW } from "../compat/support.ts";
-import { connected, counted, impostor, mptcpClient, nft, plainServer, RUNTIME } from "./doctor-support.ts";
+import { connected, counted, impostor, mptcpClient, nft, ourDaemon, plainServer } from "./doctor-support.ts";
 
 /** A finding, and how to bring it about on a healthy lab. */
 export interface Case {
   readonly id: string;
   readonly level: "note" | "warning" | "error";
   readonly on?: "server";
+  /** What the doctor runs under: a command that runs another. */
+  readonly under?: readonly string[];
+  /** Somebody else's program that it needs. */
+  readonly program?: string;
   readonly provoke: (lab: Lab, client: Host, server: Host) => Promise<unknown> | unknown;
   readonly seen: RegExp;
   /** Is gone after --fix. */
   readonly mended?: true;
 }
 
-/** Every finding that can be provoked on a real kernel. */
+/** Every finding that a host's own configuration can bring about. */
 export const CASES: readonly Case[] = [
   {
     id: "mptcp-disabled",
@@ -39,25 +42,7 @@ export const CASES: readonly Case[] = [
     id: "path-manager-mismatch",
     level: "error",
     provoke: async (lab, client) => {
-      const words = ["run", "--no-automatic", "--config", "/dev/null"];
-      client.spawn(["env", `SUBFLOW_RUNTIME_DIRECTORY=${RUNTIME}`, process.execPath, SUBFLOW, ...words], {
-        stdio: "ignore",
-      });
-      const status = [
-        "env",
-        `SUBFLOW_RUNTIME_DIRECTORY=${RUNTIME}`,
-        process.execPath,
-        SUBFLOW,
-        "-j",
-        "report",
-        "--window",
-        "0",
-      ];
-      await lab.waitFor(
-        async () => (JSON.parse((await client.exec(status)).stdout) as { daemon?: unknown }).daemon,
-        20_000,
-        "the daemon",
-      );
+      await ourDaemon(lab, client);
       client.sysctl("net.mptcp.pm_type", 1);
     },
     seen: /daemon works with the kernel path manager/,

@@ -37,8 +37,14 @@ export interface Examination {
   readonly applied: readonly { command: string; error?: string }[];
 }
 
-export async function doctor(host: Host, ...words: string[]): Promise<Examination> {
-  const command = ["env", `SUBFLOW_RUNTIME_DIRECTORY=${RUNTIME}`, process.execPath, SUBFLOW, "-j", "doctor", ...words];
+export function doctor(host: Host, ...words: string[]): Promise<Examination> {
+  return doctorUnder([], host, ...words);
+}
+
+/** The doctor as the command of another command. */
+export async function doctorUnder(under: readonly string[], host: Host, ...words: string[]): Promise<Examination> {
+  const environment = ["env", `SUBFLOW_RUNTIME_DIRECTORY=${RUNTIME}`];
+  const command = [...environment, ...under, process.execPath, SUBFLOW, "-j", "doctor", ...words];
   const { status, stdout, stderr } = await host.exec(command, { mayFail: true });
   assert.notEqual(stdout, "", stderr);
   return { ...(JSON.parse(stdout) as Examination), status };
@@ -86,6 +92,15 @@ export async function impostor(host: Host, name: string): Promise<ChildProcess> 
   child.stdin?.write("\n");
   await once(child.stdout!, "data");
   return child;
+}
+
+/** Our daemon, which does nothing but be there. */
+export async function ourDaemon(lab: Lab, host: Host): Promise<void> {
+  const command = ["env", `SUBFLOW_RUNTIME_DIRECTORY=${RUNTIME}`, process.execPath, SUBFLOW];
+  host.spawn([...command, "run", "--no-automatic", "--config", "/dev/null"], { stdio: "ignore" });
+  const report = [...command, "-j", "report", "--window", "0"];
+  const isThere = async () => (JSON.parse((await host.exec(report)).stdout) as { daemon?: unknown }).daemon;
+  await lab.waitFor(isThere, 20_000, "the daemon");
 }
 
 /** A server of plain TCP that answers on port 7000. */

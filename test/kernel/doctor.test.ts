@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { Lab, type Topology, transfer } from "../../src/lab/index.ts";
 import { SUBFLOW } from "../compat/support.ts";
 import { CASES } from "./doctor-cases.ts";
-import { connected, counted, doctor, type Examination, HEALTHY, healthyLab } from "./doctor-support.ts";
-import { kernelTest } from "./support.ts";
+import { INNOCENT, OUTSIDE } from "./doctor-outside-cases.ts";
+import { connected, counted, doctor, doctorUnder, type Examination, HEALTHY, healthyLab } from "./doctor-support.ts";
+import { kernelTest, peerTest } from "./support.ts";
 
 /** Findings that a machine in good health may have, and that say nothing of it. */
 const HARMLESS = new Set(["ok", "note"]);
@@ -55,12 +56,15 @@ kernelTest("doctor: a host with one interface, and a server without endpoints, g
   }
 });
 
-for (const { id, level, on, provoke, seen, mended } of CASES) {
-  kernelTest(`doctor: ${id}, ${level}: ${seen.source}`, async () => {
+const declare = (name: string, program: string | undefined, run: () => Promise<void>): void =>
+  program === undefined ? kernelTest(name, run) : peerTest(name, program, run);
+
+for (const { id, level, on, under = [], program, provoke, seen, mended } of [...CASES, ...OUTSIDE]) {
+  declare(`doctor: ${id}, ${level}: ${seen.source}`, program, async () => {
     await using lab = await healthyLab();
     const host = lab.host(on ?? "client");
     await provoke(lab, lab.host("client"), lab.host("server"));
-    const { findings, status } = await doctor(host);
+    const { findings, status } = await doctorUnder(under, host);
     const found = findings.find((finding) => finding.id === id && seen.test(finding.seen));
     assert.equal(found?.level, level, JSON.stringify(findings.filter((finding) => finding.level !== "ok")));
     const worst = findings.some((finding) => finding.level === "error") ? 4 : 3;
@@ -74,6 +78,18 @@ for (const { id, level, on, provoke, seen, mended } of CASES) {
     assert.ok(after.applied.length > 0);
     const left = after.findings.filter((finding) => finding.id === id && finding.level === level);
     assert.deepEqual(left, []);
+  });
+}
+
+for (const { id, what, on, under = [], program, provoke } of INNOCENT) {
+  declare(`doctor: no ${id}: ${what}`, program, async () => {
+    await using lab = await healthyLab();
+    await provoke(lab, lab.host("client"), lab.host("server"));
+    const { findings } = await doctorUnder(under, lab.host(on ?? "client"));
+    assert.deepEqual(
+      findings.filter((finding) => finding.id === id && finding.level !== "ok"),
+      [],
+    );
   });
 }
 

@@ -2,9 +2,7 @@ import assert from "node:assert/strict";
 import { type Host, Lab, transfer } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
 import { connectionsOf, DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
-import { kernelTest, peerTest } from "./support.ts";
-
-const MPTCPD = "/usr/libexec/mptcpd";
+import { kernelTest, MPTCPD, peerTest, startMptcpd } from "./support.ts";
 
 interface Two {
   readonly lab: Lab;
@@ -91,17 +89,7 @@ for (const pathManager of ["kernel", "userspace"]) {
 
 peerTest("mptcpd beside us: recognised, left alone, and the command named that turns it off", MPTCPD, () =>
   twoPaths(async ({ lab, client }) => {
-    const args = ["--addr-flags=signal", "--notify-flags=existing", "--path-manager=addr_adv"];
-    const mptcpd = client.spawn([MPTCPD, ...args], { stdio: "ignore" });
-    using pm = MptcpPm.open({ netns: client.netns });
-    const theirs = () =>
-      pm
-        .endpoints()
-        .filter(({ flags }) => flags === 1)
-        .map(({ address }) => address);
-    const addresses = ["10.0.1.1", "10.0.2.1"];
-    const hasBoth = () => addresses.every((address) => theirs().some((each) => each === address));
-    await lab.waitFor(() => hasBoth() && mptcpd.exitCode === null, DEADLINE, "mptcpd's endpoints");
+    const hasBoth = await startMptcpd(lab, client);
     const daemon = await DaemonProcess.start(lab, client);
     await daemon.logged(/mptcpd \(process \d+\) sets MPTCP endpoints here too.*systemctl disable --now mptcp\.service/);
     assert.ok(hasBoth());

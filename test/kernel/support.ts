@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import { labAccess } from "../../src/lab/index.ts";
-import { loadNative } from "../../src/netlink/index.ts";
-import { AF_INET, errnoName } from "../../src/types/index.ts";
+import { type Host, type Lab, labAccess } from "../../src/lab/index.ts";
+import { loadNative, MptcpPm } from "../../src/netlink/index.ts";
+import { AF_INET, ENDPOINT_FLAG, errnoName } from "../../src/types/index.ts";
 
 let reason: string | undefined | null = null;
 
@@ -40,4 +40,23 @@ export function peerTest(name: string, program: string, run: (context: TestConte
     assert.ok(!process.env.EXPECT_KERNEL, `EXPECT_KERNEL is set, but ${program} is not there`);
     context.skip(`${program} is not installed`);
   });
+}
+
+export const MPTCPD = "/usr/libexec/mptcpd";
+
+/**
+ * Starts the real mptcpd, which announces every address of the host, and waits until it has.
+ * @returns whether its endpoints are all there
+ */
+export async function startMptcpd(lab: Lab, host: Host): Promise<() => boolean> {
+  const args = ["--addr-flags=signal", "--notify-flags=existing", "--path-manager=addr_adv"];
+  const process = host.spawn([MPTCPD, ...args], { stdio: "ignore" });
+  const addresses = [...lab.links].map((link) => link.address(host));
+  const hasAll = (): boolean => {
+    using pm = MptcpPm.open({ netns: host.netns });
+    const theirs = pm.endpoints().filter(({ flags }) => flags === ENDPOINT_FLAG.signal);
+    return addresses.every((address) => theirs.some((each) => each.address === address));
+  };
+  await lab.waitFor(() => hasAll() && process.exitCode === null, 10_000, "mptcpd's endpoints");
+  return hasAll;
 }

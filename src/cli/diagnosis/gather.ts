@@ -9,6 +9,7 @@ import {
   MptcpPm,
   NETLINK,
   NetlinkError,
+  NetnsError,
   Rtnl,
   readCounters,
   readMptcpSysctls,
@@ -140,7 +141,7 @@ function readSockets(looking: Looking): Sockets {
       return found;
     } catch (error) {
       if (error instanceof UnsupportedError) diag = ERRNO.ENOENT;
-      else if (error instanceof NetlinkError) diag = error.errno;
+      else if (error instanceof NetlinkError || error instanceof NetnsError) diag = error.errno;
       throw error;
     }
   }, []);
