@@ -18,7 +18,7 @@ function testFiles(directory) {
 
 function runTests(title, files, concurrency) {
   if (files.length === 0) return 0;
-  console.log(`\n# ${title}: ${files.length} files`);
+  console.log(`\n# ${title}${files.length > 1 ? `: ${files.length} files` : ""}`);
   const reporter = process.env.CI || !process.stdout.isTTY ? "spec" : "dot";
   const options = [`--test-concurrency=${concurrency}`, `--test-timeout=${TIMEOUT}`, `--test-reporter=${reporter}`];
   return run(process.execPath, ["--enable-source-maps", "--test", ...options, ...files], { show: true });
@@ -39,5 +39,16 @@ const files = ["src", "test"]
   .filter((path) => wanted.length === 0 || wanted.some((word) => path.includes(word)));
 const pure = files.filter((path) => !KERNEL.test(path));
 const kernel = files.filter((path) => KERNEL.test(path));
-const failed = runTests("without the kernel", pure, 2) + runTests("on the kernel", kernel, 1);
+/** What stands between a kernel's timers and a deadline on a busy machine is chance: a file that fails is played once more. */
+function runTwice(file) {
+  const title = file.slice(join(root, "dist").length + 1);
+  if (runTests(title, [file], 1) === 0) return 0;
+  console.log(`\n# once more: ${title}`);
+  const failed = runTests(title, [file], 1);
+  if (failed === 0) console.log(`\n# PASSED AT THE SECOND TRY ONLY: ${title}`);
+  return failed;
+}
+
+let failed = runTests("without the kernel", pure, 2);
+for (const file of kernel) failed += runTwice(file);
 process.exit(failed === 0 ? 0 : 1);
