@@ -76,7 +76,11 @@ export function isBrokenPipe(error: unknown): boolean {
 
 /** An error that the kernel answered, whichever room carried it here. */
 export function isKernelRefusal(error: unknown): error is SubflowError & KernelRefusal {
-  return error instanceof SubflowError && typeof (error as Partial<KernelRefusal>).errno === "number";
+  return (
+    error instanceof SubflowError &&
+    error.code !== "NETNS" &&
+    typeof (error as Partial<KernelRefusal>).errno === "number"
+  );
 }
 
 /** A namespace that cannot be entered ends iproute2 with 255. */
