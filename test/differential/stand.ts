@@ -16,7 +16,7 @@ const QUIET_WITHOUT_ECHO: Millis = 600;
 /** Before the first data: the server's path manager may announce something. */
 const QUIET_BEFORE_DATA: Millis = 20;
 const DEADLINE: Millis = 2500;
-const TRAFFIC_DEADLINE: Millis = 10_000;
+const TRAFFIC_DEADLINE: Millis = 5000;
 const POLL: Millis = 10;
 const BULK = 200_000;
 
