@@ -130,7 +130,10 @@ function dealOut(candidates: readonly Candidate[]): Candidate[] {
   );
 }
 
-/** Foreign endpoints take room too, unless they are to go. */
+/**
+ * Foreign endpoints take room too, unless they are to go; a wanted one that a foreign one already is takes none more.
+ * What ranks below the first that does not fit is left out even so: adopting it would push out what ranks higher.
+ */
 function withinCapacity(
   wanted: readonly PlannedEndpoint[],
   facts: HostFacts,
@@ -138,23 +141,23 @@ function withinCapacity(
   config: HostConfig,
   leftOut: LeftOutEndpoint[],
 ): EndpointPlan {
-  const keys = new Set(wanted.map(endpointKey));
-  const foreign =
-    config.foreignEndpoints === "replace"
-      ? 0
-      : facts.endpoints.filter(
-          (endpoint) =>
-            !(endpoint.flags & ENDPOINT_FLAG.implicit) &&
-            !memory.owned.has(endpointKey(endpoint)) &&
-            !keys.has(endpointKey(endpoint)),
-        ).length;
-  const room = Math.max(0, facts.capacity.endpoints - foreign);
-  for (const loser of wanted.slice(room)) {
+  const foreign = new Set(config.foreignEndpoints === "replace" ? [] : foreignKeys(facts, memory));
+  let room = Math.max(0, facts.capacity.endpoints - foreign.size);
+  const first = wanted.findIndex((each) => !foreign.has(endpointKey(each)) && room-- === 0);
+  const kept = first < 0 ? wanted.length : first;
+  for (const loser of wanted.slice(kept)) {
     leftOut.push({
       what: describe(loser),
       reason: `the kernel has room for ${facts.capacity.endpoints} endpoints, and others rank higher`,
       remedy: "give the interface the role primary, or others off",
     });
   }
-  return { endpoints: wanted.slice(0, room), leftOut };
+  return { endpoints: wanted.slice(0, kept), leftOut };
+}
+
+function foreignKeys({ endpoints }: HostFacts, { owned }: HostMemory): string[] {
+  return endpoints
+    .filter(({ flags }) => !(flags & ENDPOINT_FLAG.implicit))
+    .map(endpointKey)
+    .filter((key) => !owned.has(key));
 }
