@@ -9,6 +9,15 @@ export interface HostLink extends Link {
   readonly connection: string | undefined;
 }
 
+/** An address with what the kernel does with it. */
+export interface HostAddress extends InterfaceAddress {
+  /**
+   * The kernel does not yet, or not any more, take packets to it: it tells of an IPv4 address before it adds the local route
+   * (__inet_insert_ifa), and until then bind(2) answers EADDRNOTAVAIL and a subflow from there is lost for good.
+   */
+  readonly unrouted?: boolean;
+}
+
 /** What the kernel has room for, probed. */
 export interface Capacity {
   readonly endpoints: number;
@@ -20,7 +29,7 @@ export interface Capacity {
 /** Everything that is observed of a host; the host plan is a pure function of this and the configuration. */
 export interface HostFacts {
   readonly links: readonly HostLink[];
-  readonly addresses: readonly InterfaceAddress[];
+  readonly addresses: readonly HostAddress[];
   readonly routes: readonly Route[];
   readonly rules: readonly Rule[];
   /** The table in charge: the kernel's, or the daemon's in userspace mode. */

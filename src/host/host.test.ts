@@ -35,6 +35,11 @@ describe("endpoints", () => {
       { links: [...FACTS.links.slice(0, 2), link(3, "wwan0", { operationalState: "lowerlayerdown" })] },
       /no carrier/,
     ],
+    [
+      "no local route yet",
+      { addresses: [...FACTS.addresses.slice(0, 2), { ...address(3, "10.0.2.1"), unrouted: true }] },
+      /no local route/,
+    ],
     ["no default route", { routes: [route(2, "10.0.1.254")] }, /no IPv4 default route/],
     [
       "a default route of another table",

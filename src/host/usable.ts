@@ -1,6 +1,6 @@
 import { type Address, AF_INET, addressBytes, familyOf } from "../types/index.ts";
-import { IFA_F, IFF, type InterfaceAddress, type Route } from "../wire/index.ts";
-import type { HostLink } from "./facts.ts";
+import { IFA_F, IFF, type Route } from "../wire/index.ts";
+import type { HostAddress, HostLink } from "./facts.ts";
 import type { Assignment } from "./roles.ts";
 
 /** Something that a plan could have used and does not. */
@@ -38,7 +38,8 @@ function scopeObstacle(address: Address): Obstacle | undefined {
 }
 
 /** IPv6 duplicate address detection, lifetimes, privacy. */
-function lifeObstacle({ address, flags }: InterfaceAddress): Obstacle | undefined {
+function lifeObstacle({ address, flags, unrouted }: HostAddress): Obstacle | undefined {
+  if (unrouted) return { reason: "the kernel has no local route to it", remedy: "" };
   if (flags & IFA_F.DADFAILED) return { reason: "another host has this address", remedy: "remove it here or there" };
   // An optimistic address is tentative too, but may be used (RFC 4429).
   if (flags & IFA_F.TENTATIVE && !(flags & IFA_F.OPTIMISTIC))
@@ -64,7 +65,7 @@ export function defaultRoutes(routes: readonly Route[], interfaceIndex: number, 
 
 /** Why an address is no path now; undefined when it is one. */
 export function addressObstacle(
-  address: InterfaceAddress,
+  address: HostAddress,
   link: HostLink,
   { alsoWithoutDefaultRoute }: Pick<Assignment, "alsoWithoutDefaultRoute">,
   routes: readonly Route[],

@@ -71,6 +71,22 @@ kernelTest("the endpoint of an address that goes is deleted ahead of the plan, w
   }),
 );
 
+for (const pathManager of ["kernel", "userspace"] as const) {
+  kernelTest(`an address without its local route is not bound to: no endpoint, ${pathManager}`, () =>
+    threeLinks(async ({ lab, host }) => {
+      await host.ip(["route del table local local 10.0.2.1"]);
+      const daemon = await DaemonProcess.start(lab, host, "--path-manager", pathManager);
+      await becomes(lab, host, WITHOUT_2, "at start", pathManager);
+      const local = "table local local 10.0.2.1 dev eth2 proto kernel scope host src 10.0.2.1";
+      await host.ip([`route add ${local}`]);
+      await becomes(lab, host, ALL, "routed", pathManager);
+      await host.ip([`route del ${local}`]);
+      await becomes(lab, host, WITHOUT_2, "not any more", pathManager);
+      assert.equal(await daemon.end(), 0);
+    }),
+  );
+}
+
 kernelTest("limits that an administrator sets stay until the plan changes", () =>
   threeLinks(async ({ lab, host }) => {
     await DaemonProcess.start(lab, host);

@@ -1,10 +1,19 @@
-import { type HostLink, interfaceKind, OUR_PROTOCOL, type PlannedRoute, routeKey } from "../../host/index.ts";
+import {
+  type HostAddress,
+  type HostLink,
+  interfaceKind,
+  OUR_PROTOCOL,
+  type PlannedRoute,
+  routeKey,
+} from "../../host/index.ts";
 import type { NetlinkSubscription, Rtnl } from "../../netlink/index.ts";
+import { AF_INET, familyOf } from "../../types/index.ts";
 import { IFF, type InterfaceAddress, type Link, type Route, type RtnlEvent, type Rule } from "../../wire/index.ts";
 import { sysfsFacts } from "./sysfs.ts";
 
 const RT_TABLE_MAIN = 254;
 const RTN_UNICAST = 1;
+const RTN_LOCAL = 2;
 
 /** What changed, as far as the next plan's haste depends on it. */
 export type Change = "loss" | "gain";
@@ -17,6 +26,8 @@ export class NetworkModel implements Disposable {
   readonly #addresses = new Map<string, InterfaceAddress>();
   readonly #routes = new Map<string, Route>();
   readonly #rules = new Map<string, Rule>();
+  /** IPv4 local routes, {@link localKey}: the kernel takes packets to these addresses. */
+  readonly #locals = new Set<string>();
   readonly #subscription: NetlinkSubscription;
   #connections: ReadonlyMap<number, string> = new Map();
   #pending: Change | undefined;
@@ -51,8 +62,8 @@ export class NetworkModel implements Disposable {
     return [...this.#links.values()];
   }
 
-  get addresses(): readonly InterfaceAddress[] {
-    return [...this.#addresses.values()];
+  get addresses(): readonly HostAddress[] {
+    return [...this.#addresses.values()].map((each) => (this.#isUnrouted(each) ? { ...each, unrouted: true } : each));
   }
 
   /** Unicast routes of the main table, and ours. */
@@ -93,7 +104,15 @@ export class NetworkModel implements Disposable {
   #readRoutes(): void {
     this.#routesAreStale = false;
     this.#routes.clear();
-    for (const route of this.#rtnl.routes()) if (isFollowed(route)) this.#routes.set(keyOfRoute(route), route);
+    this.#locals.clear();
+    for (const route of this.#rtnl.routes()) {
+      if (isLocal(route)) this.#locals.add(localKey(route.outputInterface, route.destination));
+      else if (isFollowed(route)) this.#routes.set(keyOfRoute(route), route);
+    }
+  }
+
+  #isUnrouted({ interfaceIndex, address }: InterfaceAddress): boolean {
+    return familyOf(address) === AF_INET && !this.#locals.has(localKey(interfaceIndex, address));
   }
 
   #putLink(link: Link): void {
@@ -112,25 +131,39 @@ export class NetworkModel implements Disposable {
     switch (event.kind) {
       case "link":
         return this.#onLink(event.link, gone);
-      case "address": {
-        const { address } = event;
-        if (gone) {
-          this.#addresses.delete(addressKey(address));
-          this.#routesAreStale = true;
-        } else this.#addresses.set(addressKey(address), address);
-        return this.#note(gone ? "loss" : "gain");
-      }
+      case "address":
+        return this.#onAddress(event.address, gone);
       case "route":
-        if (!isFollowed(event.route)) return;
-        if (event.replaces) this.#routesAreStale = true;
-        if (gone) this.#routes.delete(keyOfRoute(event.route));
-        else this.#routes.set(keyOfRoute(event.route), event.route);
-        return this.#note(gone ? "loss" : "gain");
+        return this.#onRoute(event.route, gone, event.replaces);
       case "rule":
         if (gone) this.#rules.delete(ruleKey(event.rule));
         else this.#rules.set(ruleKey(event.rule), event.rule);
         return this.#note("gain");
     }
+  }
+
+  #onAddress(address: InterfaceAddress, gone: boolean): void {
+    if (gone) {
+      this.#addresses.delete(addressKey(address));
+      this.#routesAreStale = true;
+      return this.#note("loss");
+    }
+    this.#addresses.set(addressKey(address), address);
+    // Of use with its local route only, of which the kernel tells next.
+    if (!this.#isUnrouted(address)) this.#note("gain");
+  }
+
+  #onRoute(route: Route, gone: boolean, replaces: boolean): void {
+    if (isLocal(route)) {
+      const key = localKey(route.outputInterface, route.destination);
+      if (gone) this.#locals.delete(key);
+      else this.#locals.add(key);
+    } else if (isFollowed(route)) {
+      if (replaces) this.#routesAreStale = true;
+      if (gone) this.#routes.delete(keyOfRoute(route));
+      else this.#routes.set(keyOfRoute(route), route);
+    } else return;
+    this.#note(gone ? "loss" : "gain");
   }
 
   #onLink(link: Link, gone: boolean): void {
@@ -162,6 +195,14 @@ function carries(link: Link): boolean {
 
 function isFollowed(route: Route): boolean {
   return (route.table === RT_TABLE_MAIN && route.type === RTN_UNICAST) || route.protocol === OUR_PROTOCOL;
+}
+
+function isLocal(route: Route): boolean {
+  return route.type === RTN_LOCAL && route.family === AF_INET;
+}
+
+function localKey(interfaceIndex: number, address: string | undefined): string {
+  return `${interfaceIndex} ${address}`;
 }
 
 function addressKey({ interfaceIndex, address, prefixLength }: InterfaceAddress): string {
