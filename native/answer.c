@@ -9,6 +9,7 @@ typedef struct {
   unsigned pattern_length;
   unsigned answer_length;
   unsigned copies;
+  bool once;
   uint8_t pattern[PATTERN_MAX];
   uint8_t mask[PATTERN_MAX];
   uint8_t answer[ANSWER_MAX];
@@ -86,9 +87,11 @@ unsigned answers_give(answers_t *answers, const batch_t *batch) {
     const uint8_t *datagram = batch->slab + index * batch->slot;
     for (unsigned slot = 0; slot < answers->count; slot++) {
       prepared_t *prepared = &answers->prepared[slot];
-      if (is_hold(prepared) || !is_like(prepared, datagram, batch->lengths[index])) continue;
+      if (!is_like(prepared, datagram, batch->lengths[index])) continue;
       /* Not given: JavaScript, which hears of every datagram, answers by itself. */
-      if (answers->given == GIVEN_MAX || is_followed(prepared, batch, index) || !give(prepared, datagram)) break;
+      if (is_hold(prepared) || answers->given == GIVEN_MAX) break;
+      if (is_followed(prepared, batch, index) || !give(prepared, datagram)) break;
+      if (prepared->once) prepared->fd = -1;
       answers->log[answers->given].datagram = (uint16_t)index;
       answers->log[answers->given++].answer = (uint16_t)slot;
       break;
@@ -149,6 +152,7 @@ long answers_prepare(answers_t **answers, const answer_request_t *request) {
   prepared->fd = request->fd;
   prepared->pattern_length = (unsigned)request->pattern.length;
   prepared->answer_length = (unsigned)request->answer.length;
+  prepared->once = request->once;
   prepared->copies = request->answer.length > 0 ? (unsigned)request->copies_length / COPY_NUMBERS : 0;
   memcpy(prepared->pattern, request->pattern.data, request->pattern.length);
   memcpy(prepared->mask, request->mask.data, request->mask.length);

@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
   int slot;
   int fd;
+  int once; /* not 0: the slot is empty after it answered */
   bytes_t pattern;
   bytes_t mask;
   bytes_t answer;

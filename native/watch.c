@@ -225,14 +225,15 @@ static napi_value verb_unref(napi_env env, napi_callback_info info) {
 }
 
 static napi_value verb_prepare(napi_env env, napi_callback_info info) {
-  napi_value values[7];
+  napi_value values[8];
   watch_t *watch;
   answer_request_t request;
   int32_t *copies;
-  if (!read_arguments(env, info, 7, values) || !(watch = watch_of(env, values[0])) ||
+  if (!read_arguments(env, info, 8, values) || !(watch = watch_of(env, values[0])) ||
       !read_int(env, values[1], &request.slot) || !read_int(env, values[2], &request.fd) ||
       !read_bytes(env, values[3], &request.pattern) || !read_bytes(env, values[4], &request.mask) ||
-      !read_bytes(env, values[5], &request.answer) || !read_lengths(env, values[6], &copies, &request.copies_length))
+      !read_bytes(env, values[5], &request.answer) || !read_lengths(env, values[6], &copies, &request.copies_length) ||
+      !read_int(env, values[7], &request.once))
     return NULL;
   request.copies = copies;
   return number(env, answers_prepare(&watch->answers, &request));

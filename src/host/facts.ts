@@ -12,7 +12,7 @@ export interface HostLink extends Link {
 /** An address with what the kernel does with it. */
 export interface HostAddress extends InterfaceAddress {
   /**
-   * The kernel does not yet, or not any more, take packets to it: it tells of an IPv4 address before it adds the local route
+   * The kernel does not take packets to it yet: it tells of an IPv4 address before it adds the local route
    * (__inet_insert_ifa), and until then bind(2) answers EADDRNOTAVAIL and a subflow from there is lost for good.
    */
   readonly unrouted?: boolean;

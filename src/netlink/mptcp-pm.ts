@@ -147,11 +147,13 @@ export class MptcpPm implements Disposable {
     };
   }
 
-  addEndpoint({ address, id, port, flags, interfaceIndex }: NewEndpoint): void {
-    this.#execute("endpoint add", {
-      command: PM_COMMAND.ADD_ADDR,
-      address: { address, id, port, flags, interfaceIndex },
-    });
+  addEndpoint(endpoint: NewEndpoint): void {
+    this.#client.execute(this.addEndpointRequest(endpoint));
+  }
+
+  addEndpointRequest({ address, id, port, flags, interfaceIndex }: NewEndpoint): Request {
+    const attributes = { address, id, port, flags, interfaceIndex };
+    return this.request("endpoint add", { command: PM_COMMAND.ADD_ADDR, address: attributes });
   }
 
   /** Id 0 with an address stands for the initial subflows from that address. */
@@ -185,8 +187,12 @@ export class MptcpPm implements Disposable {
   }
 
   /** An absent limit keeps its value. */
-  setLimits({ subflows, addAddrAccepted }: Partial<Limits>): void {
-    this.#execute("limits set", { command: PM_COMMAND.SET_LIMITS, subflows, addAddrAccepted });
+  setLimits(limits: Partial<Limits>): void {
+    this.#client.execute(this.setLimitsRequest(limits));
+  }
+
+  setLimitsRequest({ subflows, addAddrAccepted }: Partial<Limits>): Request {
+    return this.request("limits set", { command: PM_COMMAND.SET_LIMITS, subflows, addAddrAccepted });
   }
 
   announce(announcement: Announcement): void {

@@ -225,7 +225,7 @@ describe("another namespace", () => {
     mask.fill(0xff, 4, 6);
     const request = linkMessage(RTM_GETLINK, NLM_F_REQUEST, { index: 99 });
     const copies = Int32Array.of(20, 20, 0);
-    assert.equal(addon.prepare(handle, 3, answers, sample, mask, request, copies), 0);
+    assert.equal(addon.prepare(handle, 3, answers, sample, mask, request, copies, 0), 0);
     setLoopback(commands, false);
     await told(2);
     assert.equal(seen[1], "1 1: 0,3");
@@ -239,7 +239,7 @@ describe("another namespace", () => {
     assert.equal(seen[2], "1 0");
     assert.equal(addon.receive(answers, link, new Int32Array(1), 0), -ERRNO.EAGAIN);
 
-    assert.equal(addon.prepare(handle, 0, answers, sample, mask, new Uint8Array(0), copies), 0);
+    assert.equal(addon.prepare(handle, 0, answers, sample, mask, new Uint8Array(0), copies, 0), 0);
     setLoopback(commands, false);
     setLoopback(commands, true);
     for (let turn = 0; turn < 100; turn++) await setImmediate();
@@ -255,7 +255,10 @@ describe("another namespace", () => {
       [0, request, 30],
       [0, new Uint8Array(2000), 20],
     ] as const) {
-      assert.equal(addon.prepare(handle, slot, answers, sample, mask, text, Int32Array.of(20, at, 0)), -ERRNO.EINVAL);
+      assert.equal(
+        addon.prepare(handle, slot, answers, sample, mask, text, Int32Array.of(20, at, 0), 0),
+        -ERRNO.EINVAL,
+      );
     }
     addon.unwatch(handle);
     for (const fd of [events, commands, answers]) addon.close(fd);

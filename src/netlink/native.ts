@@ -71,7 +71,8 @@ export interface NativeAddon {
    * hears of it, unless a later datagram of the batch has the same first copied word. `copies`: triples of a byte offset in
    * the datagram, one in the answer, and 0 for 4 bytes as they are or 1 for 2 bytes in the other order; one number: none. With an
    * empty answer, the callback hears of such a datagram together with the next other one, or at
-   * {@link release}. Slots 0..79; a slot is overwritten. -EINVAL: does not fit.
+   * {@link release}. Of several slots the first decides. `once`, 0 or 1: forgotten when it was given. Slots 0..79; a slot is
+   * overwritten. -EINVAL: does not fit.
    */
   prepare(
     handle: WatchHandle,
@@ -81,6 +82,7 @@ export interface NativeAddon {
     mask: Uint8Array,
     answer: Uint8Array,
     copies: Int32Array,
+    once: number,
   ): number;
   /** Forgets the prepared answer of a slot; -1: every one. */
   withdraw(handle: WatchHandle, slot: number): number;

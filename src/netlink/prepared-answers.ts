@@ -22,6 +22,8 @@ export interface Expectation {
   readonly varying: readonly Varying[];
   /** The requests that such a message leads to; undefined: more than requests. Called with variations of the sample. */
   readonly answer: (message: Uint8Array) => readonly Request[] | undefined;
+  /** Only the next one is answered. */
+  readonly once?: boolean;
 }
 
 /** An answer that went out. */
@@ -81,7 +83,7 @@ export class PreparedAnswers implements Disposable {
   }
 
   /** From now on the expected message is answered at once. False: it cannot be; the slot is free. */
-  prepare(slot: number, { sample, varying, answer }: Expectation): boolean {
+  prepare(slot: number, { sample, varying, answer, once = false }: Expectation): boolean {
     this.#subscription.withdraw(slot);
     const all = [ALWAYS_VARYING, ...varying];
     const [first, second] = VARIATIONS.map((value) => vary(sample, all, value)) as [Uint8Array, Uint8Array];
@@ -97,6 +99,7 @@ export class PreparedAnswers implements Disposable {
       mask: maskOf(sample, all),
       answer: encoded,
       copies,
+      once,
     });
   }
 

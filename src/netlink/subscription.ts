@@ -27,6 +27,8 @@ export interface Pattern {
 export interface PreparedAnswer extends Pattern {
   readonly answer: Uint8Array;
   readonly copies: Int32Array;
+  /** Forgotten when it was given. */
+  readonly once?: boolean;
 }
 
 /** A datagram of the batch at hand that was answered: by which slot, and where in {@link NetlinkSubscription.bytes} it begins. */
@@ -101,13 +103,13 @@ export class NetlinkSubscription implements Disposable {
   }
 
   /** Answers on socket `fd` what is like the pattern, from now on, before anybody here hears of it. False: it does not fit. */
-  prepare(slot: number, fd: number, { pattern, mask, answer, copies }: PreparedAnswer): boolean {
-    return this.#native.prepare(this.#watch, slot, fd, pattern, mask, answer, copies) === 0;
+  prepare(slot: number, fd: number, { pattern, mask, answer, copies, once }: PreparedAnswer): boolean {
+    return this.#native.prepare(this.#watch, slot, fd, pattern, mask, answer, copies, once ? 1 : 0) === 0;
   }
 
   /** From now on what is like the pattern is told of together with the next other message, or at {@link release}. */
   hold(slot: number, { pattern, mask }: Pattern): boolean {
-    return this.#native.prepare(this.#watch, slot, this.#fd, pattern, mask, new Uint8Array(0), NO_COPIES) === 0;
+    return this.#native.prepare(this.#watch, slot, this.#fd, pattern, mask, new Uint8Array(0), NO_COPIES, 0) === 0;
   }
 
   /** Tells now of what is held. */

@@ -1,8 +1,8 @@
-import { type Address, familyOf } from "../types/index.ts";
+import type { Address } from "../types/index.ts";
 import { decode, type Encodable, encode, type Table } from "./attributes.ts";
-import { readS32, readU16, readU32, Writer } from "./bytes.ts";
+import { readS32, readU16, readU32, type Writer } from "./bytes.ts";
 import { CodecError } from "./errors.ts";
-import { beginMessage, type MessageHeader, NLM_F } from "./message.ts";
+import { type MessageHeader, NLM_F } from "./message.ts";
 
 /** RTM_* message types (linux/rtnetlink.h). */
 export const RTM = {
@@ -374,26 +374,6 @@ export function encodeInterfaceAddress(
   writer.u8(header.scope ?? 0);
   writer.u32(header.interfaceIndex);
   encode(writer, ADDRESS_ATTRIBUTE, attributes);
-}
-
-/**
- * How the kernel's word of the end of an address begins (inet_fill_ifaddr, inet6_fill_ifaddr: IFA_ADDRESS comes first), as bytes and
- * a mask of those that count. Not for point-to-point addresses, whose IFA_ADDRESS is the peer's.
- */
-export function removedAddressPattern(
-  address: Address,
-  interfaceIndex: number,
-): { readonly pattern: Uint8Array; readonly mask: Uint8Array } {
-  const writer = new Writer();
-  beginMessage(writer, RTM.DELADDR, 0, 0);
-  const body = writer.length;
-  encodeInterfaceAddress(writer, { family: familyOf(address), prefixLength: 0, interfaceIndex }, { address });
-  const pattern = writer.bytes.slice(0, writer.length);
-  const mask = new Uint8Array(pattern.length);
-  mask.fill(0xff, 4, 6); // nlmsg_type
-  mask.fill(0xff, body, body + 1); // ifa_family
-  mask.fill(0xff, body + 4); // ifa_index, IFA_ADDRESS
-  return { pattern, mask };
 }
 
 /** What an rtnetlink multicast says: which object came or changed ("new"), or went ("del"). */

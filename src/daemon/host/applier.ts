@@ -23,9 +23,6 @@ export interface ApplierOptions {
 /** What "it is so already" looks like: somebody, or a link that went, was faster. */
 const DONE_ALREADY: ReadonlySet<number> = new Set([ERRNO.EEXIST, ERRNO.ENOENT, ERRNO.ESRCH, ERRNO.ENODEV]);
 
-/** What the kernel answers to DEL_ADDR when LossAnswers, or somebody else, was faster. */
-const NOT_FOUND = "address not found";
-
 /** Carries host actions out, one by one, and remembers what is ours. */
 export class Applier {
   readonly #options: ApplierOptions;
@@ -110,9 +107,7 @@ export class Applier {
 
   #report(action: HostAction, refused: Refusal | undefined): void {
     const { log, nameOf } = this.#options;
-    if (refused && action.type === "endpoint.delete" && refused.message === NOT_FOUND) {
-      log.info(`${commandLine(action, nameOf)} (went ahead)`);
-    } else if (!refused) log.info(commandLine(action, nameOf));
+    if (!refused) log.info(commandLine(action, nameOf));
     else if (DONE_ALREADY.has(refused.errno)) log.debug(`${commandLine(action, nameOf)}: ${errnoName(refused.errno)}`);
     else log.warn(`${commandLine(action, nameOf)}: ${errnoName(refused.errno)} ${refused.message}`);
   }

@@ -15,8 +15,12 @@ export interface EndpointPort {
   remove(which: { readonly id: number; readonly address?: Address }): Refusal | undefined;
   change(change: EndpointChange): Refusal | undefined;
   setLimits(limits: Limits): Refusal | undefined;
-  /** {@link remove} as a request that can be sent at another time; absent where no request is needed. */
-  removal?(which: { readonly id: number }): Request;
+  /** The same as requests, which can be sent at another time; absent where none are needed. */
+  readonly requests?: {
+    add(endpoint: NewEndpoint): Request;
+    remove(which: { readonly id: number }): Request;
+    setLimits(limits: Limits): Request;
+  };
 }
 
 /** The in-kernel path manager's table. */
@@ -43,8 +47,13 @@ export class KernelEndpoints implements EndpointPort {
     return refusalOf(() => this.#pm.deleteEndpoint(which));
   }
 
-  removal(which: { readonly id: number }): Request {
-    return this.#pm.deleteEndpointRequest(which);
+  get requests(): NonNullable<EndpointPort["requests"]> {
+    const pm = this.#pm;
+    return {
+      add: (endpoint) => pm.addEndpointRequest(endpoint),
+      remove: (which) => pm.deleteEndpointRequest(which),
+      setLimits: (limits) => pm.setLimitsRequest(limits),
+    };
   }
 
   change(change: EndpointChange): Refusal | undefined {

@@ -1,6 +1,7 @@
 import {
   type Capacity,
   commandLine,
+  endpointKey,
   type HostAction,
   type HostConfig,
   type HostFacts,
@@ -15,7 +16,7 @@ import type { Limits, Millis } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { Applier } from "./applier.ts";
 import type { EndpointPort } from "./endpoint-port.ts";
-import { LossAnswers } from "./loss-answers.ts";
+import { HostForesight } from "./foresight.ts";
 import type { Memory } from "./memory.ts";
 import { type Change, NetworkModel } from "./network-model.ts";
 import { findRivals, type Rival } from "./rivals.ts";
@@ -54,7 +55,8 @@ export class HostManager implements Disposable {
   #plan: HostPlan | undefined;
   #settling: NodeJS.Timeout | undefined;
   #foreseeing: NodeJS.Immediate | undefined;
-  readonly #answers: LossAnswers | undefined;
+  #unsaved = false;
+  readonly #foresight: HostForesight | undefined;
   #waiting = false;
   #sysctls: ReadonlyMap<string, string> = new Map();
   #sysctlDevices: string | undefined;
@@ -66,10 +68,15 @@ export class HostManager implements Disposable {
 
   constructor(options: HostManagerOptions) {
     this.#options = options;
-    this.#model = new NetworkModel(options.rtnl, (change) => this.#onChange(change));
+    this.#model = new NetworkModel(options.rtnl, {
+      onBatch: () => this.#onBatch(),
+      onChange: (change) => this.#onChange(change),
+    });
     this.#applier = new Applier({ ...options, nameOf: (index) => this.#model.nameOf(index) });
-    const { removal } = options.endpoints;
-    if (removal) this.#answers = new LossAnswers(this.#model.subscription, removal.bind(options.endpoints));
+    const { requests } = options.endpoints;
+    if (requests) {
+      this.#foresight = new HostForesight(this.#model.subscription, requests, (facts) => this.#actionsFor(facts));
+    }
     this.#audit = setInterval(() => this.#onAudit(), AUDIT_INTERVAL);
   }
 
@@ -77,7 +84,7 @@ export class HostManager implements Disposable {
     clearInterval(this.#audit);
     clearTimeout(this.#settling);
     clearImmediate(this.#foreseeing);
-    this.#answers?.[Symbol.dispose]();
+    this.#foresight?.[Symbol.dispose]();
     this.#model[Symbol.dispose]();
   }
 
@@ -141,23 +148,38 @@ export class HostManager implements Disposable {
     const now = actions.length === 0 ? facts.endpoints : endpoints.endpoints();
     this.#table = { endpoints: now, limits: endpoints.limits() };
     memory.afterCrash = false;
-    this.#foreseeing ??= setImmediate(() => this.#foreseeLosses());
+    if (this.#unsaved) memory.save();
+    this.#unsaved = false;
+    this.#foreseeing ??= setImmediate(() => this.#foresee());
     // What was written is known; the cache would say what was before.
     if (actions.some(({ type }) => type === "sysctl.set")) this.#sysctlDevices = undefined;
   }
 
-  /** Leaves with the kernel's word of each address's end what it would lead to first: endpoints that go. */
-  #foreseeLosses(): void {
+  #foresee(): void {
     this.#foreseeing = undefined;
-    const config = this.#config;
+    if (this.#config) this.#foresight?.renew(this.#facts());
+  }
+
+  /** What would be done first, foreseen: nothing while somebody keeps undoing it. */
+  #actionsFor(facts: HostFacts): readonly HostAction[] {
     const { memory } = this.#options;
-    if (!config || !this.#answers) return;
-    const facts = this.#facts();
-    this.#answers.renew(facts.addresses, (address) => {
-      const without = { ...facts, addresses: facts.addresses.filter((other) => other !== address) };
-      const actions = reconcileHost(without, planHost(without, config, memory), config, memory);
-      return actions.flatMap((action) => (action.type === "endpoint.delete" ? [action.id] : []));
-    });
+    if (!this.#config || memory.yielded.size > 0) return [];
+    const plan = this.#withoutOldLimits(planHost(facts, this.#config, memory));
+    // The limits before us are written down before they are changed.
+    if (plan.limits && memory.limits === undefined) return [];
+    return reconcileHost(facts, plan, this.#config, memory);
+  }
+
+  /** What went out ahead is done, and the table is not as we left it. */
+  #onBatch(): void {
+    const { memory, log } = this.#options;
+    for (const action of this.#foresight?.given() ?? []) {
+      this.#table = undefined;
+      this.#unsaved = true;
+      if (action.type === "endpoint.add") memory.owned.add(endpointKey(action.endpoint));
+      else memory.owned.delete(endpointKey(action));
+      log.info(`${commandLine(action, (index) => this.nameOf(index))} (went ahead)`);
+    }
   }
 
   /**
@@ -171,7 +193,7 @@ export class HostManager implements Disposable {
       action.type.startsWith("endpoint.") || action.type === "limits.set";
     this.#applier.apply(endpoints ? actions : actions.filter((action) => !ofTable(action)), facts.limits);
     this.#config = undefined;
-    this.#answers?.withdraw();
+    this.#foresight?.withdraw();
   }
 
   /** Limits are set when what is planned changes: what an administrator sets in between is meant, and stays until then. */

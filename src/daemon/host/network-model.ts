@@ -18,16 +18,25 @@ const RTN_LOCAL = 2;
 /** What changed, as far as the next plan's haste depends on it. */
 export type Change = "loss" | "gain";
 
+export interface NetworkListener {
+  /** Something was heard: before {@link onChange}, and also when nothing follows from it. */
+  readonly onBatch: () => void;
+  readonly onChange: (change: Change) => void;
+}
+
 /** Links, addresses, routes and rules of the namespace, kept in step with rtnetlink. */
 export class NetworkModel implements Disposable {
   readonly #rtnl: Rtnl;
-  readonly #onChange: (change: Change) => void;
+  readonly #listener: NetworkListener;
   readonly #links = new Map<number, HostLink>();
   readonly #addresses = new Map<string, InterfaceAddress>();
   readonly #routes = new Map<string, Route>();
   readonly #rules = new Map<string, Rule>();
-  /** IPv4 local routes, {@link localKey}: the kernel takes packets to these addresses. */
-  readonly #locals = new Set<string>();
+  /**
+   * IPv4 addresses that had their local route since they came, or since their link came up, {@link localKey}. That it goes
+   * alone says nothing: the kernel takes it away for a moment when a secondary address is promoted (__inet_del_ifa).
+   */
+  readonly #routed = new Set<string>();
   readonly #subscription: NetlinkSubscription;
   #connections: ReadonlyMap<number, string> = new Map();
   #pending: Change | undefined;
@@ -38,9 +47,9 @@ export class NetworkModel implements Disposable {
   #routesAreStale = false;
 
   /** Subscribes first, then dumps: what changes in between is seen twice, not missed. */
-  constructor(rtnl: Rtnl, onChange: (change: Change) => void) {
+  constructor(rtnl: Rtnl, listener: NetworkListener) {
     this.#rtnl = rtnl;
-    this.#onChange = onChange;
+    this.#listener = listener;
     this.#subscription = rtnl.watch(
       (event) => this.#onEvent(event),
       () => this.refresh(),
@@ -88,13 +97,14 @@ export class NetworkModel implements Disposable {
   /** Dumps everything anew: after an overrun, and in the slow audit. Tells of a loss, which is served at once. */
   refresh(): void {
     this.#read();
-    this.#onChange("loss");
+    this.#listener.onChange("loss");
   }
 
   #read(): void {
     this.#links.clear();
     this.#addresses.clear();
     this.#rules.clear();
+    this.#routed.clear();
     for (const link of this.#rtnl.links()) this.#putLink(link);
     for (const address of this.#rtnl.addresses()) this.#addresses.set(addressKey(address), address);
     this.#readRoutes();
@@ -104,15 +114,14 @@ export class NetworkModel implements Disposable {
   #readRoutes(): void {
     this.#routesAreStale = false;
     this.#routes.clear();
-    this.#locals.clear();
     for (const route of this.#rtnl.routes()) {
-      if (isLocal(route)) this.#locals.add(localKey(route.outputInterface, route.destination));
+      if (isLocal(route)) this.#routed.add(localKey(route.outputInterface, route.destination));
       else if (isFollowed(route)) this.#routes.set(keyOfRoute(route), route);
     }
   }
 
   #isUnrouted({ interfaceIndex, address }: InterfaceAddress): boolean {
-    return familyOf(address) === AF_INET && !this.#locals.has(localKey(interfaceIndex, address));
+    return familyOf(address) === AF_INET && !this.#routed.has(localKey(interfaceIndex, address));
   }
 
   #putLink(link: Link): void {
@@ -145,6 +154,7 @@ export class NetworkModel implements Disposable {
   #onAddress(address: InterfaceAddress, gone: boolean): void {
     if (gone) {
       this.#addresses.delete(addressKey(address));
+      this.#routed.delete(localKey(address.interfaceIndex, address.address));
       this.#routesAreStale = true;
       return this.#note("loss");
     }
@@ -155,9 +165,8 @@ export class NetworkModel implements Disposable {
 
   #onRoute(route: Route, gone: boolean, replaces: boolean): void {
     if (isLocal(route)) {
-      const key = localKey(route.outputInterface, route.destination);
-      if (gone) this.#locals.delete(key);
-      else this.#locals.add(key);
+      if (gone) return;
+      this.#routed.add(localKey(route.outputInterface, route.destination));
     } else if (isFollowed(route)) {
       if (replaces) this.#routesAreStale = true;
       if (gone) this.#routes.delete(keyOfRoute(route));
@@ -170,7 +179,11 @@ export class NetworkModel implements Disposable {
     const before = this.#links.get(link.index);
     if (gone) this.#links.delete(link.index);
     else this.#putLink(link);
-    if (gone || !(link.flags & IFF.UP)) this.#routesAreStale = true;
+    if (gone || !(link.flags & IFF.UP)) {
+      this.#routesAreStale = true;
+      for (const { interfaceIndex, address } of this.#addresses.values())
+        if (interfaceIndex === link.index) this.#routed.delete(localKey(interfaceIndex, address));
+    }
     this.#note(gone || (before !== undefined && carries(before) && !carries(link)) ? "loss" : "gain");
   }
 
@@ -179,13 +192,14 @@ export class NetworkModel implements Disposable {
   }
 
   #onBatchEnd(): void {
+    this.#listener.onBatch();
     const change = this.#pending;
     this.#pending = undefined;
     // What is known to be lost is served first; what went with it in silence, right after.
-    if (change) this.#onChange(change);
+    if (change) this.#listener.onChange(change);
     if (!this.#routesAreStale) return;
     this.#readRoutes();
-    this.#onChange("loss");
+    this.#listener.onChange("loss");
   }
 }
 

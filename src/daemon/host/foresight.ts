@@ -1,0 +1,149 @@
+import { endpointKey, type HostAction, type HostAddress, type HostFacts } from "../../host/index.ts";
+import { type Given, type NetlinkSubscription, PreparedAnswers, type Request } from "../../netlink/index.ts";
+import { type Address, formatAddress, parseAddress } from "../../types/index.ts";
+import { type ExpectedLocalRoute, expectedLocalRoute, IFA_F, removedAddressPattern } from "../../wire/index.ts";
+import type { EndpointPort } from "./endpoint-port.ts";
+
+type Requests = NonNullable<EndpointPort["requests"]>;
+type Addition = Extract<HostAction, { readonly type: "endpoint.add" }>;
+type Gain = Addition | Extract<HostAction, { readonly type: "limits.set" }>;
+type Deletion = Extract<HostAction, { readonly type: "endpoint.delete" }>;
+
+/** Slots of the addon, of which the first that fits decides; what has none is served when JavaScript hears of it. */
+const NEVER_SLOT = 0;
+const LINKS_MAX = 15;
+const LOSSES_FROM = 1 + LINKS_MAX;
+const LOSSES_MAX = 64;
+/** Any address of 169.254.0.0/16, which a host gives itself when nobody else did: never a path. */
+const SELF_ASSIGNED = parseAddress("169.254.0.0") as Address;
+const SELF_ASSIGNED_BYTES = 2;
+const IPV4_BYTES = 4;
+
+/**
+ * What goes out before JavaScript hears why: the host plan is pure, so what the end of an address leads to is known beforehand, and
+ * what a new IPv4 address leads to, whichever it is. The manager hears of it afterwards, and comes to the same.
+ */
+export class HostForesight implements Disposable {
+  readonly #answers: PreparedAnswers;
+  readonly #subscription: NetlinkSubscription;
+  readonly #requests: Requests;
+  readonly #actionsFor: (facts: HostFacts) => readonly HostAction[];
+  /** By slot: what a new address leads to, with some address, and where the message has the real one. */
+  readonly #gains = new Map<number, { readonly addition: Addition; readonly addressAt: number }>();
+  /** By slot. */
+  readonly #losses = new Map<number, readonly Deletion[]>();
+
+  /** @param actionsFor what would be done with these facts; [] when nothing is to be foreseen now */
+  constructor(
+    subscription: NetlinkSubscription,
+    requests: Requests,
+    actionsFor: (facts: HostFacts) => readonly HostAction[],
+  ) {
+    this.#answers = new PreparedAnswers(subscription);
+    this.#subscription = subscription;
+    this.#requests = requests;
+    this.#actionsFor = actionsFor;
+  }
+
+  [Symbol.dispose](): void {
+    this.#answers[Symbol.dispose]();
+  }
+
+  /** Thinks everything over: after each change of the facts, or of what is done with them. */
+  renew(facts: HostFacts): void {
+    this.#answers.forget();
+    this.#gains.clear();
+    this.#losses.clear();
+    this.#foreseeGains(facts);
+    this.#foreseeLosses(facts);
+  }
+
+  withdraw(): void {
+    this.#answers.withdraw();
+  }
+
+  /** What was done ahead of the batch at hand. To be called once a batch, by the subscription's callbacks. */
+  given(): readonly (Addition | Deletion)[] {
+    return this.#answers.given().flatMap((given) => [...this.#additions(given), ...this.#deletions(given)]);
+  }
+
+  #additions({ slot, from, requests }: Given): Addition[] {
+    const gain = this.#gains.get(slot);
+    if (!gain || requests.some(({ error }) => error)) return [];
+    const at = from + gain.addressAt;
+    const address = formatAddress([...this.#subscription.bytes.subarray(at, at + IPV4_BYTES)]);
+    return [{ ...gain.addition, endpoint: { ...gain.addition.endpoint, address } }];
+  }
+
+  #deletions({ slot, requests }: Given): Deletion[] {
+    return (this.#losses.get(slot) ?? []).filter((_, nth) => !requests[nth]?.error);
+  }
+
+  #foreseeGains(facts: HostFacts): void {
+    const never = expectedLocalRoute(SELF_ASSIGNED, 0);
+    const { at } = never.destination;
+    const rest = { at: at + SELF_ASSIGNED_BYTES, length: IPV4_BYTES - SELF_ASSIGNED_BYTES };
+    this.#answers.hold(NEVER_SLOT, never.message, [never.flags, rest, never.preferredSource, never.outputInterface]);
+    for (const [nth, { index }] of facts.links.slice(0, LINKS_MAX).entries()) {
+      this.#foreseeGain(NEVER_SLOT + 1 + nth, expectedLocalRoute(SELF_ASSIGNED, index), index, facts);
+    }
+  }
+
+  #foreseeGain(slot: number, expected: ExpectedLocalRoute, interfaceIndex: number, facts: HostFacts): void {
+    const { message: sample, flags, destination, preferredSource } = expected;
+    this.#answers.prepare(slot, {
+      sample,
+      varying: [flags, destination, preferredSource],
+      once: true,
+      answer: (message) => {
+        const bytes = message.subarray(destination.at, destination.at + IPV4_BYTES);
+        const address = formatAddress([...bytes]);
+        const some: HostAddress = {
+          interfaceIndex,
+          address,
+          prefixLength: 32,
+          flags: IFA_F.PERMANENT,
+          scope: 0,
+          peer: undefined,
+        };
+        const actions = this.#actionsFor({ ...facts, addresses: [...facts.addresses, some] });
+        const gain = onlyGain(actions, address);
+        if (!gain) return undefined;
+        this.#gains.set(slot, { addition: gain.addition, addressAt: destination.at });
+        return gain.actions.map((action) => this.#request(action));
+      },
+    });
+  }
+
+  #foreseeLosses(facts: HostFacts): void {
+    let slot = LOSSES_FROM;
+    for (const address of facts.addresses) {
+      if (address.peer !== undefined || slot === LOSSES_FROM + LOSSES_MAX) continue;
+      const actions = this.#actionsFor({ ...facts, addresses: facts.addresses.filter((other) => other !== address) });
+      // More may be to do (limits); what is gone must not be used for another moment, and the rest can wait.
+      const deletions = actions.filter((action) => action.type === "endpoint.delete");
+      if (deletions.length === 0) continue;
+      const pattern = removedAddressPattern(address.address, address.interfaceIndex);
+      const requests = deletions.map(({ id }) => this.#requests.remove({ id }));
+      this.#losses.set(slot, deletions);
+      this.#answers.prepareFixed(slot++, pattern, requests);
+    }
+  }
+
+  #request(action: Gain): Request {
+    if (action.type === "limits.set") return this.#requests.setLimits(action.limits);
+    const { address, port, id, flags, interfaceIndex } = action.endpoint;
+    return this.#requests.add({ address, port, id: id || undefined, flags, interfaceIndex });
+  }
+}
+
+/** The addition of an endpoint with this address, when nothing else is to do but to set limits. */
+function onlyGain(
+  all: readonly HostAction[],
+  address: Address,
+): { readonly addition: Addition; readonly actions: readonly Gain[] } | undefined {
+  const actions = all.filter((action) => action.type === "limits.set" || action.type === "endpoint.add");
+  const [addition, ...others] = actions.filter((action) => action.type === "endpoint.add");
+  if (!addition || others.length > 0 || actions.length < all.length) return undefined;
+  return endpointKey(addition.endpoint) === address ? { addition, actions } : undefined;
+}

@@ -1,0 +1,67 @@
+import { type Address, AF_INET, addressBytes, familyOf } from "../types/index.ts";
+import { encode } from "./attributes.ts";
+import { Writer } from "./bytes.ts";
+import { beginMessage, endMessage } from "./message.ts";
+import { encodeInterfaceAddress, encodeRoute, ROUTE_ATTRIBUTE, RTM } from "./rtnetlink.ts";
+
+/**
+ * How the kernel's word of the end of an address begins (inet_fill_ifaddr, inet6_fill_ifaddr: IFA_ADDRESS comes first), as bytes and
+ * a mask of those that count. Not for point-to-point addresses, whose IFA_ADDRESS is the peer's.
+ */
+export function removedAddressPattern(
+  address: Address,
+  interfaceIndex: number,
+): { readonly pattern: Uint8Array; readonly mask: Uint8Array } {
+  const writer = new Writer();
+  beginMessage(writer, RTM.DELADDR, 0, 0);
+  const body = writer.length;
+  encodeInterfaceAddress(writer, { family: familyOf(address), prefixLength: 0, interfaceIndex }, { address });
+  const pattern = writer.bytes.slice(0, writer.length);
+  const mask = new Uint8Array(pattern.length);
+  mask.fill(0xff, 4, 6); // nlmsg_type
+  mask.fill(0xff, body, body + 1); // ifa_family
+  mask.fill(0xff, body + 4); // ifa_index, IFA_ADDRESS
+  return { pattern, mask };
+}
+
+/** A part of a message, in bytes from its beginning. */
+export interface MessagePart {
+  readonly at: number;
+  readonly length: number;
+}
+
+/** A message as the kernel will send it, and where in it stands what may be otherwise. */
+export interface ExpectedLocalRoute {
+  readonly message: Uint8Array;
+  readonly flags: MessagePart;
+  readonly destination: MessagePart;
+  readonly preferredSource: MessagePart;
+  readonly outputInterface: MessagePart;
+}
+
+const RT_TABLE_LOCAL = 255;
+const RTPROT_KERNEL = 2;
+const RT_SCOPE_HOST = 254;
+const RTN_LOCAL = 2;
+const NLATTR = 4;
+
+/** The kernel's word that it takes packets to a new IPv4 address: RTM_NEWROUTE of fib_add_ifaddr, attributes as fib_dump_info has them. */
+export function expectedLocalRoute(address: Address, interfaceIndex: number): ExpectedLocalRoute {
+  const writer = new Writer();
+  const start = beginMessage(writer, RTM.NEWROUTE, 0, 0);
+  const part = (length: number, write: () => void): MessagePart => {
+    const at = writer.length + NLATTR;
+    write();
+    return { at, length };
+  };
+  const length = addressBytes(address)?.length ?? 0;
+  const header = { family: AF_INET, destinationLength: length * 8, table: RT_TABLE_LOCAL, protocol: RTPROT_KERNEL };
+  encodeRoute(writer, { ...header, scope: RT_SCOPE_HOST, type: RTN_LOCAL }, { table: RT_TABLE_LOCAL });
+  const attribute = (values: Parameters<typeof encodeRoute>[2]) => () => encode(writer, ROUTE_ATTRIBUTE, values);
+  const destination = part(length, attribute({ destination: address }));
+  const preferredSource = part(length, attribute({ preferredSource: address }));
+  const outputInterface = part(4, attribute({ outputInterface: interfaceIndex }));
+  endMessage(writer, start);
+  const flags = { at: start + 6, length: 2 };
+  return { message: writer.bytes.slice(0, writer.length), flags, destination, preferredSource, outputInterface };
+}
