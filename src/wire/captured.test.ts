@@ -145,3 +145,18 @@ test("links, addresses, routes, rules", () => {
     [500, "10.0.2.1", 32, 1002, 77],
   );
 });
+
+test("the expected word of a local route is what the kernel sends, in all that may not be otherwise", () => {
+  const { bytes, header } = captured("localRouteAdded");
+  const address = wire.decodeRoute(bytes, header).destination!;
+  const { message, flags, ...parts } = wire.expectedLocalRoute(address, 3);
+  assert.deepEqual(message.subarray(wire.NLMSG_HEADER), bytes.subarray(header.from, header.to));
+  assert.equal(flags.at, 6);
+  const other = wire.expectedLocalRoute("172.31.254.253" as typeof address, 0x01020304).message;
+  const differing = [...message.keys()].filter((at) => message[at] !== other[at]);
+  const named = Object.values(parts).flatMap(({ at, length }) => Array.from({ length }, (_, nth) => at + nth));
+  assert.deepEqual(
+    differing,
+    named.sort((a, b) => a - b),
+  );
+});
