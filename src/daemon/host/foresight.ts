@@ -54,8 +54,8 @@ export class HostForesight implements Disposable {
     this.#answers.forget();
     this.#gains.clear();
     this.#losses.clear();
-    this.#foreseeGains(facts);
     this.#foreseeLosses(facts);
+    this.#foreseeGains(facts);
   }
 
   withdraw(): void {

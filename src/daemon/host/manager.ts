@@ -55,6 +55,8 @@ export class HostManager implements Disposable {
   #plan: HostPlan | undefined;
   #settling: NodeJS.Timeout | undefined;
   #foreseeing: NodeJS.Immediate | undefined;
+  /** What was foreseen follows from this. */
+  #foreseenBecause: string | undefined;
   #unsaved = false;
   readonly #foresight: HostForesight | undefined;
   #waiting = false;
@@ -101,6 +103,7 @@ export class HostManager implements Disposable {
   configure(config: HostConfig): void {
     this.#config = config;
     this.#limits = undefined;
+    this.#foreseenBecause = undefined;
     this.#options.memory.yielded.clear();
     this.evaluate();
     if (config.interfaces.some(({ match }) => match.connection !== undefined)) void this.#nameConnections();
@@ -157,7 +160,15 @@ export class HostManager implements Disposable {
 
   #foresee(): void {
     this.#foreseeing = undefined;
-    if (this.#config) this.#foresight?.renew(this.#facts());
+    if (!this.#config || !this.#foresight) return;
+    const { owned, yielded } = this.#options.memory;
+    const facts = this.#facts();
+    const { endpoints, limits, sysctls } = facts;
+    // The model has a number for what is large; whoever thinks it all over for nothing is late for what happens meanwhile.
+    const because = JSON.stringify([this.#model.revision, endpoints, limits, [...sysctls], [...owned], [...yielded]]);
+    if (because === this.#foreseenBecause) return;
+    this.#foreseenBecause = because;
+    this.#foresight.renew(facts);
   }
 
   /** What would be done first, foreseen: nothing while somebody keeps undoing it. */

@@ -40,6 +40,7 @@ export class NetworkModel implements Disposable {
   readonly #subscription: NetlinkSubscription;
   #connections: ReadonlyMap<number, string> = new Map();
   #pending: Change | undefined;
+  #revision = 0;
   /**
    * IPv4 routes go without a word of their own when their link goes down (fib_sync_down_dev), when their source address is
    * deleted (fib_sync_down_addr), and when another takes their place: then they are read anew.
@@ -67,6 +68,11 @@ export class NetworkModel implements Disposable {
     return this.#subscription;
   }
 
+  /** Another number after each change. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   get links(): readonly HostLink[] {
     return [...this.#links.values()];
   }
@@ -91,6 +97,7 @@ export class NetworkModel implements Disposable {
   /** What other managers call the connections of these interfaces. */
   setConnectionNames(names: ReadonlyMap<number, string>): void {
     this.#connections = names;
+    this.#revision++;
     for (const link of [...this.#links.values()]) this.#putLink(link);
   }
 
@@ -113,6 +120,7 @@ export class NetworkModel implements Disposable {
 
   #readRoutes(): void {
     this.#routesAreStale = false;
+    this.#revision++;
     this.#routes.clear();
     for (const route of this.#rtnl.routes()) {
       if (isLocal(route)) this.#routed.add(localKey(route.outputInterface, route.destination));
@@ -136,6 +144,7 @@ export class NetworkModel implements Disposable {
   }
 
   #onEvent(event: RtnlEvent): void {
+    this.#revision++;
     const gone = event.change === "del";
     switch (event.kind) {
       case "link":
