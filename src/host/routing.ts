@@ -1,5 +1,5 @@
 import { type Address, addressBytes, ENDPOINT_FLAG, familyOf } from "../types/index.ts";
-import type { Route, Rule, SourceRule, UnicastRoute } from "../wire/index.ts";
+import { type Route, RT_TABLE, RTN, type Rule, type SourceRule, type UnicastRoute } from "../wire/index.ts";
 import type { HostConfig } from "./config.ts";
 import type { PlannedEndpoint } from "./endpoints.ts";
 import type { HostFacts } from "./facts.ts";
@@ -11,8 +11,6 @@ export const RULE_PRIORITY = 20_000;
 /** Our tables: this number and the interface's index. */
 export const TABLE_BASE = 20_000;
 
-const RT_TABLE_MAIN = 254;
-const RTN_UNICAST = 1;
 const FR_ACT_TO_TABLE = 1;
 
 /** A rule `from ADDRESS lookup TABLE`; priority and protocol are the same for all of ours. */
@@ -57,9 +55,9 @@ function needsRule(endpoint: PlannedEndpoint, facts: HostFacts): boolean {
   const defaults = facts.routes.filter(
     (route) =>
       route.family === family &&
-      route.table === RT_TABLE_MAIN &&
+      route.table === RT_TABLE.MAIN &&
       route.destinationLength === 0 &&
-      route.type === RTN_UNICAST,
+      route.type === RTN.UNICAST,
   );
   if (defaults.length === 0) return false;
   const best = defaults.reduce((a, b) => (b.priority < a.priority ? b : a));
@@ -89,8 +87,8 @@ function tableRoutes(routes: readonly Route[], interfaceIndex: number, family: n
     .filter(
       (route) =>
         route.family === family &&
-        route.table === RT_TABLE_MAIN &&
-        route.type === RTN_UNICAST &&
+        route.table === RT_TABLE.MAIN &&
+        route.type === RTN.UNICAST &&
         route.outputInterface === interfaceIndex &&
         !(route.destination !== undefined && LINK_LOCAL.test(route.destination)),
     )

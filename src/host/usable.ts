@@ -1,5 +1,5 @@
 import { type Address, AF_INET, addressBytes, familyOf } from "../types/index.ts";
-import { IFA_F, IFF, type Route } from "../wire/index.ts";
+import { IFA_F, IFF, type Route, RT_TABLE, RTN } from "../wire/index.ts";
 import type { HostAddress, HostLink } from "./facts.ts";
 import type { Assignment } from "./roles.ts";
 
@@ -9,9 +9,6 @@ export interface Obstacle {
   /** What would change it; "" where nothing need. */
   readonly remedy: string;
 }
-
-const RTN_UNICAST = 1;
-const RT_TABLE_MAIN = 254;
 
 /** Is the link able to carry packets now? */
 export function linkObstacle(link: HostLink): Obstacle | undefined {
@@ -57,8 +54,8 @@ export function defaultRoutes(routes: readonly Route[], interfaceIndex: number, 
     (route) =>
       route.family === family &&
       route.destinationLength === 0 &&
-      route.type === RTN_UNICAST &&
-      route.table === RT_TABLE_MAIN &&
+      route.type === RTN.UNICAST &&
+      route.table === RT_TABLE.MAIN &&
       route.outputInterface === interfaceIndex,
   );
 }

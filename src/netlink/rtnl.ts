@@ -18,6 +18,7 @@ import {
   ROUTE_ATTRIBUTE,
   type Route,
   RTM,
+  RTN,
   RTNLGRP,
   type RtnlEvent,
   RULE_ATTRIBUTE,
@@ -41,8 +42,7 @@ const ALL_GROUPS = [
 
 const RTMSG = 12;
 const IFADDRMSG = 8;
-/** linux/rtnetlink.h, linux/fib_rules.h. */
-const RTN_UNICAST = 1;
+/** linux/fib_rules.h. */
 const FR_ACT_TO_TABLE = 1;
 
 /** Links, addresses, routes and rules of one network namespace, over rtnetlink. Synchronous; throws NetlinkError. */
@@ -142,7 +142,7 @@ export class Rtnl implements Disposable {
       write: (writer) =>
         encodeRoute(
           writer,
-          { family, destinationLength, table, protocol, scope, type: RTN_UNICAST },
+          { family, destinationLength, table, protocol, scope, type: RTN.UNICAST },
           {
             destination,
             outputInterface,

@@ -1,8 +1,8 @@
-import { type Address, AF_INET, addressBytes, familyOf } from "../types/index.ts";
+import { type Address, AF_INET, familyOf } from "../types/index.ts";
 import { encode } from "./attributes.ts";
 import { Writer } from "./bytes.ts";
 import { beginMessage, endMessage } from "./message.ts";
-import { encodeInterfaceAddress, encodeRoute, ROUTE_ATTRIBUTE, RTM } from "./rtnetlink.ts";
+import { encodeInterfaceAddress, encodeRoute, ROUTE_ATTRIBUTE, RT_TABLE, RTM, RTN } from "./rtnetlink.ts";
 
 /**
  * How the kernel's word of the end of an address begins (inet_fill_ifaddr, inet6_fill_ifaddr: IFA_ADDRESS comes first), as bytes and
@@ -39,11 +39,10 @@ export interface ExpectedLocalRoute {
   readonly outputInterface: MessagePart;
 }
 
-const RT_TABLE_LOCAL = 255;
 const RTPROT_KERNEL = 2;
 const RT_SCOPE_HOST = 254;
-const RTN_LOCAL = 2;
 const NLATTR = 4;
+const IPV4_BYTES = 4;
 
 /** The kernel's word that it takes packets to a new IPv4 address: RTM_NEWROUTE of fib_add_ifaddr, attributes as fib_dump_info has them. */
 export function expectedLocalRoute(address: Address, interfaceIndex: number): ExpectedLocalRoute {
@@ -54,12 +53,11 @@ export function expectedLocalRoute(address: Address, interfaceIndex: number): Ex
     write();
     return { at, length };
   };
-  const length = addressBytes(address)?.length ?? 0;
-  const header = { family: AF_INET, destinationLength: length * 8, table: RT_TABLE_LOCAL, protocol: RTPROT_KERNEL };
-  encodeRoute(writer, { ...header, scope: RT_SCOPE_HOST, type: RTN_LOCAL }, { table: RT_TABLE_LOCAL });
+  const header = { family: AF_INET, destinationLength: IPV4_BYTES * 8, table: RT_TABLE.LOCAL, protocol: RTPROT_KERNEL };
+  encodeRoute(writer, { ...header, scope: RT_SCOPE_HOST, type: RTN.LOCAL }, { table: RT_TABLE.LOCAL });
   const attribute = (values: Parameters<typeof encodeRoute>[2]) => () => encode(writer, ROUTE_ATTRIBUTE, values);
-  const destination = part(length, attribute({ destination: address }));
-  const preferredSource = part(length, attribute({ preferredSource: address }));
+  const destination = part(IPV4_BYTES, attribute({ destination: address }));
+  const preferredSource = part(IPV4_BYTES, attribute({ preferredSource: address }));
   const outputInterface = part(4, attribute({ outputInterface: interfaceIndex }));
   endMessage(writer, start);
   const flags = { at: start + 6, length: 2 };

@@ -31,6 +31,12 @@ export const RTNLGRP = {
   IPV6_RULE: 19,
 } as const;
 
+/** RTN_* types of a route. */
+export const RTN = { UNICAST: 1, LOCAL: 2 } as const;
+
+/** RT_TABLE_* numbers. */
+export const RT_TABLE = { MAIN: 254, LOCAL: 255 } as const;
+
 /** IFF_* bits of a link's flags (linux/if.h). */
 export const IFF = {
   UP: 0x1,

@@ -18,6 +18,7 @@ import {
   UnsupportedError,
 } from "../../netlink/index.ts";
 import { type Address, AF_INET, AF_INET6, type Connection, ERRNO, SubflowError, unmap } from "../../types/index.ts";
+import { RTN } from "../../wire/index.ts";
 import { readFirewall } from "./firewall.ts";
 import { probeRoutes } from "./routes.ts";
 
@@ -31,7 +32,6 @@ const SYSCTLS = [
 ];
 
 const EVENTS_GROUP = "mptcp_pm_events";
-const RTN_LOCAL = 2;
 
 /** Collects what could not be looked at, with the reason, and goes on with a substitute. */
 export class Looking {
@@ -189,7 +189,7 @@ function askRoutes(facts: DoctorFacts): Pick<DoctorFacts, "routeProbes" | "local
     ...facts.endpoints.map(({ address }) => address),
     ...pathAddresses(facts).map(({ address }) => address),
   ];
-  const isLocal = (address: Address): boolean => rtnl.routeTo(address)?.type === RTN_LOCAL;
+  const isLocal = (address: Address): boolean => rtnl.routeTo(address)?.type === RTN.LOCAL;
   return {
     routeProbes: probeRoutes(rtnl, facts, new Set(wanted.map(unmap))),
     localAddresses: new Set(facts.endpoints.map(({ address }) => address).filter(isLocal)),

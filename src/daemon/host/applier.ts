@@ -9,7 +9,7 @@ import {
 import { type Rtnl, writeSysctl } from "../../netlink/index.ts";
 import { ERRNO, errnoName, type Limits } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
-import { type EndpointPort, type Refusal, refusalOf } from "./endpoint-port.ts";
+import { type EndpointPort, newEndpoint, type Refusal, refusalOf } from "./endpoint-port.ts";
 import type { Memory } from "./memory.ts";
 
 export interface ApplierOptions {
@@ -74,10 +74,8 @@ export class Applier {
   #run(action: HostAction): Refusal | undefined {
     const { endpoints, rtnl } = this.#options;
     switch (action.type) {
-      case "endpoint.add": {
-        const { address, port, id, flags, interfaceIndex } = action.endpoint;
-        return endpoints.add({ address, port, id: id || undefined, flags, interfaceIndex });
-      }
+      case "endpoint.add":
+        return endpoints.add(newEndpoint(action.endpoint));
       case "endpoint.delete":
         return endpoints.remove({ id: action.id });
       case "endpoint.flags":

@@ -1,3 +1,4 @@
+import type { PlannedEndpoint } from "../../host/index.ts";
 import type { EndpointChange, MptcpPm, NewEndpoint, Request } from "../../netlink/index.ts";
 import type { Address, Endpoint, Limits } from "../../types/index.ts";
 
@@ -21,6 +22,11 @@ export interface EndpointPort {
     remove(which: { readonly id: number }): Request;
     setLimits(limits: Limits): Request;
   };
+}
+
+/** What a table is asked for, to have a planned endpoint. */
+export function newEndpoint({ address, port, id, flags, interfaceIndex }: PlannedEndpoint): NewEndpoint {
+  return { address, port, id: id || undefined, flags, interfaceIndex };
 }
 
 /** The in-kernel path manager's table. */

@@ -1,8 +1,8 @@
-import { endpointKey, type HostAction, type HostAddress, type HostFacts } from "../../host/index.ts";
+import { endpointKey, type HostAction, type HostAddress, type HostFacts, type HostMemory } from "../../host/index.ts";
 import { type Given, type NetlinkSubscription, PreparedAnswers, type Request } from "../../netlink/index.ts";
 import { type Address, formatAddress, parseAddress } from "../../types/index.ts";
 import { type ExpectedLocalRoute, expectedLocalRoute, IFA_F, removedAddressPattern } from "../../wire/index.ts";
-import type { EndpointPort } from "./endpoint-port.ts";
+import { type EndpointPort, newEndpoint } from "./endpoint-port.ts";
 
 type Requests = NonNullable<EndpointPort["requests"]>;
 type Addition = Extract<HostAction, { readonly type: "endpoint.add" }>;
@@ -33,7 +33,7 @@ export class HostForesight implements Disposable {
   /** By slot. */
   readonly #losses = new Map<number, readonly Deletion[]>();
 
-  /** @param actionsFor what would be done with these facts; [] when nothing is to be foreseen now */
+  /** @param actionsFor what would be done with these facts */
   constructor(
     subscription: NetlinkSubscription,
     requests: Requests,
@@ -50,12 +50,13 @@ export class HostForesight implements Disposable {
   }
 
   /** Thinks everything over: after each change of the facts, or of what is done with them. */
-  renew(facts: HostFacts): void {
+  renew(facts: HostFacts, memory: HostMemory): void {
     this.#answers.forget();
     this.#gains.clear();
     this.#losses.clear();
     this.#foreseeLosses(facts);
-    this.#foreseeGains(facts);
+    // Whoever keeps removing ours is not to be met with another.
+    if (memory.yielded.size === 0) this.#foreseeGains(facts, memory);
   }
 
   withdraw(): void {
@@ -70,8 +71,7 @@ export class HostForesight implements Disposable {
   #additions({ slot, from, requests }: Given): Addition[] {
     const gain = this.#gains.get(slot);
     if (!gain || requests.some(({ error }) => error)) return [];
-    const at = from + gain.addressAt;
-    const address = formatAddress([...this.#subscription.bytes.subarray(at, at + IPV4_BYTES)]);
+    const address = formatAddress(this.#subscription.bytes, from + gain.addressAt, IPV4_BYTES);
     return [{ ...gain.addition, endpoint: { ...gain.addition.endpoint, address } }];
   }
 
@@ -79,35 +79,36 @@ export class HostForesight implements Disposable {
     return (this.#losses.get(slot) ?? []).filter((_, nth) => !requests[nth]?.error);
   }
 
-  #foreseeGains(facts: HostFacts): void {
+  #foreseeGains(facts: HostFacts, { limits }: HostMemory): void {
+    // The limits before us are written down before they are changed.
+    const isForeseeable = ({ type }: HostAction): boolean => type !== "limits.set" || limits !== undefined;
+    const actionsFor = (some: HostFacts): readonly HostAction[] => {
+      const actions = this.#actionsFor(some);
+      return actions.every(isForeseeable) ? actions : [];
+    };
     const never = expectedLocalRoute(SELF_ASSIGNED, 0);
     const { at } = never.destination;
     const rest = { at: at + SELF_ASSIGNED_BYTES, length: IPV4_BYTES - SELF_ASSIGNED_BYTES };
     this.#answers.hold(NEVER_SLOT, never.message, [never.flags, rest, never.preferredSource, never.outputInterface]);
     for (const [nth, { index }] of facts.links.slice(0, LINKS_MAX).entries()) {
-      this.#foreseeGain(NEVER_SLOT + 1 + nth, expectedLocalRoute(SELF_ASSIGNED, index), index, facts);
+      this.#foreseeGain(NEVER_SLOT + 1 + nth, expectedLocalRoute(SELF_ASSIGNED, index), (address) =>
+        actionsFor({ ...facts, addresses: [...facts.addresses, permanent(address, index)] }),
+      );
     }
   }
 
-  #foreseeGain(slot: number, expected: ExpectedLocalRoute, interfaceIndex: number, facts: HostFacts): void {
-    const { message: sample, flags, destination, preferredSource } = expected;
+  #foreseeGain(
+    slot: number,
+    { message: sample, flags, destination, preferredSource }: ExpectedLocalRoute,
+    actionsWith: (address: Address) => readonly HostAction[],
+  ): void {
     this.#answers.prepare(slot, {
       sample,
       varying: [flags, destination, preferredSource],
       once: true,
       answer: (message) => {
-        const bytes = message.subarray(destination.at, destination.at + IPV4_BYTES);
-        const address = formatAddress([...bytes]);
-        const some: HostAddress = {
-          interfaceIndex,
-          address,
-          prefixLength: 32,
-          flags: IFA_F.PERMANENT,
-          scope: 0,
-          peer: undefined,
-        };
-        const actions = this.#actionsFor({ ...facts, addresses: [...facts.addresses, some] });
-        const gain = onlyGain(actions, address);
+        const address = formatAddress(message, destination.at, IPV4_BYTES);
+        const gain = onlyGain(actionsWith(address), address);
         if (!gain) return undefined;
         this.#gains.set(slot, { addition: gain.addition, addressAt: destination.at });
         return gain.actions.map((action) => this.#request(action));
@@ -132,9 +133,12 @@ export class HostForesight implements Disposable {
 
   #request(action: Gain): Request {
     if (action.type === "limits.set") return this.#requests.setLimits(action.limits);
-    const { address, port, id, flags, interfaceIndex } = action.endpoint;
-    return this.#requests.add({ address, port, id: id || undefined, flags, interfaceIndex });
+    return this.#requests.add(newEndpoint(action.endpoint));
   }
+}
+
+function permanent(address: Address, interfaceIndex: number): HostAddress {
+  return { interfaceIndex, address, prefixLength: 32, flags: IFA_F.PERMANENT, scope: 0, peer: undefined };
 }
 
 /** The addition of an endpoint with this address, when nothing else is to do but to set limits. */

@@ -168,17 +168,14 @@ export class HostManager implements Disposable {
     const because = JSON.stringify([this.#model.revision, endpoints, limits, [...sysctls], [...owned], [...yielded]]);
     if (because === this.#foreseenBecause) return;
     this.#foreseenBecause = because;
-    this.#foresight.renew(facts);
+    this.#foresight.renew(facts, this.#options.memory);
   }
 
-  /** What would be done first, foreseen: nothing while somebody keeps undoing it. */
+  /** What would be done first with these facts. */
   #actionsFor(facts: HostFacts): readonly HostAction[] {
     const { memory } = this.#options;
-    if (!this.#config || memory.yielded.size > 0) return [];
-    const plan = this.#withoutOldLimits(planHost(facts, this.#config, memory));
-    // The limits before us are written down before they are changed.
-    if (plan.limits && memory.limits === undefined) return [];
-    return reconcileHost(facts, plan, this.#config, memory);
+    if (!this.#config) return [];
+    return reconcileHost(facts, this.#withoutOldLimits(planHost(facts, this.#config, memory)), this.#config, memory);
   }
 
   /** What went out ahead is done, and the table is not as we left it. */

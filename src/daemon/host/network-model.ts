@@ -8,12 +8,17 @@ import {
 } from "../../host/index.ts";
 import type { NetlinkSubscription, Rtnl } from "../../netlink/index.ts";
 import { AF_INET, familyOf } from "../../types/index.ts";
-import { IFF, type InterfaceAddress, type Link, type Route, type RtnlEvent, type Rule } from "../../wire/index.ts";
+import {
+  IFF,
+  type InterfaceAddress,
+  type Link,
+  type Route,
+  RT_TABLE,
+  RTN,
+  type RtnlEvent,
+  type Rule,
+} from "../../wire/index.ts";
 import { sysfsFacts } from "./sysfs.ts";
-
-const RT_TABLE_MAIN = 254;
-const RTN_UNICAST = 1;
-const RTN_LOCAL = 2;
 
 /** What changed, as far as the next plan's haste depends on it. */
 export type Change = "loss" | "gain";
@@ -217,11 +222,11 @@ function carries(link: Link): boolean {
 }
 
 function isFollowed(route: Route): boolean {
-  return (route.table === RT_TABLE_MAIN && route.type === RTN_UNICAST) || route.protocol === OUR_PROTOCOL;
+  return (route.table === RT_TABLE.MAIN && route.type === RTN.UNICAST) || route.protocol === OUR_PROTOCOL;
 }
 
 function isLocal(route: Route): boolean {
-  return route.type === RTN_LOCAL && route.family === AF_INET;
+  return route.type === RTN.LOCAL && route.family === AF_INET;
 }
 
 function localKey(interfaceIndex: number, address: string | undefined): string {

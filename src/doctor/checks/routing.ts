@@ -1,12 +1,11 @@
 import { rpFilterName } from "../../host/index.ts";
 import { AF_INET, ENDPOINT_FLAG, type Endpoint, familyOf, sameAddress } from "../../types/index.ts";
-import { IFF } from "../../wire/index.ts";
+import { IFF, RTN } from "../../wire/index.ts";
 import type { DoctorFacts, RouteAnswer, RouteProbe } from "../facts.ts";
 import type { FixStep, Remark } from "../finding.ts";
 import { endpointName, isInside, linkOf, nameOf, OPENS } from "../view.ts";
 
 const { signal } = ENDPOINT_FLAG;
-const RTN_UNICAST = 1;
 /** Number of the table in a suggested fix, as in most guides: one per interface. */
 const TABLE_BASE = 1000;
 
@@ -16,7 +15,7 @@ function isCovered(facts: DoctorFacts, { remote, interfaceIndex }: RouteProbe): 
   return facts.routes.some(
     (route) =>
       route.family === family &&
-      route.type === RTN_UNICAST &&
+      route.type === RTN.UNICAST &&
       route.outputInterface === interfaceIndex &&
       isInside(remote, route.destination, route.destinationLength),
   );
@@ -35,7 +34,7 @@ function leadsOut(facts: DoctorFacts, probe: RouteProbe, answer: RouteAnswer | u
 /** Has the family a way out at all? Without one a documentation address proves nothing. */
 function hasDefaultRoute(facts: DoctorFacts, family: number): boolean {
   return facts.routes.some(
-    (route) => route.family === family && route.destinationLength === 0 && route.type === RTN_UNICAST,
+    (route) => route.family === family && route.destinationLength === 0 && route.type === RTN.UNICAST,
   );
 }
 
