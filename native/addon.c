@@ -1,15 +1,6 @@
 /* Registration, arguments, results. Verbs return a value >= 0 or -errno, and throw only for arguments of the wrong type. */
 #include "addon.h"
 
-void *memset(void *target, int value, size_t length) {
-  for (size_t i = 0; i < length; i++) ((volatile uint8_t *)target)[i] = (uint8_t)value;
-  return target;
-}
-void *memcpy(void *target, const void *source, size_t length) {
-  for (size_t i = 0; i < length; i++) ((volatile uint8_t *)target)[i] = ((const uint8_t *)source)[i];
-  return target;
-}
-
 bool read_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values) {
   size_t given = count;
   if (napi_get_cb_info(env, info, &given, values, NULL, NULL) == napi_ok && given >= count) return true;

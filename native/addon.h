@@ -5,16 +5,7 @@
 #define NAPI_VERSION 8
 #include <node_api.h>
 
-#include "syscall.h"
-
-/* The compiler calls these by itself too, even in freestanding code. */
-__attribute__((visibility("hidden"))) void *memset(void *target, int value, size_t length);
-__attribute__((visibility("hidden"))) void *memcpy(void *target, const void *source, size_t length);
-
-typedef struct {
-  uint8_t *data;
-  size_t length;
-} bytes_t;
+#include "bytes.h"
 
 /* Each reader throws a TypeError and returns false when the argument is of another type. */
 bool read_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values);
@@ -31,12 +22,6 @@ void set_number(napi_env env, napi_value object, const char *name, double value)
  * own namespace when this returns; if the way back fails the process ends, for nothing it did afterwards could be trusted.
  */
 long in_namespace(int netns_fd, long (*call)(void *context), void *context);
-
-/* Fills slots of slab with the datagrams that are there: how many, or -EAGAIN, or -ENOBUFS for an overrun. */
-long receive_now(int fd, bytes_t slab, int32_t *lengths, size_t slots);
-
-/* The same; -EAGAIN only after timeout_ms. */
-long receive_many(int fd, bytes_t slab, int32_t *lengths, size_t slots, int timeout_ms);
 
 /* Gives up every other one, in the calling thread and for good: a number of linux/capability.h. */
 long keep_only_capability(int capability);

@@ -1,42 +1,65 @@
-/* Answers that a watch gives by itself; see answer.c. */
+/* Answers that are given without JavaScript; see answer.c. */
 #ifndef SUBFLOW_ANSWER_H
 #define SUBFLOW_ANSWER_H
 
-#include "addon.h"
+#include "records.h"
 
-enum { ANSWERS_MAX = 80, PATTERN_MAX = 256, ANSWER_MAX = 1024, COPIES_MAX = 16, COPY_NUMBERS = 3, GIVEN_MAX = 64 };
+enum {
+  ANSWERS_MAX = 160,
+  PATTERN_MAX = 256,
+  ANSWER_MAX = 1024,
+  COPIES_MAX = 32,
+  COPY_NUMBERS = 3,
+  REPLIES_MAX = 16,
+  REPLY_MAX = 256,
+  BATCH_MAX = 16,
+};
+
+/* What a copy does: COPY_NUMBERS numbers are its place in the datagram, its place in the answer, and one of these. */
+enum { COPY_WORD, COPY_SWAPPED, COPY_RUNNING_NUMBER, COPY_KINDS };
+
+/* Bits of an answer's flags. */
+enum { ANSWER_ONCE = 1, ANSWER_MORE = 2, ANSWER_NEVER = 4 };
 
 typedef struct answers answers_t;
 
-/* Datagrams received together: lengths[i] bytes at slab + i * slot. */
+/* Datagrams received together, each in a record of the records that what is done about them is added to. */
 typedef struct {
-  uint8_t *slab;
-  size_t slot;
-  const int32_t *lengths;
+  records_t *records;
   long count;
+  struct {
+    size_t record; /* where it begins */
+    size_t length; /* of what is there; the rest of a longer one is lost */
+  } datagram[BATCH_MAX];
 } batch_t;
 
 typedef struct {
   int slot;
   int fd;
-  int once; /* not 0: the slot is empty after it answered */
+  int id;
+  int flags;
   bytes_t pattern;
   bytes_t mask;
   bytes_t answer;
-  const int32_t *copies; /* triples: place in the datagram, place in the answer, 1: two bytes, swapped */
+  const int32_t *copies;
   size_t copies_length;
 } answer_request_t;
 
-/* Makes the table when there is none. 0, -EINVAL for what does not fit, -ENOMEM. */
-long answers_prepare(answers_t **answers, const answer_request_t *request);
-/* slot -1: all of them. */
-void answers_withdraw(answers_t *answers, int slot);
+/* NULL: no memory. */
+answers_t *answers_create(void);
 void answers_release(answers_t *answers);
 
-/* Answers what is like a pattern; how many were. They are those of answers_given until the next batch. */
-unsigned answers_give(answers_t *answers, const batch_t *batch);
-/* Every datagram of the batch is like a pattern with an empty answer: nobody need hear of them before the next. */
+/* 0, or -EINVAL for what does not fit. When this or answers_withdraw returns, nothing goes out any more of what was in the slot. */
+long answers_prepare(answers_t *answers, const answer_request_t *request);
+/* slot -1: all of them. */
+void answers_withdraw(answers_t *answers, int slot);
+
+/* To be held around answers_give, and until JavaScript can find what it added: what is withdrawn was sent and told of, or never is. */
+void answers_lock(answers_t *answers);
+void answers_unlock(answers_t *answers);
+/* Answers what is like a pattern, and adds records of that. The lock is held. */
+void answers_give(answers_t *answers, batch_t *batch);
+/* Every datagram of the batch is like a pattern with an empty answer: nobody need hear of them before the next. The lock is held. */
 bool answers_can_wait(const answers_t *answers, const batch_t *batch);
-unsigned answers_given(const answers_t *answers, int32_t *pairs, size_t room);
 
 #endif

@@ -1,76 +1,14 @@
 /* Netlink sockets: open, join a group, send, receive many. What the datagrams mean is not known here. */
 #include "addon.h"
+#include "receive.h"
 
 enum { NETLINK_ADD_MEMBERSHIP_ = 1, NETLINK_CAP_ACK_ = 10, NETLINK_EXT_ACK_ = 11, NETLINK_GET_STRICT_CHK_ = 12 };
-enum { POLLIN_ = 1 };
-
-/* One call reads at most this many datagrams: 4.5 KB of stack for the headers. */
-enum { SLOTS_MAX = 64 };
-
-struct io_vector {
-  void *base;
-  size_t length;
-};
-struct message_header {
-  void *name;
-  int name_length;
-  struct io_vector *vectors;
-  size_t vector_count;
-  void *control;
-  size_t control_length;
-  unsigned flags;
-};
-struct many_message_header {
-  struct message_header header;
-  unsigned length;
-};
 struct netlink_address {
   uint16_t family;
   uint16_t pad;
   uint32_t port;
   uint32_t groups;
 };
-
-long receive_now(int fd, bytes_t slab, int32_t *lengths, size_t slots) {
-  struct many_message_header headers[SLOTS_MAX];
-  struct io_vector vectors[SLOTS_MAX];
-  size_t slot_size = slab.length / slots;
-  if (slots > SLOTS_MAX) slots = SLOTS_MAX;
-  for (size_t i = 0; i < slots; i++) {
-    vectors[i] = (struct io_vector){slab.data + i * slot_size, slot_size};
-    headers[i] = (struct many_message_header){.header = {.vectors = &vectors[i], .vector_count = 1}};
-  }
-  long count;
-  do count = syscall5(__NR_recvmmsg, fd, headers, slots, MSG_DONTWAIT_ | MSG_TRUNC_, 0);
-  while (count == -EINTR_);
-  for (long i = 0; i < count; i++) lengths[i] = (int32_t)headers[i].length;
-  return count;
-}
-
-static long wait_readable(int fd, int timeout_ms) {
-  struct {
-    int fd;
-    short events;
-    short revents;
-  } poll = {fd, POLLIN_, 0};
-  struct {
-    int64_t seconds;
-    int64_t nanoseconds;
-  } timeout = {timeout_ms / 1000, (timeout_ms % 1000) * 1000000L};
-  long ready;
-  /* ppoll leaves what remains of the time in `timeout`, so a signal does not lengthen the wait. */
-  do ready = syscall5(__NR_ppoll, &poll, 1, &timeout, 0, 0);
-  while (ready == -EINTR_);
-  return ready;
-}
-
-long receive_many(int fd, bytes_t slab, int32_t *lengths, size_t slots, int timeout_ms) {
-  long count = receive_now(fd, slab, lengths, slots);
-  if (count != -EAGAIN_ || timeout_ms <= 0) return count;
-  long ready = wait_readable(fd, timeout_ms);
-  if (ready < 0) return ready;
-  return ready == 0 ? -EAGAIN_ : receive_now(fd, slab, lengths, slots);
-}
 
 static long set_receive_buffer(int fd, int size) {
   /* The forced form may exceed net.core.rmem_max and needs CAP_NET_ADMIN in the first user namespace. */

@@ -60,8 +60,9 @@ enum { O_RDONLY_ = 0, O_CLOEXEC_ = 02000000, AT_FDCWD_ = -100 };
 enum { AF_UNIX_ = 1, AF_INET_ = 2, AF_INET6_ = 10, AF_NETLINK_ = 16 };
 enum { SOCK_STREAM_ = 1, SOCK_DGRAM_ = 2, SOCK_RAW_ = 3, SOCK_NONBLOCK_ = 04000, SOCK_CLOEXEC_ = 02000000 };
 enum { SOL_SOCKET_ = 1, SOL_NETLINK_ = 270, IPPROTO_MPTCP_ = 262 };
-enum { SO_RCVBUF_ = 8, SO_LINGER_ = 13, SO_PEERCRED_ = 17, SO_RCVBUFFORCE_ = 33 };
+enum { SO_TYPE_ = 3, SO_RCVBUF_ = 8, SO_LINGER_ = 13, SO_PEERCRED_ = 17, SO_RCVBUFFORCE_ = 33 };
 enum { MSG_TRUNC_ = 0x20, MSG_DONTWAIT_ = 0x40, MSG_NOSIGNAL_ = 0x4000 };
+enum { CLOCK_MONOTONIC_ = 1, EFD_FLAGS_ = SOCK_NONBLOCK_ | SOCK_CLOEXEC_ };
 enum { CLONE_NEWNET_ = 0x40000000 };
 
 static inline long close_fd(int fd) { return syscall3(__NR_close, fd, 0, 0); }

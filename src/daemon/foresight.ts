@@ -29,7 +29,6 @@ const SAMPLES_MAX = 32;
 const END_SLOT = 0;
 const answerSlot = (sample: number): number => 1 + 2 * sample;
 const holdSlot = (sample: number): number => 2 + 2 * sample;
-const sampleOfSlot = (slot: number): number => (slot - 1) >> 1;
 
 /** At most one sample in this time: learning must not cost much, whatever peers do. */
 const LEARNING_PACE: Millis = 10;
@@ -43,7 +42,7 @@ export class Foresight implements Disposable {
   readonly #engine: Engine;
   readonly #pm: MptcpPm;
   readonly #subscription: NetlinkSubscription;
-  readonly #answers: PreparedAnswers;
+  readonly #answers: PreparedAnswers<Sample>;
   readonly #ahead: SentAhead;
   readonly #samples: Sample[] = [];
   #next = 0;
@@ -77,10 +76,8 @@ export class Foresight implements Disposable {
 
   /** Tells of what went out ahead of the batch at hand, before the engine hears of the batch. */
   begin(): void {
-    for (const { slot, from, requests } of this.#answers.given()) {
-      const sample = this.#samples[sampleOfSlot(slot)];
-      if (!sample) continue;
-      const token = readU32(this.#subscription.bytes, from + sample.token.at) as Token;
+    for (const { meaning, from, requests } of this.#answers.given()) {
+      const token = readU32(this.#subscription.bytes, from + meaning.token.at) as Token;
       this.#ahead.add(token, requests);
       this.#given++;
     }
@@ -90,6 +87,12 @@ export class Foresight implements Disposable {
   end(established: MessageHeader | undefined): void {
     if (established) this.#learn(established);
     this.check();
+  }
+
+  /** To be called before the engine may change its mind, so that nothing goes out of the mind it had. {@link check} follows. */
+  pause(): void {
+    this.#revision = -1;
+    this.#answers.withdraw();
   }
 
   /** The engine may have changed its mind: what was foreseen then is withdrawn at once, and thought over. */
@@ -121,6 +124,7 @@ export class Foresight implements Disposable {
     const isPrepared = this.#answers.prepare(answerSlot(index), {
       sample: message,
       varying,
+      meaning: sample,
       answer: (variation) => {
         const requests = this.#foresee(variation).map((action) => netlinkRequest(this.#pm, action));
         return requests.every((request) => request !== undefined) ? requests : undefined;

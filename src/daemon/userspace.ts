@@ -153,6 +153,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   }
 
   usePolicy(policy: string): void {
+    this.#foresight?.pause();
     this.#driver.handle({ type: "config.changed", policy });
     this.#foresight?.check();
   }
@@ -184,6 +185,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   /** Carries out an administrator's command; every answer is there when this returns. */
   command(command: Command): Refusal | undefined {
     const request = ++this.#requests;
+    this.#foresight?.pause();
     this.#driver.handle({ type: "command.received", request, command });
     const answer = this.#answers.get(request);
     assert(answer, "the engine answers every command");

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { ERRNO } from "../types/index.ts";
-import { loadNative, type NativeAddon } from "./native.ts";
+import { ANSWER, COPY, loadNative, type NativeAddon, RECORD, SLAB_BYTES_MIN } from "./native.ts";
 
 const NETLINK_ROUTE = 0;
 const RTNLGRP_LINK = 1;
@@ -40,6 +40,35 @@ function messageTypes(slab: Uint8Array, length: number): number[] {
   return types;
 }
 
+interface Watched {
+  /** Each call back: what it told of, as [kind, number]. */
+  readonly seen: [kind: number, number: number][][];
+  /** The bytes of the last record of a kind. */
+  readonly last: Map<number, Uint8Array>;
+}
+
+/** Reads the records of native/records.h. */
+function reader(slab: Uint8Array): Watched & { readonly read: (from: number, to: number) => void } {
+  const seen: Watched["seen"] = [];
+  const last: Watched["last"] = new Map();
+  const view = new DataView(slab.buffer);
+  const read = (from: number, to: number): void => {
+    const batch: Watched["seen"][number] = [];
+    for (let at = from; at < to; ) {
+      const [length, kind, number] = [0, 4, 8].map((field) => view.getUint32(at + field, true)) as [
+        number,
+        number,
+        number,
+      ];
+      last.set(kind, slab.slice(at + RECORD.HEADER, at + RECORD.HEADER + length));
+      batch.push([kind, number]);
+      at += RECORD.HEADER + ((length + 7) & ~7);
+    }
+    seen.push(batch);
+  };
+  return { seen, last, read };
+}
+
 /** A namespace of one's own, or the reason why there is none. */
 async function makeNamespace(): Promise<{ holder: ChildProcess; fd: number } | string> {
   const holder = spawn("unshare", ["-n", "sh", "-c", "echo ready; exec cat"], { stdio: ["pipe", "pipe", "pipe"] });
@@ -60,16 +89,22 @@ describe("arguments", () => {
     assert.throws(() => addon.receive(0, new Uint8Array(8), new Int32Array(0), 0), TypeError);
     assert.throws(() => addon.send(0, [1] as never, 1), TypeError);
     assert.throws(() => addon.unwatch({} as never), TypeError);
-    assert.throws(() => addon.watch(0, new Uint8Array(8), new Int32Array(1), null as never), TypeError);
+    assert.throws(() => addon.watch(0, new Uint8Array(8), null as never, 0), TypeError);
   });
   it("returns -errno for what the kernel refuses", () => {
     assert.equal(addon.close(-1), -ERRNO.EBADF);
     assert.equal(addon.openNetlink(999, -1, 0), -ERRNO.EPROTONOSUPPORT);
     assert.equal(addon.openFile("/nonexistent", 0, -1), -ERRNO.ENOENT);
     assert.equal(
-      addon.watch(999_999, new Uint8Array(8), new Int32Array(1), () => {}),
+      addon.watch(999_999, new Uint8Array(SLAB_BYTES_MIN), () => {}, 0),
       -ERRNO.EBADF,
     );
+    const fd = addon.openNetlink(NETLINK_ROUTE, -1, 0);
+    assert.equal(
+      addon.watch(fd, new Uint8Array(SLAB_BYTES_MIN - 1), () => {}, 0),
+      -ERRNO.EINVAL,
+    );
+    addon.close(fd);
   });
   it("refuses to send more than it was given", () => {
     const fd = addon.openNetlink(NETLINK_ROUTE, -1, 0);
@@ -157,44 +192,42 @@ describe("another namespace", () => {
     addon.close(fd);
     assert.equal(lines.length, 3, "two lines of heading, and lo");
   });
-  inNamespace("is not deaf after an overrun", async () => {
+  inNamespace("is not deaf after an overrun, and tells of it in its place", async () => {
+    // So small that the thread, which reads at once, is overrun by a batch that the kernel sends in one go.
     const events = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 4096);
     const commands = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
     assert.equal(addon.joinGroup(events, RTNLGRP_LINK), 0);
-    const seen: number[] = [];
-    let wake = (): void => {};
-    const handle = addon.watch(events, slab, lengths, (count) => {
-      seen.push(count);
-      wake();
-    });
+    const room = new Uint8Array(SLAB_BYTES_MIN);
+    const { seen, read } = reader(room);
+    const handle = addon.watch(events, room, read, 0);
     assert.ok(typeof handle !== "number");
     addon.unref(handle); // a failing test must end all the same
-    const keepAlive = setTimeout(() => {}, 10_000);
-    const nextEvent = (): Promise<void> =>
-      new Promise((resolve) => {
-        wake = resolve;
-      });
-
-    let event = nextEvent();
+    const all = (): [number, number][] => seen.flat();
+    const until = async (isDone: () => boolean, what: string): Promise<void> => {
+      const deadline = performance.now() + 10_000;
+      while (!isDone()) {
+        assert.ok(performance.now() < deadline, `${what}: ${JSON.stringify(all())}`);
+        await setImmediate();
+      }
+    };
     setLoopback(commands, true);
-    await event;
-    assert.deepEqual(seen, [1]);
+    await until(() => all().length === 1, "the first event");
+    assert.equal(all()[0]?.[0], RECORD.DATAGRAM);
 
-    event = nextEvent();
-    for (let i = 0; i < 200; i++) setLoopback(commands, i % 2 === 1); // nobody reads meanwhile
-    await event;
-    while (!seen.includes(-ERRNO.ENOBUFS)) await nextEvent();
-    await setImmediate(); // we came here from within the callback: let it finish its rounds
-    assert.equal(addon.receive(events, slab, lengths, 0), -ERRNO.EAGAIN, "the rest was delivered in the same turn");
-    assert.equal(seen.filter((count) => count === -ERRNO.ENOBUFS).length, 1);
+    const many = new Uint8Array(32 * 200);
+    for (let i = 0; i < 200; i++)
+      many.set(linkMessage(RTM_NEWLINK, NLM_F_REQUEST, { index: 1, up: i % 2 === 1 }), 32 * i);
+    const overruns = (): number => all().filter(([kind]) => kind === RECORD.OVERRUN).length;
+    for (let tries = 0; tries < 100 && overruns() === 0; tries++) {
+      assert.equal(addon.send(commands, many, many.length), many.length);
+      await setImmediate();
+    }
+    await until(() => overruns() > 0, "an overrun");
+    await until(() => addon.receive(events, slab, lengths, 0) === -ERRNO.EAGAIN, "the rest");
 
-    const before = seen.length;
-    event = nextEvent();
+    const before = all().length;
     setLoopback(commands, false);
-    await event;
-    assert.deepEqual(seen.slice(before), [1]);
-
-    clearTimeout(keepAlive);
+    await until(() => all().length > before && all().at(-1)?.[0] === RECORD.DATAGRAM, "an event after the overrun");
     assert.equal(addon.unwatch(handle), 0);
     assert.equal(addon.unwatch(handle), 0);
     addon.close(events);
@@ -205,63 +238,123 @@ describe("another namespace", () => {
     const commands = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
     const answers = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
     addon.joinGroup(events, RTNLGRP_LINK);
-    const seen: string[] = [];
-    const pairs = new Int32Array(8);
-    const handle = addon.watch(events, slab, lengths, (count, answered) => {
-      const given = addon.answered(handle as never, pairs);
-      seen.push(`${count} ${answered}${given > 0 ? `: ${pairs.slice(0, 2 * given).join()}` : ""}`);
-    });
+    const room = new Uint8Array(SLAB_BYTES_MIN);
+    const { seen, last, read } = reader(room);
+    const handle = addon.watch(events, room, read, 0);
     assert.ok(typeof handle !== "number");
     addon.unref(handle);
-    const told = async (count: number): Promise<void> => {
-      for (let turn = 0; turn < 1000 && seen.length < count; turn++) await setImmediate();
-      assert.equal(seen.length, count, seen.join("; "));
+    const told = async (count: number): Promise<[number, number][] | undefined> => {
+      const deadline = performance.now() + 10_000;
+      while (seen.length < count && performance.now() < deadline) await setImmediate();
+      assert.equal(seen.length, count, JSON.stringify(seen));
+      return seen.at(-1)?.map(([kind, number]) => [kind, kind === RECORD.DATAGRAM ? 0 : number]);
     };
+    const ONE = [RECORD.DATAGRAM, 0];
     setLoopback(commands, true);
-    await told(1);
-    const sample = slab.slice(0, 24);
-    // The type counts; the interface's index is copied into a request for that link.
+    assert.deepEqual(await told(1), [ONE]);
+    const sample = last.get(RECORD.DATAGRAM)!.slice(0, 24);
+    // The type counts; the interface's index is copied into a request for that link, and each request has a number of its own.
     const mask = new Uint8Array(sample.length);
     mask.fill(0xff, 4, 6);
     const request = linkMessage(RTM_GETLINK, NLM_F_REQUEST, { index: 99 });
-    const copies = Int32Array.of(20, 20, 0);
-    assert.equal(addon.prepare(handle, 3, answers, sample, mask, request, copies, 0), 0);
-    setLoopback(commands, false);
-    await told(2);
-    assert.equal(seen[1], "1 1: 0,3");
-    const link = new Uint8Array(8192);
-    assert.equal(addon.receive(answers, link, new Int32Array(1), 1000), 1);
-    assert.equal(new DataView(link.buffer).getInt32(20, true), 1, "the loopback's");
+    const copies = Int32Array.of(20, 20, COPY.WORD, 0, 8, COPY.RUNNING_NUMBER);
+    assert.equal(addon.prepare(handle, 3, answers, sample, mask, request, copies, 33, 0), 0);
+    for (const nth of [1, 2]) {
+      setLoopback(commands, nth === 2);
+      assert.deepEqual(await told(1 + nth), [ONE, [RECORD.ANSWER, 33], [RECORD.REPLY, 33]]);
+      for (const kind of [RECORD.ANSWER, RECORD.REPLY]) {
+        const view = new DataView(last.get(kind)!.buffer);
+        assert.equal(view.getUint32(8, true), nth, "the running number");
+        assert.equal(view.getInt32(20, true), 1, "the loopback's");
+      }
+    }
+    assert.equal(addon.receive(answers, new Uint8Array(8192), new Int32Array(1), 0), -ERRNO.EAGAIN, "nothing piles up");
 
-    addon.withdraw(handle, 3);
-    setLoopback(commands, true);
-    await told(3);
-    assert.equal(seen[2], "1 0");
-    assert.equal(addon.receive(answers, link, new Int32Array(1), 0), -ERRNO.EAGAIN);
-
-    assert.equal(addon.prepare(handle, 0, answers, sample, mask, new Uint8Array(0), copies, 0), 0);
+    // A first slot with more to come, then one that answers the next only.
+    assert.equal(addon.prepare(handle, 1, answers, sample, mask, request, copies, 11, ANSWER.MORE), 0);
+    assert.equal(addon.prepare(handle, 2, answers, sample, mask, request, copies, 22, ANSWER.ONCE), 0);
+    const kinds = (list: [number, number][] | undefined): string =>
+      (list ?? []).flatMap(([kind, number]) => (kind === RECORD.ANSWER ? [number] : [])).join();
     setLoopback(commands, false);
+    assert.equal(kinds(await told(4)), "11,22");
     setLoopback(commands, true);
+    assert.equal(kinds(await told(5)), "11,33");
+
+    addon.withdraw(handle, -1);
+    setLoopback(commands, false);
+    assert.deepEqual(await told(6), [ONE]);
+
+    assert.equal(addon.prepare(handle, 0, answers, sample, mask, new Uint8Array(0), copies, 0, 0), 0);
+    setLoopback(commands, true);
+    setLoopback(commands, false);
     for (let turn = 0; turn < 100; turn++) await setImmediate();
-    assert.equal(seen.length, 3, "held back");
+    assert.equal(seen.length, 6, "held back");
+    // The thread has received both when its socket is empty and its stage is handed over.
+    const held = (): number => seen.slice(6).flat().length;
+    for (let turn = 0; turn < 10_000 && held() < 2; turn++) addon.release(handle);
+    assert.equal(held(), 2);
+    const before = seen.length;
     addon.release(handle);
-    assert.equal(seen[3], "2 0");
-    addon.release(handle);
-    assert.equal(seen.length, 4, "nothing is left");
+    assert.equal(seen.length, before, "nothing is left");
 
-    for (const [slot, text, at] of [
-      [80, request, 20],
-      [-1, request, 20],
-      [0, request, 30],
-      [0, new Uint8Array(2000), 20],
+    assert.equal(addon.prepare(handle, 0, answers, sample, mask, new Uint8Array(0), copies, 0, ANSWER.NEVER), 0);
+    setLoopback(commands, true);
+    assert.deepEqual(await told(before + 1), [ONE]);
+
+    for (const [slot, text, at, kind] of [
+      [160, request, 20, 0],
+      [-1, request, 20, 0],
+      [0, request, 30, 0],
+      [0, request, 20, 3],
+      [0, new Uint8Array(2000), 20, 0],
     ] as const) {
-      assert.equal(
-        addon.prepare(handle, slot, answers, sample, mask, text, Int32Array.of(20, at, 0), 0),
-        -ERRNO.EINVAL,
-      );
+      const wrong = Int32Array.of(20, at, kind);
+      assert.equal(addon.prepare(handle, slot, answers, sample, mask, text, wrong, 1, 0), -ERRNO.EINVAL);
     }
     addon.unwatch(handle);
+    assert.equal(addon.prepare(handle, 0, answers, sample, mask, request, copies, 1, 0), -ERRNO.EINVAL, "it is over");
     for (const fd of [events, commands, answers]) addon.close(fd);
+  });
+  inNamespace("sends nothing more of what is withdrawn, and has told of all that it sent", async () => {
+    const events = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 1 << 20);
+    const commands = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
+    addon.joinGroup(events, RTNLGRP_LINK);
+    const room = new Uint8Array(SLAB_BYTES_MIN);
+    const { seen, read } = reader(room);
+    const handle = addon.watch(events, room, read, 0);
+    assert.ok(typeof handle !== "number");
+    addon.unref(handle);
+    const sample = linkMessage(RTM_NEWLINK, 0, { index: 1 }).slice(0, 24);
+    const mask = new Uint8Array(sample.length);
+    mask.fill(0xff, 4, 6);
+    const request = linkMessage(RTM_GETLINK, NLM_F_REQUEST, { index: 1 });
+    const copies = Int32Array.of(0, 8, COPY.RUNNING_NUMBER);
+    const told = (id: number): number =>
+      seen.flat().filter(([kind, number]) => kind === RECORD.ANSWER && number === id).length;
+    let rounds = 0;
+    for (; rounds < 300; rounds++) {
+      // A descriptor that is closed right after: an answer that went out later would meet another file, or none.
+      const answers = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
+      addon.prepare(handle, 0, answers, sample, mask, request, copies, rounds, 0);
+      setLoopback(commands, rounds % 2 === 0);
+      // The thread takes some 50 us to wake: withdrawn before, while and after it answers.
+      const until = performance.now() + (rounds % 30) * 0.005;
+      while (performance.now() < until);
+      addon.withdraw(handle, 0);
+      assert.equal(addon.close(answers), 0);
+      addon.release(handle);
+      const then = told(rounds);
+      setLoopback(commands, rounds % 2 === 1);
+      addon.release(handle);
+      assert.equal(told(rounds), then, "nothing of it afterwards");
+      if (rounds % 50 === 0) await setImmediate();
+    }
+    assert.ok(
+      seen.flat().some(([kind]) => kind === RECORD.ANSWER),
+      "some were in time",
+    );
+    addon.unwatch(handle);
+    for (const fd of [events, commands]) addon.close(fd);
   });
   inNamespace("accepts MPTCP connections and resets them", () => {
     const commands = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);

@@ -56,23 +56,19 @@ export interface NativeAddon {
     timeoutMs: number,
   ): number;
   /**
-   * Receives whenever `fd` is readable and calls back with the count, or -errno, in the same turn of the event loop; goes on
-   * after an overrun (-ENOBUFS). The handle keeps the loop alive until {@link unwatch} or {@link unref}. Call unwatch before
-   * {@link close}. -errno in place of a handle when it cannot be watched. `answered`: how many {@link prepare}d answers went out.
+   * Watches a socket with a thread of its own, which receives, answers what an answer is {@link prepare}d for, and hands both over:
+   * the callback hears of records (native/records.h) from one byte of `slab` to another, in the order in which things happened.
+   * `slab`: at least {@link SLAB_BYTES_MIN}, its own from now on; with less than half of it free the thread stops receiving. `spin`,
+   * 0 or 1: the thread never sleeps. The handle keeps the loop alive until {@link unwatch} or {@link unref}. Call unwatch before
+   * {@link close}. -errno in place of a handle when it cannot be watched.
    */
-  watch(
-    fd: Fd,
-    slab: Uint8Array,
-    lengths: Int32Array,
-    callback: (count: number, answered: number) => void,
-  ): WatchHandle | number;
+  watch(fd: Fd, slab: Uint8Array, callback: (from: number, to: number) => void, spin: number): WatchHandle | number;
   /**
-   * From now on, a datagram that begins like the pattern, in the bits of the mask, is answered on `fd` before the callback
-   * hears of it, unless a later datagram of the batch has the same first copied word. `copies`: triples of a byte offset in
-   * the datagram, one in the answer, and 0 for 4 bytes as they are or 1 for 2 bytes in the other order; one number: none. With an
-   * empty answer, the callback hears of such a datagram together with the next other one, or at
-   * {@link release}. Of several slots the first decides. `once`, 0 or 1: forgotten when it was given. Slots 0..79; a slot is
-   * overwritten. -EINVAL: does not fit.
+   * From now on, a datagram that begins like the pattern, in the bits of the mask, is answered on `fd`, unless a later datagram that
+   * was received with it has the same first copied word. `copies`: triples of a byte offset in the datagram, one in the answer, and a
+   * {@link COPY}; one number: none. With an empty answer the callback hears of such a datagram together with the next other one, or
+   * at {@link release}. Of several slots the first decides. `id` stands in the records. `flags`: {@link ANSWER}. Slots 0..159; a slot
+   * is overwritten. -EINVAL: does not fit.
    */
   prepare(
     handle: WatchHandle,
@@ -82,15 +78,17 @@ export interface NativeAddon {
     mask: Uint8Array,
     answer: Uint8Array,
     copies: Int32Array,
-    once: number,
+    id: number,
+    flags: number,
   ): number;
-  /** Forgets the prepared answer of a slot; -1: every one. */
+  /**
+   * Forgets the prepared answer of a slot; -1: every one. When this returns, none of it goes out any more, and what went out is
+   * among what the next callback hears of.
+   */
   withdraw(handle: WatchHandle, slot: number): number;
-  /** Calls back now with what is held back for want of an answer. */
+  /** Calls back now with what is there, also what is held back; inside the callback it does nothing. */
   release(handle: WatchHandle): number;
-  /** Inside the callback: pairs of a datagram's index and the slot of the answer it got; returns how many pairs. */
-  answered(handle: WatchHandle, pairs: Int32Array): number;
-  /** Stops a watch; a second time does nothing. */
+  /** Stops a watch; a second time does nothing. When this returns, its thread has ended. */
   unwatch(handle: WatchHandle): number;
   /** Lets the handle keep the event loop alive (the default). */
   ref(handle: WatchHandle): number;
@@ -141,6 +139,18 @@ export interface NativeAddon {
   /** Moves the calling thread into the namespace, for good. */
   enterNamespace(netnsFd: Fd): number;
 }
+
+/** Bytes that {@link NativeAddon.watch} needs (ROOM_MIN of native/answerer.h). */
+export const SLAB_BYTES_MIN = 2 * (16 * (8192 + 16) + 48 * 1024);
+
+/** Kinds of records (native/records.h), each with a header of 16 bytes: length, kind, number, back. */
+export const RECORD = { DATAGRAM: 0, ANSWER: 1, REPLY: 2, OVERRUN: 3, ERROR: 4, HEADER: 16 } as const;
+
+/** What a copy of {@link NativeAddon.prepare} does: 4 bytes as they are, 2 in the other order, or a number of its own each time. */
+export const COPY = { WORD: 0, SWAPPED: 1, RUNNING_NUMBER: 2 } as const;
+
+/** Bits of {@link NativeAddon.prepare}: forgotten when it was given; later slots may answer too; never answered, nor held back. */
+export const ANSWER = { ONCE: 1, MORE: 2, NEVER: 4 } as const;
 
 let loaded: NativeAddon | undefined;
 

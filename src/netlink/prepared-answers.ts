@@ -1,9 +1,20 @@
-import { decodeAcknowledgement, eachMessage, NLM_F, readU16, readU16be, readU32, Writer } from "../wire/index.ts";
+import { ERRNO } from "../types/index.ts";
+import {
+  decodeAcknowledgement,
+  eachMessage,
+  NLM_F,
+  NLMSG,
+  NLMSG_HEADER,
+  readU16,
+  readU16be,
+  readU32,
+  Writer,
+} from "../wire/index.ts";
 import { encodeRequests, NETLINK, type Request, refusal } from "./client.ts";
 import { NetlinkError } from "./errors.ts";
-import { type Fd, loadNative, type NativeAddon } from "./native.ts";
+import { ANSWER, COPY, type Fd, loadNative, type NativeAddon } from "./native.ts";
 import { checkNetns, withNetns } from "./netns.ts";
-import { type NetlinkSubscription, NO_COPIES, type Pattern } from "./subscription.ts";
+import type { GivenAnswer, NetlinkSubscription, Pattern, Range } from "./subscription.ts";
 
 /**
  * A part of a message that may be otherwise the next time, in bytes from the message's beginning: words of 4 bytes, or 2 bytes in
@@ -15,7 +26,7 @@ export interface Varying {
 }
 
 /** A message that is expected to come again, and what is to be asked of the kernel then. */
-export interface Expectation {
+export interface Expectation<T> {
   /** The whole message as it came once. */
   readonly sample: Uint8Array;
   /** Besides sequence and port number of nlmsghdr. */
@@ -24,11 +35,20 @@ export interface Expectation {
   readonly answer: (message: Uint8Array) => readonly Request[] | undefined;
   /** Only the next one is answered. */
   readonly once?: boolean;
+  /** Comes back with {@link Given}. */
+  readonly meaning: T;
+}
+
+/** A message that is expected, whatever else it says, and what is always to be asked of the kernel then. */
+export interface FixedExpectation<T> extends Pattern {
+  readonly requests: readonly Request[];
+  readonly once?: boolean;
+  readonly meaning: T;
 }
 
 /** An answer that went out. */
-export interface Given {
-  readonly slot: number;
+export interface Given<T> {
+  readonly meaning: T;
   /** The message that was answered begins here in the subscription's bytes. */
   readonly from: number;
   readonly requests: readonly SentRequest[];
@@ -41,10 +61,9 @@ export interface SentRequest {
   readonly error: NetlinkError | undefined;
 }
 
-interface Prepared {
+interface Prepared<T> {
   readonly requests: readonly Request[];
-  readonly answer: Uint8Array;
-  readonly copies: Int32Array;
+  readonly meaning: T;
 }
 
 const WORD = 4;
@@ -52,39 +71,54 @@ const WORD = 4;
 const ALWAYS_VARYING: Varying = { at: 8, length: 8 };
 /** Two values for each byte of what varies, so that no two words of one message are alike. */
 const VARIATIONS = [0x21, 0xa1] as const;
-const SLOT_BYTES = 512;
-const SLOTS = 64;
-const EIO = 5;
+const SEQUENCE_AT = 8;
+/** The addon wants at least one number; three make a copy. */
+const NO_COPIES = new Int32Array(1);
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * Requests that leave before JavaScript hears of the message they answer: decided here beforehand, sent by the addon (see
- * native/answer.c). Outcomes come afterwards, on a socket that carries nothing else.
+ * native/answer.c) and numbered by it, so that each finds its acknowledgement.
  */
-export class PreparedAnswers implements Disposable {
+export class PreparedAnswers<T> implements Disposable {
   readonly #native: NativeAddon = loadNative();
   readonly #subscription: NetlinkSubscription;
   readonly #fd: Fd;
-  /** By slot. */
-  readonly #prepared: Prepared[] = [];
-  readonly #slab = new Uint8Array(SLOT_BYTES * SLOTS);
-  readonly #lengths = new Int32Array(SLOTS);
+  /** By id; ids are never used again. */
+  readonly #prepared = new Map<number, Prepared<T>>();
+  readonly #idOfSlot = new Map<number, number>();
+  /** What was withdrawn may have gone out just before: it is forgotten when the thread has told of that. */
+  #withdrawn: { readonly id: number; readonly take: number }[] = [];
+  #lastId = 0;
+  #sent = 0;
+  #refused = 0;
 
-  /** The requests are generic netlink ones, to the subscription's namespace. */
-  constructor(subscription: NetlinkSubscription, netns?: string) {
+  /** @param protocol of the requests, which go to the subscription's namespace */
+  constructor(subscription: NetlinkSubscription, protocol: number = NETLINK.GENERIC, netns?: string) {
     this.#subscription = subscription;
     this.#fd = withNetns(netns, (netnsFd) =>
-      checkNetns(this.#native.openNetlink(NETLINK.GENERIC, netnsFd, 0), "cannot open a netlink socket", netns),
+      checkNetns(this.#native.openNetlink(protocol, netnsFd, 0), "cannot open a netlink socket", netns),
     );
   }
 
+  /** Requests that went out ahead. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Those of them that the kernel refused. */
+  get refused(): number {
+    return this.#refused;
+  }
+
   [Symbol.dispose](): void {
-    this.#subscription.withdraw();
+    this.withdraw();
     this.#native.close(this.#fd);
   }
 
   /** From now on the expected message is answered at once. False: it cannot be; the slot is free. */
-  prepare(slot: number, { sample, varying, answer, once = false }: Expectation): boolean {
-    this.#subscription.withdraw(slot);
+  prepare(slot: number, { sample, varying, answer, once = false, meaning }: Expectation<T>): boolean {
+    this.free(slot);
     const all = [ALWAYS_VARYING, ...varying];
     const [first, second] = VARIATIONS.map((value) => vary(sample, all, value)) as [Uint8Array, Uint8Array];
     const requests = answer(first);
@@ -93,87 +127,111 @@ export class PreparedAnswers implements Disposable {
     const encoded = encode(requests);
     const copies = copiesBetween([first, second], [encoded, encode(others)], varying);
     if (!copies) return false;
-    this.#prepared[slot] = { requests, answer: encoded, copies };
-    return this.#subscription.prepare(slot, this.#fd, {
-      pattern: first,
-      mask: maskOf(sample, all),
-      answer: encoded,
-      copies,
-      once,
-    });
+    return this.#put(slot, { pattern: first, mask: maskOf(sample, all) }, { requests, meaning }, copies, once);
   }
 
   /** From now on a message that begins like the pattern is answered at once with the same requests, whatever else it says. */
-  prepareFixed(slot: number, pattern: Pattern, requests: readonly Request[]): boolean {
-    const answer = encode(requests);
-    this.#prepared[slot] = { requests, answer, copies: NO_COPIES };
-    return this.#subscription.prepare(slot, this.#fd, { ...pattern, answer, copies: NO_COPIES });
+  prepareFixed(slot: number, { pattern, mask, requests, once = false, meaning }: FixedExpectation<T>): boolean {
+    this.free(slot);
+    return this.#put(slot, { pattern, mask }, { requests, meaning }, [], once);
   }
 
   /** Messages like this one need no answer: they are told of together with the next other one. */
   hold(slot: number, sample: Uint8Array, varying: readonly Varying[]): void {
-    this.#subscription.hold(slot, { pattern: sample, mask: maskOf(sample, [ALWAYS_VARYING, ...varying]) });
+    this.#putEmpty(slot, { pattern: sample, mask: maskOf(sample, [ALWAYS_VARYING, ...varying]) }, 0);
+  }
+
+  /** Messages like this one are not answered, whatever later slots would do. */
+  except(slot: number, pattern: Pattern): void {
+    this.#putEmpty(slot, pattern, ANSWER.NEVER);
   }
 
   free(slot: number): void {
     this.#subscription.withdraw(slot);
+    this.#retire(slot);
   }
 
-  /** Answers and holds nothing any more. */
+  /** Answers and holds nothing any more: when this returns, nothing goes out. */
   withdraw(): void {
     this.#subscription.withdraw();
-  }
-
-  /** Withdraws everything, and does not ask how the kernel took what was sent. */
-  forget(): void {
-    this.withdraw();
-    while (this.#native.receive(this.#fd, this.#slab, this.#lengths, 0) > 0);
+    for (const slot of [...this.#idOfSlot.keys()]) this.#retire(slot);
   }
 
   /** What was answered of the batch at hand; to be called in the subscription's callbacks, once a batch. */
-  given(): readonly Given[] {
-    const given = this.#subscription.given();
-    if (given.length === 0) return [];
-    const errors = this.#outcomes(given.flatMap(({ slot }) => this.#prepared[slot]?.requests ?? []));
-    return given.map(({ slot, from }) => {
-      const prepared = this.#prepared[slot];
-      const bodies = prepared ? this.#bodies(prepared, from) : [];
-      return { slot, from, requests: bodies.map((body) => ({ body, error: errors.shift() })) };
-    });
+  given(): readonly Given<T>[] {
+    const given = this.#subscription.given().flatMap((each) => this.#givenOf(each));
+    this.#forget();
+    return given;
   }
 
-  /** What the addon sent: the answer with its copies from the message that begins at `from`. */
-  #bodies({ answer, copies }: Prepared, from: number): Uint8Array[] {
-    const sent = answer.slice();
+  #put(slot: number, pattern: Pattern, prepared: Prepared<T>, copies: readonly number[], once: boolean): boolean {
+    const id = ++this.#lastId;
+    const answer = encode(prepared.requests);
+    const flags = once ? ANSWER.ONCE : 0;
+    const all = Int32Array.from([...copies, ...numberCopies(answer)]);
+    if (!this.#subscription.prepare(slot, this.#fd, { ...pattern, answer, copies: all, id, flags })) return false;
+    this.#prepared.set(id, prepared);
+    this.#idOfSlot.set(slot, id);
+    return true;
+  }
+
+  #putEmpty(slot: number, pattern: Pattern, flags: number): void {
+    this.#retire(slot);
+    this.#subscription.prepare(slot, this.#fd, { ...pattern, answer: NO_BYTES, copies: NO_COPIES, id: 0, flags });
+  }
+
+  #retire(slot: number): void {
+    const id = this.#idOfSlot.get(slot);
+    if (id === undefined) return;
+    this.#idOfSlot.delete(slot);
+    this.#withdrawn.push({ id, take: this.#subscription.takes });
+  }
+
+  /** What went out before it was withdrawn was at hand then, or was taken the next time. */
+  #forget(): void {
+    if (this.#withdrawn.length === 0) return;
+    const { takes } = this.#subscription;
+    const isTold = ({ take }: { readonly take: number }): boolean => take + 1 < takes;
+    for (const { id } of this.#withdrawn.filter(isTold)) this.#prepared.delete(id);
+    this.#withdrawn = this.#withdrawn.filter((each) => !isTold(each));
+  }
+
+  #givenOf({ id, datagram, answer, replies }: GivenAnswer): Given<T>[] {
+    const prepared = this.#prepared.get(id);
+    if (!prepared) return [];
+    const requests: SentRequest[] = [];
     const { bytes } = this.#subscription;
-    for (let copy = 0; copy + 3 <= copies.length; copy += 3) {
-      const [origin, at, swapped] = [from + copies[copy]!, copies[copy + 1]!, copies[copy + 2]! !== 0];
-      if (swapped) sent.set([bytes[origin + 1]!, bytes[origin]!], at);
-      else sent.set(bytes.subarray(origin, origin + WORD), at);
-    }
-    const bodies: Uint8Array[] = [];
-    eachMessage(sent, 0, sent.length, (header) => bodies.push(sent.subarray(header.from, header.to)));
-    return bodies;
+    eachMessage(bytes, answer.from, answer.to, ({ from, to, sequence }) => {
+      const error = this.#outcome(prepared.requests[requests.length], sequence, replies);
+      requests.push({ body: bytes.slice(from, to), error });
+      this.#sent++;
+      if (error) this.#refused++;
+    });
+    return [{ meaning: prepared.meaning, from: datagram.from, requests }];
   }
 
-  /** The kernel acknowledged each request inside send(2), in order. */
-  #outcomes(requests: readonly Request[]): (NetlinkError | undefined)[] {
-    const errors: (NetlinkError | undefined)[] = [];
-    while (errors.length < requests.length) {
-      const count = this.#native.receive(this.#fd, this.#slab, this.#lengths, 0);
-      if (count < 0) break;
-      for (let slot = 0; slot < count; slot++) {
-        const from = slot * SLOT_BYTES;
-        eachMessage(this.#slab, from, from + Math.min(this.#lengths[slot]!, SLOT_BYTES), (header) => {
-          const request = requests[errors.length];
-          const acknowledgement = decodeAcknowledgement(this.#slab, header);
-          errors.push(acknowledgement.errno && request ? refusal(request, acknowledgement) : undefined);
-        });
-      }
+  /** undefined: the kernel did it. An acknowledgement with another number is another's. */
+  #outcome(request: Request | undefined, sequence: number, replies: readonly Range[]): NetlinkError | undefined {
+    const { bytes } = this.#subscription;
+    let outcome: { readonly error: NetlinkError | undefined } | undefined;
+    for (const { from, to } of replies) {
+      eachMessage(bytes, from, to, (header) => {
+        if (header.sequence !== sequence || header.type !== NLMSG.ERROR) return;
+        const acknowledgement = decodeAcknowledgement(bytes, header);
+        outcome = { error: acknowledgement.errno && request ? refusal(request, acknowledgement) : undefined };
+      });
     }
-    for (const { operation } of requests.slice(errors.length)) errors.push(new NetlinkError(operation, { errno: EIO }));
-    return errors;
+    return outcome ? outcome.error : new NetlinkError(request?.operation ?? "request", { errno: ERRNO.EIO });
   }
+}
+
+/** Each message of an answer gets a number of its own when it goes out. */
+function numberCopies(answer: Uint8Array): number[] {
+  const copies: number[] = [];
+  eachMessage(answer, 0, answer.length, ({ from }) => {
+    copies.push(0, from - NLMSG_HEADER + SEQUENCE_AT, COPY.RUNNING_NUMBER);
+  });
+  return copies;
 }
 
 function encode(requests: readonly Request[]): Uint8Array {
@@ -200,7 +258,7 @@ function maskOf(sample: Uint8Array, varying: readonly Varying[]): Uint8Array {
  * The words in which the answers to two variations differ, and the varying part of the message that each is a copy of, as the
  * addon wants them. undefined: they differ in what is no copy, so an answer depends on more than the message's fixed parts.
  */
-function copiesBetween(messages: Pair, answers: Pair, varying: readonly Varying[]): Int32Array | undefined {
+function copiesBetween(messages: Pair, answers: Pair, varying: readonly Varying[]): number[] | undefined {
   if (answers[0].length !== answers[1].length) return undefined;
   const copies: number[] = [];
   for (let at = 0; at < answers[0].length; at += WORD) {
@@ -210,21 +268,21 @@ function copiesBetween(messages: Pair, answers: Pair, varying: readonly Varying[
     copies.push(...copy);
   }
   // Without a copy an answer would be the same for every message, and the batch could not be searched for a follower.
-  return copies.length > 0 ? Int32Array.from(copies) : undefined;
+  return copies.length > 0 ? copies : undefined;
 }
 
 type Pair = readonly [Uint8Array, Uint8Array];
 
-/** [place in the message, place in the answer, swapped]. */
+/** [place in the message, place in the answer, what kind of copy]. */
 function originOf(at: number, messages: Pair, answers: Pair, varying: readonly Varying[]): number[] | undefined {
   const inBoth = (isCopy: (message: Uint8Array, answer: Uint8Array) => boolean): boolean =>
     isCopy(messages[0], answers[0]) && isCopy(messages[1], answers[1]);
   for (const part of varying) {
     if (part.length === 2 && inBoth((message, answer) => readU16be(message, part.at) === readU16(answer, at))) {
-      return [part.at, at, 1];
+      return [part.at, at, COPY.SWAPPED];
     }
     for (let from = part.at; from + WORD <= part.at + part.length; from += WORD) {
-      if (inBoth((message, answer) => readU32(message, from) === readU32(answer, at))) return [from, at, 0];
+      if (inBoth((message, answer) => readU32(message, from) === readU32(answer, at))) return [from, at, COPY.WORD];
     }
   }
   return undefined;

@@ -1,7 +1,6 @@
-import { ERRNO } from "../types/index.ts";
-import { eachMessage, type MessageHeader, NLMSG } from "../wire/index.ts";
+import { eachMessage, type MessageHeader, NLMSG, readU32 } from "../wire/index.ts";
 import { NetlinkError } from "./errors.ts";
-import { loadNative, type NativeAddon, type WatchHandle } from "./native.ts";
+import { loadNative, type NativeAddon, RECORD, type WatchHandle } from "./native.ts";
 import { checkNetns, withNetns } from "./netns.ts";
 
 /** Options of {@link NetlinkSubscription}. */
@@ -9,10 +8,12 @@ export interface SubscriptionOptions {
   readonly netns?: string | undefined;
   /** Bytes of kernel memory for events that wait; about 830 go to one MPTCP event. SO_RCVBUFFORCE where allowed. */
   readonly receiveBuffer?: number;
-  /** Called for each message, in the same turn of the loop in which the kernel woke us. */
+  /** Called for each message. */
   readonly onMessage: (bytes: Uint8Array, header: MessageHeader) => void;
   /** The kernel had to drop messages: what is known must be read anew. Later messages arrive as before. */
   readonly onOverrun: () => void;
+  /** The thread that receives and answers never sleeps: it answers some microseconds sooner, and takes a processor for itself. */
+  readonly spin?: boolean | undefined;
   /** Called after the last message of each wake-up. */
   readonly onBatchEnd?: () => void;
 }
@@ -27,34 +28,41 @@ export interface Pattern {
 export interface PreparedAnswer extends Pattern {
   readonly answer: Uint8Array;
   readonly copies: Int32Array;
-  /** Forgotten when it was given. */
-  readonly once?: boolean;
+  readonly id: number;
+  readonly flags: number;
 }
 
-/** A datagram of the batch at hand that was answered: by which slot, and where in {@link NetlinkSubscription.bytes} it begins. */
-export interface GivenAnswer {
-  readonly slot: number;
+/** Bytes of {@link NetlinkSubscription.bytes}. */
+export interface Range {
   readonly from: number;
+  readonly to: number;
+}
+
+/** A datagram of the batch at hand that was answered. */
+export interface GivenAnswer {
+  readonly id: number;
+  readonly datagram: Range;
+  /** What was sent. */
+  readonly answer: Range;
+  /** What came back. */
+  readonly replies: readonly Range[];
 }
 
 /** 16 MiB hold some 20,000 MPTCP events: four seconds of 5,000 connections a second. */
 const RECEIVE_BUFFER = 16 << 20;
-const SLOT_BYTES = 8 * 1024;
-const SLOTS = 64;
-/** The addon wants at least one number; three make a copy. */
-export const NO_COPIES = new Int32Array(1);
-const NOTHING: readonly GivenAnswer[] = Object.freeze([]);
+/** Two halves, each with room for a thousand events and more. */
+const SLAB_BYTES = 1 << 20;
 
 /** Multicast messages of one netlink protocol in one network namespace. Keeps the event loop alive until closed. */
 export class NetlinkSubscription implements Disposable {
   readonly #native: NativeAddon;
   readonly #fd: number;
   readonly #watch: WatchHandle;
-  readonly #slab = new Uint8Array(SLOT_BYTES * SLOTS);
-  readonly #lengths = new Int32Array(SLOTS);
+  readonly #slab = new Uint8Array(SLAB_BYTES);
   readonly #options: SubscriptionOptions;
-  readonly #pairs = new Int32Array(2 * SLOTS);
-  #answered = 0;
+  #given: { -readonly [Key in keyof GivenAnswer]: Key extends "replies" ? Range[] : GivenAnswer[Key] }[] = [];
+  #takes = 0;
+  #lost = false;
   #closed = false;
 
   /** @param groups multicast group numbers */
@@ -76,9 +84,8 @@ export class NetlinkSubscription implements Disposable {
         throw new NetlinkError("subscribe", { errno: -result });
       }
     }
-    const watch = native.watch(this.#fd, this.#slab, this.#lengths, (count, answered) =>
-      this.#onReadable(count, answered),
-    );
+    const onRecords = (from: number, to: number): void => this.#onRecords(from, to);
+    const watch = native.watch(this.#fd, this.#slab, onRecords, options.spin ? 1 : 0);
     if (typeof watch === "number") {
       native.close(this.#fd);
       throw new NetlinkError("subscribe", { errno: -watch });
@@ -97,54 +104,84 @@ export class NetlinkSubscription implements Disposable {
     this.close();
   }
 
-  /** The datagrams of the batch at hand. */
+  /** The batch at hand. */
   get bytes(): Uint8Array {
     return this.#slab;
   }
 
+  /** Another number for each time that something was taken from the thread: what was done before, it tells of at the next. */
+  get takes(): number {
+    return this.#takes;
+  }
+
   /** Answers on socket `fd` what is like the pattern, from now on, before anybody here hears of it. False: it does not fit. */
-  prepare(slot: number, fd: number, { pattern, mask, answer, copies, once }: PreparedAnswer): boolean {
-    return this.#native.prepare(this.#watch, slot, fd, pattern, mask, answer, copies, once ? 1 : 0) === 0;
+  prepare(slot: number, fd: number, { pattern, mask, answer, copies, id, flags }: PreparedAnswer): boolean {
+    return this.#native.prepare(this.#watch, slot, fd, pattern, mask, answer, copies, id, flags) === 0;
   }
 
-  /** From now on what is like the pattern is told of together with the next other message, or at {@link release}. */
-  hold(slot: number, { pattern, mask }: Pattern): boolean {
-    return this.#native.prepare(this.#watch, slot, this.#fd, pattern, mask, new Uint8Array(0), NO_COPIES, 0) === 0;
-  }
-
-  /** Tells now of what is held. */
+  /** Takes now what the thread has, and tells of it; in the callbacks it does nothing. */
   release(): void {
     if (!this.#closed) this.#native.release(this.#watch);
   }
 
-  /** Forgets the prepared answer or the hold of a slot; without one, every answer. */
+  /** Forgets the prepared answer or the hold of a slot; without one, every answer. When this returns, none of it goes out any more. */
   withdraw(slot = -1): void {
     if (!this.#closed) this.#native.withdraw(this.#watch, slot);
   }
 
   /** What was answered of the batch at hand: to be called in its callbacks. */
   given(): readonly GivenAnswer[] {
-    if (this.#answered === 0) return NOTHING;
-    const count = this.#native.answered(this.#watch, this.#pairs);
-    return Array.from({ length: count }, (_, index) => ({
-      slot: this.#pairs[2 * index + 1]!,
-      from: this.#pairs[2 * index]! * SLOT_BYTES,
-    }));
+    return this.#given;
   }
 
-  #onReadable(count: number, answered: number): void {
-    this.#answered = answered;
-    if (count < 0) {
-      if (-count === ERRNO.ENOBUFS) this.#options.onOverrun();
-      return;
+  #onRecords(from: number, end: number): void {
+    this.#takes++;
+    for (let at = from; at < end && !this.#closed; ) {
+      const length = readU32(this.#slab, at);
+      this.#onRecord(at, { from: at + RECORD.HEADER, to: at + RECORD.HEADER + length });
+      at += RECORD.HEADER + ((length + 7) & ~7);
     }
-    for (let slot = 0; slot < count && !this.#closed; slot++) {
-      const length = this.#lengths[slot]!;
-      // A message larger than a slot was cut: what it said is lost, as in an overrun.
-      if (length > SLOT_BYTES) this.#options.onOverrun();
-      else this.#deliver(slot * SLOT_BYTES, slot * SLOT_BYTES + length);
+    this.#endBatch();
+  }
+
+  #onRecord(at: number, { from, to }: Range): void {
+    const number = readU32(this.#slab, at + 8);
+    switch (readU32(this.#slab, at + 4)) {
+      case RECORD.DATAGRAM:
+        // A message larger than its room was cut: what it said is lost, as in an overrun.
+        if (number > to - from) this.#lost = true;
+        else this.#deliver(from, to);
+        return;
+      case RECORD.ANSWER:
+        this.#given.push({ id: number, datagram: this.#datagramOf(at), answer: { from, to }, replies: [] });
+        return;
+      case RECORD.REPLY:
+        this.#given.at(-1)?.replies.push({ from, to });
+        return;
+      // A socket that fails is deaf: whoever listens reads what there is, and may find out why.
+      default:
+        return this.#onOverrun();
     }
+  }
+
+  #datagramOf(at: number): Range {
+    const record = at - readU32(this.#slab, at + 12);
+    const from = record + RECORD.HEADER;
+    return { from, to: from + readU32(this.#slab, record) };
+  }
+
+  /** What came before the loss is told of before it. */
+  #onOverrun(): void {
+    this.#lost = true;
+    this.#endBatch();
+  }
+
+  #endBatch(): void {
     if (!this.#closed) this.#options.onBatchEnd?.();
+    if (this.#given.length > 0) this.#given = [];
+    const lost = this.#lost;
+    this.#lost = false;
+    if (lost && !this.#closed) this.#options.onOverrun();
   }
 
   #deliver(from: number, to: number): void {

@@ -9,6 +9,11 @@ type Addition = Extract<HostAction, { readonly type: "endpoint.add" }>;
 type Gain = Addition | Extract<HostAction, { readonly type: "limits.set" }>;
 type Deletion = Extract<HostAction, { readonly type: "endpoint.delete" }>;
 
+/** What went out: the end of endpoints, or the beginning of one, with some address in place of the one that the message has. */
+type Meaning =
+  | { readonly deletions: readonly Deletion[] }
+  | { readonly addition?: Addition; readonly addressAt: number };
+
 /** Slots of the addon, of which the first that fits decides; what has none is served when JavaScript hears of it. */
 const NEVER_SLOT = 0;
 const LINKS_MAX = 15;
@@ -24,15 +29,10 @@ const IPV4_BYTES = 4;
  * what a new IPv4 address leads to, whichever it is. The manager hears of it afterwards, and comes to the same.
  */
 export class HostForesight implements Disposable {
-  readonly #answers: PreparedAnswers;
+  readonly #answers: PreparedAnswers<Meaning>;
   readonly #subscription: NetlinkSubscription;
   readonly #requests: Requests;
   readonly #actionsFor: (facts: HostFacts) => readonly HostAction[];
-  /** By slot: what a new address leads to, with some address, and where the message has the real one. */
-  readonly #gains = new Map<number, { readonly addition: Addition; readonly addressAt: number }>();
-  /** By slot. */
-  readonly #losses = new Map<number, readonly Deletion[]>();
-
   /** @param actionsFor what would be done with these facts */
   constructor(
     subscription: NetlinkSubscription,
@@ -51,9 +51,7 @@ export class HostForesight implements Disposable {
 
   /** Thinks everything over: after each change of the facts, or of what is done with them. */
   renew(facts: HostFacts, memory: HostMemory): void {
-    this.#answers.forget();
-    this.#gains.clear();
-    this.#losses.clear();
+    this.#answers.withdraw();
     this.#foreseeLosses(facts);
     // Whoever keeps removing ours is not to be met with another.
     if (memory.yielded.size === 0) this.#foreseeGains(facts, memory);
@@ -65,18 +63,15 @@ export class HostForesight implements Disposable {
 
   /** What was done ahead of the batch at hand. To be called once a batch, by the subscription's callbacks. */
   given(): readonly (Addition | Deletion)[] {
-    return this.#answers.given().flatMap((given) => [...this.#additions(given), ...this.#deletions(given)]);
+    return this.#answers.given().flatMap((given) => this.#done(given));
   }
 
-  #additions({ slot, from, requests }: Given): Addition[] {
-    const gain = this.#gains.get(slot);
-    if (!gain || requests.some(({ error }) => error)) return [];
-    const address = formatAddress(this.#subscription.bytes, from + gain.addressAt, IPV4_BYTES);
-    return [{ ...gain.addition, endpoint: { ...gain.addition.endpoint, address } }];
-  }
-
-  #deletions({ slot, requests }: Given): Deletion[] {
-    return (this.#losses.get(slot) ?? []).filter((_, nth) => !requests[nth]?.error);
+  #done({ meaning, from, requests }: Given<Meaning>): (Addition | Deletion)[] {
+    if ("deletions" in meaning) return meaning.deletions.filter((_, nth) => !requests[nth]?.error);
+    const { addition } = meaning;
+    if (!addition || requests.some(({ error }) => error)) return [];
+    const address = formatAddress(this.#subscription.bytes, from + meaning.addressAt, IPV4_BYTES);
+    return [{ ...addition, endpoint: { ...addition.endpoint, address } }];
   }
 
   #foreseeGains(facts: HostFacts, { limits }: HostMemory): void {
@@ -102,15 +97,17 @@ export class HostForesight implements Disposable {
     { message: sample, flags, destination, preferredSource }: ExpectedLocalRoute,
     actionsWith: (address: Address) => readonly HostAction[],
   ): void {
+    const meaning: { addition?: Addition; readonly addressAt: number } = { addressAt: destination.at };
     this.#answers.prepare(slot, {
       sample,
       varying: [flags, destination, preferredSource],
       once: true,
+      meaning,
       answer: (message) => {
         const address = formatAddress(message, destination.at, IPV4_BYTES);
         const gain = onlyGain(actionsWith(address), address);
         if (!gain) return undefined;
-        this.#gains.set(slot, { addition: gain.addition, addressAt: destination.at });
+        meaning.addition = gain.addition;
         return gain.actions.map((action) => this.#request(action));
       },
     });
@@ -126,8 +123,7 @@ export class HostForesight implements Disposable {
       if (deletions.length === 0) continue;
       const pattern = removedAddressPattern(address.address, address.interfaceIndex);
       const requests = deletions.map(({ id }) => this.#requests.remove({ id }));
-      this.#losses.set(slot, deletions);
-      this.#answers.prepareFixed(slot++, pattern, requests);
+      this.#answers.prepareFixed(slot++, { ...pattern, requests, meaning: { deletions } });
     }
   }
 

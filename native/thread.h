@@ -1,0 +1,26 @@
+/* A thread that takes no signals. Of libuv: it is there wherever Node is, and knows the C library's threads. */
+#ifndef SUBFLOW_THREAD_H
+#define SUBFLOW_THREAD_H
+
+#include "syscall.h"
+
+typedef unsigned long uv_thread_t; /* pthread_t, of glibc and musl alike */
+extern int uv_thread_create(uv_thread_t *thread, void (*run)(void *argument), void *argument);
+extern int uv_thread_join(uv_thread_t *thread);
+
+enum { SIG_SETMASK_ = 2 };
+
+/* The signals below 35 that are the C libraries' own; one that is blocked would keep setuid(2) waiting for ever. */
+static const uint64_t ALL_BUT_THE_C_LIBRARIES = ~((1ull << 31) | (1ull << 32) | (1ull << 33));
+
+/* 0 or -errno. */
+static inline long start_thread(uv_thread_t *thread, void (*run)(void *argument), void *argument) {
+  uint64_t before;
+  /* A thread inherits what is blocked: signals are Node's own affair. */
+  syscall5(__NR_rt_sigprocmask, SIG_SETMASK_, &ALL_BUT_THE_C_LIBRARIES, &before, sizeof before, 0);
+  int result = uv_thread_create(thread, run, argument);
+  syscall5(__NR_rt_sigprocmask, SIG_SETMASK_, &before, NULL, sizeof before, 0);
+  return result;
+}
+
+#endif
