@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ask, runtimeFiles } from "../../src/daemon/index.ts";
+import { ask, runtimeFiles } from "../../src/control/index.ts";
 import type { Host, Lab } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
 import type { Connection, ControlHello } from "../../src/types/index.ts";

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:f
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ask, runtimeFiles } from "../../src/daemon/index.ts";
+import { ask, runtimeFiles } from "../../src/control/index.ts";
 import { type Host, Lab, transfer } from "../../src/lab/index.ts";
 import { MptcpPm, readPathManager, writePathManager } from "../../src/netlink/index.ts";
 import { configFile, connectionsOf, DaemonProcess, DEADLINE, pathsOf, subflow } from "./daemon-support.ts";
@@ -162,7 +162,7 @@ kernelTest("the control socket: mode, bad lines, unknown versions, too long line
     assert.equal(statSync(socket).mode & 0o777, 0o660);
     const cases: [string, RegExp][] = [
       ["nonsense\n", /not JSON/],
-      ["[]\n", /version 1/],
+      ["[]\n", /an object with v, id, method/],
       ['{"v":2,"id":7,"method":"hello"}\n', /"id":7.*version 1, not 2/],
       ['{"v":1,"id":8}\n', /"id":8.*method is missing/],
       ['{"v":1,"id":9,"method":"explode"}\n', /unknown method/],

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { hostConfig, loadConfig, runtimeFiles } from "../../src/daemon/index.ts";
+import { runtimeFiles } from "../../src/control/index.ts";
+import { hostConfig, loadConfig } from "../../src/daemon/index.ts";
 import { endpointKey, rpFilterName } from "../../src/host/index.ts";
 import type { Host } from "../../src/lab/index.ts";
 import { MptcpPm, Rtnl, readMptcpSysctls } from "../../src/netlink/index.ts";

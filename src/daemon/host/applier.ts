@@ -31,9 +31,12 @@ export class Applier {
     this.#options = options;
   }
 
-  /** @param limitsBefore the limits in force, remembered before the first change */
-  apply(actions: readonly HostAction[], limitsBefore: Limits): void {
-    if (actions.length === 0) return;
+  /**
+   * @param limitsBefore the limits in force, remembered before the first change
+   * @returns how many were refused
+   */
+  apply(actions: readonly HostAction[], limitsBefore: Limits): number {
+    if (actions.length === 0) return 0;
     const { memory } = this.#options;
     // What was there before us is written down before it is changed. That an endpoint is ours may be written after: the next
     // life knows it by its likeness (HostMemory.afterCrash), and every microsecond until it is there counts.
@@ -41,6 +44,7 @@ export class Applier {
     const results = actions.map((action) => this.#run(action));
     if (this.#rememberOwnership(actions, results)) memory.save();
     for (const [index, action] of actions.entries()) this.#report(action, results[index]);
+    return results.filter((refused) => refused && !DONE_ALREADY.has(refused.errno)).length;
   }
 
   /** @returns whether there is something new to write down */
