@@ -79,6 +79,12 @@ export class DaemonProcess {
     return { code, log: daemon.log };
   }
 
+  /** How it ended, null by a signal; undefined: it runs. */
+  get status(): number | null | undefined {
+    const { exitCode, signalCode } = this.#process;
+    return exitCode === null && signalCode === null ? undefined : exitCode;
+  }
+
   get pid(): number {
     return this.#process.pid ?? 0;
   }
