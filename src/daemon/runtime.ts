@@ -24,6 +24,7 @@ const WRITABLE_BY_OTHERS = 0o022;
 const OWN_ONLY = 0o600;
 /** The file may be removed by a daemon that ends between our opening and our locking it: then there is a new one. */
 const LOCK_TRIES_MAX = 100;
+const REMOVE_TRIES = 2;
 
 /** Another daemon has this namespace already. */
 export class AlreadyRunningError extends SubflowError {
@@ -162,11 +163,16 @@ export function writeState({ state }: RuntimeFiles, saved: SavedState): void {
  * @param state whether the state goes too: not where the next daemon has something to put back
  */
 export function removeFiles(files: RuntimeFiles, { state }: { readonly state: boolean }): void {
-  for (const path of [files.socket, freshPath(files.state), ...(state ? [files.state] : []), files.lock]) {
+  for (const path of [files.socket, freshPath(files.state), ...(state ? [files.state] : []), files.lock]) remove(path);
+}
+
+/** A file system that fails once does not fail twice, most likely; what stays, the next daemon knows what to make of. */
+function remove(path: string): void {
+  for (let left = REMOVE_TRIES; left > 0; left--) {
     try {
-      rmSync(path, { force: true });
+      return rmSync(path, { force: true });
     } catch {
-      // The directory cannot be written any more: the next daemon knows what to make of what it finds.
+      // Once more, and then never mind.
     }
   }
 }

@@ -204,8 +204,9 @@ export class HostManager implements Disposable {
    * @returns whether everything is as it was
    */
   restore({ endpoints }: { readonly endpoints: boolean }): boolean {
-    this.#table = undefined;
-    this.#sysctlDevices = undefined;
+    this.#config = undefined;
+    // Read anew: of what we have just done the kernel has not told yet.
+    this.refresh();
     const facts = this.#facts();
     const actions = restoreHost(facts, this.#options.memory);
     const ofTable = (action: HostAction): boolean =>
@@ -214,7 +215,6 @@ export class HostManager implements Disposable {
       endpoints ? actions : actions.filter((action) => !ofTable(action)),
       facts.limits,
     );
-    this.#config = undefined;
     this.#foresight?.withdraw();
     return failed === 0;
   }
