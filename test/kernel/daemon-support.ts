@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { ask, runtimeFiles } from "../../src/control/index.ts";
 import type { Host, Lab } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
-import type { Connection, ControlHello } from "../../src/types/index.ts";
+import type { Connection, ControlHello, ControlMethod, ControlMethods } from "../../src/types/index.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 export const SUBFLOW = join(root, "bin", "subflow");
@@ -101,6 +101,10 @@ export class DaemonProcess {
 
   hello(): Promise<ControlHello | undefined> {
     return ask("hello", {}, { netns: this.#host.netns }).catch(() => undefined);
+  }
+
+  ask<M extends ControlMethod>(method: M, params = {} as ControlMethods[M]["params"]) {
+    return ask(method, params, { netns: this.#host.netns });
   }
 
   signal(signal: NodeJS.Signals): void {
