@@ -20,6 +20,8 @@ export interface Status {
   readonly counters: Readonly<Record<string, number>>;
   /** The Subflow daemon of the namespace, and what its host plan leaves out; undefined: none answers. */
   readonly daemon: { readonly hello: ControlHello; readonly leftOut: readonly LeftOutEndpoint[] } | undefined;
+  /** Why there is nothing to show of the daemon although there may be one. */
+  readonly daemonError: string | undefined;
   readonly notes: readonly string[];
 }
 
@@ -38,7 +40,7 @@ export function statusText(status: Status, interfaceName: InterfaceName, paint: 
     ...rows(kernelRows(status), paint),
     "",
     heading("Daemon"),
-    ...rows(daemonRows(status.daemon), paint),
+    ...rows(daemonRows(status), paint),
     "",
     heading("Settings (net.mptcp)"),
     ...rows(
@@ -72,6 +74,7 @@ export function statusJson(status: Status, interfaceName: InterfaceName): Json {
     kernel: { release: status.release, mptcp: true, ...status.features },
     pathManager: status.pathManager,
     daemon: status.daemon as unknown as Json,
+    daemonError: status.daemonError,
     settings: Object.fromEntries(status.sysctls),
     limits: status.limits && limitsJson(status.limits),
     endpoints: status.endpoints?.map((endpoint) => endpointJson(endpoint, interfaceName)),
@@ -104,12 +107,14 @@ function kernelRows(status: Status): Row[] {
   ];
 }
 
-function daemonRows(daemon: Status["daemon"]): Row[] {
+function daemonRows({ daemon, daemonError }: Status): Row[] {
+  if (daemonError !== undefined) return [["unknown", "", daemonError]];
   if (!daemon) return [["none", "", "no Subflow daemon answers in this network namespace: `subflow run` is one"]];
   const { hello, leftOut } = daemon;
   return [
     ["process", String(hello.pid), `version ${hello.version}, path manager ${hello.pathManager}`],
     ["uptime", `${Math.round(hello.uptime / 1000)} s`, `${hello.events} events, ${hello.overruns} overruns`],
+    ...(hello.troubles ?? []).map((trouble): Row => ["trouble", "", trouble]),
     ...leftOut.map(({ what, reason }): Row => ["no endpoint", what, reason]),
   ];
 }

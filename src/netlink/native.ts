@@ -153,6 +153,14 @@ export function loadNative(): NativeAddon {
   return loaded;
 }
 
+/**
+ * Puts something between everybody and the addon, for tests of what happens when system calls fail: to be called before
+ * anything is opened, because who has the addon keeps it.
+ */
+export function interposeNative(between: (addon: NativeAddon) => NativeAddon): void {
+  loaded = between(loadNative());
+}
+
 function load(): NativeAddon {
   const name = join("prebuilds", `linux-${process.arch}`, "subflow.node");
   // The poll handles of libuv keep their ABI within a major version only, and other runtimes lack them.

@@ -180,11 +180,21 @@ function isPlain(value: unknown): value is Record<string, unknown> {
 
 function dropIns(file: string): string[] {
   const directory = join(dirname(file), "conf.d");
-  if (!existsSync(directory)) return [];
-  return readdirSync(directory)
+  return namesIn(directory)
     .filter((name) => name.endsWith(".yaml"))
     .sort()
     .map((name) => join(directory, name));
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    const hint = code === "ENOTDIR" ? "it is a directory of further *.yaml files, or is not there" : undefined;
+    throw new ConfigError([{ file: directory, line: 1, column: 1, problem: `cannot be read: ${code ?? error}`, hint }]);
+  }
 }
 
 /**
