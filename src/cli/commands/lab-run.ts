@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { Lab, parseTopology, rerunRootless } from "../../lab/index.ts";
+import { Lab, labVariable, parseTopology, rerunRootless } from "../../lab/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT, missingArgument, usageError } from "../failure.ts";
 import { parseOptions } from "../options.ts";
@@ -21,7 +21,7 @@ export async function run(context: Context): Promise<number> {
   const host = values.in === undefined ? [...lab.hosts][0] : lab.host(values.in);
   if (!host) throw usageError(`Error: ${file} describes no host.`);
   const command = end < 0 ? [process.env.SHELL ?? "sh"] : context.words.slice(end + 1);
-  const namespaces = [...lab.hosts].map(({ name, netns }) => [variable(name), netns]);
+  const namespaces = [...lab.hosts].map(({ name, netns }) => [labVariable(name), netns]);
   const env = { ...process.env, ...Object.fromEntries(namespaces) };
   if (end < 0)
     context.streams.err(
@@ -39,11 +39,6 @@ export async function run(context: Context): Promise<number> {
   ];
   process.off("SIGINT", ignore);
   return status ?? (signal === "SIGINT" ? EXIT.interrupted : EXIT.failure);
-}
-
-/** SUBFLOW_LAB_WEB_1 for "web-1". */
-function variable(host: string): string {
-  return `SUBFLOW_LAB_${host.toUpperCase().replaceAll("-", "_")}`;
 }
 
 function welcome(host: string, variables: readonly string[]): string {
