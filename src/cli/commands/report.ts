@@ -1,8 +1,8 @@
 import { closeSync, constants, openSync, readFileSync, writeFileSync } from "node:fs";
-import { release } from "node:os";
+import { hostname, release } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ask, enterNetns } from "../../daemon/index.ts";
-import { type DoctorFacts, diagnose, type Finding, maskAddresses } from "../../doctor/index.ts";
+import { type DoctorFacts, diagnose, type Finding, Masker } from "../../doctor/index.ts";
 import { probeFeatures, readCounters } from "../../netlink/index.ts";
 import { SubflowError } from "../../types/index.ts";
 import type { Context } from "../command.ts";
@@ -24,16 +24,35 @@ export async function run(context: Context): Promise<number> {
   if (more !== undefined) throw wrongArgument(more, "`subflow report` takes one file");
   const { global, streams } = context;
   if (global.netns !== undefined) enterNetns(global.netns);
-  const report = await collect(windowOf(values.window), global.netns !== undefined);
+  const seen = await collect(windowOf(values.window), global.netns !== undefined);
+  const report = values.mask === undefined ? seen : masked(seen);
   const place = { netns: global.netns, userspace: report.facts.daemon === "userspace" };
-  const plain = global.json ? json(report, place, global.pretty) : markdown(report, place);
-  const text = values.mask === undefined ? plain : maskAddresses(plain);
+  const text = global.json ? json(report, place, global.pretty) : markdown(report, place);
   if (file === undefined) streams.out(text);
   else {
     write(file, text);
-    streams.err(`${file} is written; read it before you send it${values.mask ? "" : " (--mask hides addresses)"}.\n`);
+    streams.err(
+      `${file} is written; read it before you send it${values.mask ? "" : " (--mask hides addresses and names of hosts)"}.\n`,
+    );
   }
   return EXIT.success;
+}
+
+/** Every value is learnt before the first is written, so that no spelling of one slips through. */
+function masked(report: Report): Report {
+  const masker = new Masker();
+  for (const name of [hostname(), ...namesIn("/etc/hostname", /^(\S+)/gm)]) masker.learnHost(name);
+  for (const domain of namesIn("/etc/resolv.conf", /^(?:search|domain)[ \t]+(.+)$/gm)) masker.learnHost(domain);
+  masker.learn(report);
+  return masker.value(report);
+}
+
+function namesIn(file: string, pattern: RegExp): string[] {
+  try {
+    return [...readFileSync(file, "utf8").matchAll(pattern)].flatMap(([, names]) => names!.split(/\s+/));
+  } catch {
+    return [];
+  }
 }
 
 /** Addresses and peers are not everybody's to read, and an existing file of that name is not ours to fill by a link. */
