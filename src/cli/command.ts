@@ -23,6 +23,8 @@ export interface Command {
   /** Words that may follow, for completion (the words of the ip-mptcp(8) grammar are no options). */
   readonly vocabulary?: readonly string[];
   readonly examples: readonly string[];
+  /** For scripts of ours, not for people: help and completion leave it out. */
+  readonly hidden?: true;
   /** The verb that a noun alone means. */
   readonly byDefault?: true;
   /** Imports the command's file: only the one that runs is paid for. */

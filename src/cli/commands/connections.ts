@@ -3,7 +3,7 @@ import type { MptcpPm } from "../../netlink/index.ts";
 import type { Connection, SubflowInfo, Token } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { connectionsJson, connectionTree, type Reasons } from "../connections-text.ts";
-import { CAPABILITY_REMEDY, EXIT, failure, wrongArgument } from "../failure.ts";
+import { CAPABILITY_REMEDY, EXIT, failure, noMoreWords, wrongArgument } from "../failure.ts";
 import { Interfaces } from "../interfaces.ts";
 import { renderJson } from "../json.ts";
 import { type GlobalOptions, parseOptions } from "../options.ts";
@@ -17,6 +17,7 @@ const REDRAW = "\u001b[H\u001b[J";
 export async function run(context: Context): Promise<number> {
   const { values, words } = parseOptions(context);
   const token = words[0] === undefined ? undefined : tokenArgument(words[0]);
+  noMoreWords(words, 1, "`subflow connections` takes one token at most");
   const interval = intervalOption(values.interval);
   const { global, streams } = context;
   const manager = openPathManager(global);
@@ -77,7 +78,7 @@ async function show({ global, streams }: Context, connections: readonly Connecti
     streams.out(renderJson(connectionsJson(connections, nameOf, reasons), global.pretty));
     return;
   }
-  streams.out(connectionTree(connections, { subflowInterface: nameOf, paint: streams.paint, reasons }));
+  streams.out(connectionTree(connections, { subflowInterface: nameOf, streams, reasons }));
   if (connections.length === 0) streams.err("There are no MPTCP connections.\n");
   else if (connections.every(({ pathManager }) => pathManager === undefined)) {
     streams.err(`Which path manager owns them is not shown. ${CAPABILITY_REMEDY}\n`);

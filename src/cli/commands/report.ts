@@ -7,9 +7,10 @@ import { probeFeatures, readCounters } from "../../netlink/index.ts";
 import { SubflowError } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { gatherFacts } from "../diagnosis/gather.ts";
+import { ipFlags } from "../diagnosis/ip-flags.ts";
 import { findingsJson, findingsText, notLookedText } from "../diagnosis/text.ts";
 import { EXIT, wrongArgument } from "../failure.ts";
-import { type Json, renderJson } from "../json.ts";
+import { type Json, machine, Named, renderJson } from "../json.ts";
 import { parseOptions } from "../options.ts";
 import { painter } from "../streams.ts";
 import { VERSION } from "../version.ts";
@@ -26,7 +27,7 @@ export async function run(context: Context): Promise<number> {
   if (global.netns !== undefined) enterNetns(global.netns);
   const seen = await collect(windowOf(values.window), global.netns !== undefined);
   const report = values.mask === undefined ? seen : masked(seen);
-  const place = { netns: global.netns, userspace: report.facts.daemon === "userspace" };
+  const place = { netns: global.netns, userspace: report.facts.daemon === "userspace", ipFlags: ipFlags() };
   const text = global.json ? json(report, place, global.pretty) : markdown(report, place);
   if (file === undefined) streams.out(text);
   else {
@@ -126,14 +127,14 @@ function systemName(): string {
 
 type Place = Parameters<typeof findingsJson>[1];
 
-/** The parts of a report under their headings, as plain values. */
-function parts({ facts, features, growth, daemon }: Report): Record<string, unknown> {
+/** The parts of a report under their headings, as programs get them. */
+function parts({ facts, features, growth, daemon }: Report): Record<string, Json> {
   const { endpoints, limits, links, addresses, routes, rules, routeProbes, connections, counters } = facts;
   const { pathManager, kernelEndpoints, managers, listeners, plainListeners, plainConnections, firewall } = facts;
-  return {
+  return machine({
     features,
     pathManager: { pathManager, daemon: facts.daemon, eventListener: facts.eventListener, managers },
-    sysctls: Object.fromEntries(facts.sysctls),
+    sysctls: new Named(Object.fromEntries(facts.sysctls)),
     endpoints,
     limits,
     ...(kernelEndpoints !== endpoints && { kernelEndpoints }),
@@ -144,23 +145,26 @@ function parts({ facts, features, growth, daemon }: Report): Record<string, unkn
     routeProbes,
     sockets: { listeners, plainListeners, plainConnections },
     connections,
-    counters: Object.fromEntries(Object.entries(counters).filter(([, value]) => value !== 0)),
-    growth,
+    counters: new Named(Object.fromEntries(Object.entries(counters).filter(([, value]) => value !== 0))),
+    growth: { seconds: growth.seconds, counters: new Named(growth.counters) },
     firewall,
     ...(daemon && { daemon }),
-  };
+  }) as Record<string, Json>;
 }
 
 function json(report: Report, place: Place, pretty: boolean): string {
   const { versions, findings, facts } = report;
-  const value = { versions, findings: findingsJson(findings, place), notLooked: facts.notLooked, ...parts(report) };
-  return renderJson(JSON.parse(JSON.stringify(value)) as Json, pretty);
+  const head = machine({ versions, findings: findingsJson(findings, place), notLooked: facts.notLooked });
+  return renderJson({ ...(head as Record<string, Json>), ...parts(report) }, pretty);
 }
+
+/** A report is read everywhere: no colours, no broken lines. */
+const PLAIN = { paint: painter(false), width: Number.POSITIVE_INFINITY };
 
 function markdown(report: Report, place: Place): string {
   const { versions, findings, facts } = report;
   const fence = (text: string, language = ""): string => `\`\`\`${language}\n${text.trimEnd()}\n\`\`\`\n`;
-  const said = findingsText(findings, place, painter(false)) + notLookedText(facts.notLooked, painter(false));
+  const said = findingsText(findings, place, PLAIN) + notLookedText(facts.notLooked, PLAIN);
   const head = Object.entries(versions).map(([name, version]) => `- ${name}: ${version}\n`);
   const sections = Object.entries(parts(report)).map(
     ([name, value]) => `\n## ${name}\n\n${fence(rows(value), "json")}`,
