@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { Lab, labVariable, parseTopology, rerunRootless } from "../../lab/index.ts";
+import { Lab, labVariable, parseTopology, rerunContained } from "../../lab/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT, missingArgument, usageError } from "../failure.ts";
 import { parseOptions } from "../options.ts";
@@ -14,7 +14,7 @@ export async function run(context: Context): Promise<number> {
   if (file === undefined) throw missingArgument("FILE");
   if (more.length > 0) throw usageError(`Error: the command to run must stand behind "--": ${more.join(" ")}`);
   const topology = parseTopology(readFileSync(file, "utf8"), file);
-  const elsewhere = await rerunRootless();
+  const elsewhere = await rerunContained();
   if (elsewhere !== undefined) return elsewhere;
 
   await using lab = await Lab.create(topology);
