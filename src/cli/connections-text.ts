@@ -95,7 +95,9 @@ function connectionLine(
     `${subflows.length} subflow${subflows.length === 1 ? "" : "s"}`,
     `sent ${formatBytes(connection.bytesSent)}`,
     `received ${formatBytes(connection.bytesReceived)}`,
-    connection.retransmits > 0 ? paint("warning", `${connection.retransmits} retransmits`) : undefined,
+    connection.retransmits > 0
+      ? paint("warning", `${connection.retransmits} retransmit${connection.retransmits === 1 ? "" : "s"}`)
+      : undefined,
   ];
   return words.filter((word) => word !== undefined).join("  ");
 }
@@ -117,7 +119,7 @@ function subflowCells(subflow: SubflowInfo, interfaceName: string | undefined): 
     `rtt ${formatMicros(subflow.rtt)}`,
     `sent ${formatBytes(subflow.bytesSent)}`,
     `received ${formatBytes(subflow.bytesReceived)}`,
-    `${subflow.retransmits} retransmits`,
+    `${subflow.retransmits} retransmit${subflow.retransmits === 1 ? "" : "s"}`,
   ];
 }
 

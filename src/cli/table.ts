@@ -113,7 +113,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["status"],
-    summary: "show what the kernel can do, who manages paths, and how it goes",
+    summary: "show what the kernel can do, which path manager is in charge, and what it has done",
     usage: "",
     examples: ["status", "-j -p status"],
     load: () => import("./commands/status.ts"),

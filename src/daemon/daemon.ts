@@ -16,6 +16,7 @@ import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostManager } from "./host/manager.ts";
 import type { Memory } from "./host/memory.ts";
 import { Recovery } from "./host/recovery.ts";
+import { idleReasons } from "./idle.ts";
 import type { Logger } from "./logger.ts";
 import { Rest } from "./rest.ts";
 import { UserspacePathManager } from "./userspace.ts";
@@ -48,6 +49,8 @@ export class Daemon implements Disposable {
   #batch: MptcpEvent[] = [];
   /** Of the last ESTABLISHED of the batch. */
   #established: MessageHeader | undefined;
+  /** Why there was nothing to set, as it was last said. */
+  #idle = "";
   #events = 0;
   #overruns = 0;
 
@@ -103,6 +106,15 @@ export class Daemon implements Disposable {
     this.#userspace?.usePolicy(config.policy);
     this.#host.configure(hostConfig(config));
     this.#saveTable();
+    this.#sayIdle(config);
+  }
+
+  /** A daemon that does nothing looks like one that does not work: it says why, and again when that changed. */
+  #sayIdle({ automatic }: Config): void {
+    const reasons = this.#host.plan ? idleReasons(this.#host.plan, automatic) : [];
+    if (reasons.join() === this.#idle) return;
+    this.#idle = reasons.join();
+    for (const reason of reasons) this.#options.log.warn(reason);
   }
 
   /** Puts the host back as it was found. */

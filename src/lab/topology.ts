@@ -140,6 +140,9 @@ export const EXAMPLE_TOPOLOGY = `# A client with two paths to a server.
 hosts:
   client:
     sourceRoutes: true          # leave by the interface that has the source address
+    routes:                     # two ways out, as a laptop has them: wifi is preferred
+      - default via 10.0.1.2 dev wifi metric 100
+      - default via 10.0.2.2 dev cellular metric 200
     sysctls: { net.mptcp.enabled: 1 }
   server: {}
 links:
