@@ -3,7 +3,7 @@ import type { MptcpPm } from "../../netlink/index.ts";
 import type { Connection, SubflowInfo, Token } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { connectionsJson, connectionTree, type Reasons } from "../connections-text.ts";
-import { CAPABILITY_REMEDY, EXIT, failure, noMoreWords, wrongArgument } from "../failure.ts";
+import { CAPABILITY_REMEDY, EXIT, failure, wrongArgument } from "../failure.ts";
 import { Interfaces } from "../interfaces.ts";
 import { renderJson } from "../json.ts";
 import { type GlobalOptions, parseOptions } from "../options.ts";
@@ -17,7 +17,6 @@ const REDRAW = "\u001b[H\u001b[J";
 export async function run(context: Context): Promise<number> {
   const { values, words } = parseOptions(context);
   const token = words[0] === undefined ? undefined : tokenArgument(words[0]);
-  noMoreWords(words, 1, "`subflow connections` takes one token at most");
   const interval = intervalOption(values.interval);
   const { global, streams } = context;
   const manager = openPathManager(global);

@@ -14,7 +14,7 @@ import { applyStep, readYes } from "../diagnosis/fix.ts";
 import { gatherFacts } from "../diagnosis/gather.ts";
 import { ipFlags } from "../diagnosis/ip-flags.ts";
 import { findingsJson, findingsText, notLookedText, summaryText } from "../diagnosis/text.ts";
-import { EXIT, usageError, wrongArgument } from "../failure.ts";
+import { EXIT, usageError } from "../failure.ts";
 import { machine, renderJson } from "../json.ts";
 import { parseOptions } from "../options.ts";
 import { isTerminalDescriptor } from "../streams.ts";
@@ -28,8 +28,7 @@ const STATUS: Record<Level, number> = {
 
 /** `doctor`: the findings, or with --path a test of each path. */
 export async function run(context: Context): Promise<number> {
-  const { values, words } = parseOptions(context);
-  if (words[0] !== undefined) throw wrongArgument(words[0], "`subflow doctor` takes options only");
+  const { values } = parseOptions(context);
   if (values.join && values.path === undefined) throw usageError("Error: --join is for --path HOST.");
   const { netns } = context.global;
   if (netns !== undefined) enterNetns(netns);

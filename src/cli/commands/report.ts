@@ -21,8 +21,7 @@ const WINDOW_MAX = 600;
 /** `report`: everything that a bug report needs, in one file. */
 export async function run(context: Context): Promise<number> {
   const { values, words } = parseOptions(context);
-  const [file, more] = words;
-  if (more !== undefined) throw wrongArgument(more, "`subflow report` takes one file");
+  const [file] = words;
   const { global, streams } = context;
   if (global.netns !== undefined) enterNetns(global.netns);
   const seen = await collect(windowOf(values.window), global.netns !== undefined);

@@ -11,8 +11,7 @@ const PATH_MANAGERS = ["auto", "kernel", "userspace"] as const;
 
 /** `run`: the daemon, in the foreground, until it is told to end. */
 export async function run(context: Context): Promise<number> {
-  const { values, words } = parseOptions(context);
-  if (words[0] !== undefined) throw wrongArgument(words[0], "`subflow run` takes options only");
+  const { values } = parseOptions(context);
   const pathManager = oneOf(PATH_MANAGERS, values["path-manager"], "a path manager");
   const logLevel = oneOf(LOG_LEVELS, values["log-level"], "a log level");
   const overrides: RunOptions["overrides"] = {

@@ -3,7 +3,7 @@ import type { LeftOutEndpoint } from "../../host/index.ts";
 import { type MptcpPm, probeFeatures, readCounters, readMptcpSysctls, readPathManager } from "../../netlink/index.ts";
 import { SubflowError } from "../../types/index.ts";
 import type { Context } from "../command.ts";
-import { CAPABILITY_REMEDY, EXIT, isKernelRefusal, noMoreWords } from "../failure.ts";
+import { CAPABILITY_REMEDY, EXIT, isKernelRefusal } from "../failure.ts";
 import { Interfaces } from "../interfaces.ts";
 import { renderJson } from "../json.ts";
 import { wrapped } from "../layout.ts";
@@ -14,7 +14,7 @@ import { withEndpointTable, withPathManager } from "../target.ts";
 /** `status`. Shows what can be read without rights, and says what could not. */
 export async function run(context: Context): Promise<number> {
   const { global, streams } = context;
-  noMoreWords(parseOptions(context).words, 0, "`subflow status` takes no words");
+  parseOptions(context);
   const interfaces = new Interfaces(global);
   const name = (index: number): string => interfaces.name(index);
   const notes: string[] = [];

@@ -4,7 +4,7 @@ import type { ConnectionExplanation } from "../../engine/index.ts";
 import type { MptcpPm } from "../../netlink/index.ts";
 import { type Connection, SubflowError, type Token } from "../../types/index.ts";
 import type { Context } from "../command.ts";
-import { EXIT, failure, noMoreWords } from "../failure.ts";
+import { EXIT, failure } from "../failure.ts";
 import { machine, renderJson } from "../json.ts";
 import { type GlobalOptions, parseOptions } from "../options.ts";
 import { withPathManager } from "../target.ts";
@@ -16,7 +16,6 @@ import { formatToken, tokenArgument } from "../words.ts";
 export async function run(context: Context): Promise<number> {
   const { words } = parseOptions(context);
   const token = tokenArgument(words[0]);
-  noMoreWords(words, 1, "`subflow why` takes one token");
   const { global, streams } = context;
   const daemon = await askDaemon(token, global);
   const explanation = withPathManager(global, (pm) => explain(pm, token, daemon));
