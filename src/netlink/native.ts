@@ -154,11 +154,17 @@ export function loadNative(): NativeAddon {
 }
 
 /**
- * Puts something between everybody and the addon, for tests of what happens when system calls fail: to be called before
- * anything is opened, because who has the addon keeps it.
+ * Puts another addon in the place of the real one until it is disposed: a double where there is no kernel to talk to, or the
+ * real one with faults in it. Sockets that are open keep the one that they were opened with.
  */
-export function interposeNative(between: (addon: NativeAddon) => NativeAddon): void {
-  loaded = between(loadNative());
+export function substituteNative(addon: NativeAddon): Disposable {
+  const before = loaded;
+  loaded = addon;
+  return {
+    [Symbol.dispose]: () => {
+      loaded = before;
+    },
+  };
 }
 
 function load(): NativeAddon {
