@@ -1,5 +1,5 @@
 import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
-import { endpointKey } from "../host/index.ts";
+import { endpointKey, lifelinesOf } from "../host/index.ts";
 import { MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
 import {
   CONTROL_VERSION,
@@ -14,7 +14,7 @@ import type { PathManager } from "./choice.ts";
 import { commandOf } from "./commands.ts";
 import { type Config, hostConfig } from "./config/index.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
-import { HostManager } from "./host/manager.ts";
+import { HostManager, type Restored } from "./host/manager.ts";
 import type { Memory } from "./host/memory.ts";
 import { Recovery } from "./host/recovery.ts";
 import { idleReasons } from "./idle.ts";
@@ -67,7 +67,14 @@ export class Daemon implements ControlService, Disposable {
     this.#userspace = options.pathManager === "userspace" ? new UserspacePathManager(shared) : undefined;
     this.#endpoints = this.#userspace ?? new KernelEndpoints(this.#pm);
     const capacity = kernelCapacity(options.pathManager);
-    this.#host = new HostManager({ ...shared, endpoints: this.#endpoints, capacity, memory });
+    this.#host = new HostManager({
+      ...shared,
+      endpoints: this.#endpoints,
+      capacity,
+      memory,
+      // The engine spares last subflows by itself.
+      connections: this.#userspace ? undefined : () => this.#pm.connections(),
+    });
     this.#recovery = new Recovery({
       endpoints: this.#endpoints,
       connections: () => this.#pm.connections(),
@@ -166,9 +173,11 @@ export class Daemon implements ControlService, Disposable {
     this.#userspace?.adopt();
   }
 
-  /** Puts the host back as it was found. @returns whether all of it is */
-  restore(): boolean {
-    return this.#host.restore({ endpoints: this.#userspace === undefined });
+  /** Puts the host back as it was found, as far as no connection lives by what is there now. */
+  restore(): Restored {
+    const bySubflows = new Set(lifelinesOf(this.#pm.connections()).flatMap((lifeline) => [...lifeline]));
+    const inUse = { bySubflows, byConnections: this.#pm.addressesInUse() };
+    return this.#host.restore({ endpoints: this.#userspace === undefined, inUse });
   }
 
   /** Answers one request of the control socket. */
@@ -237,12 +246,14 @@ export class Daemon implements ControlService, Disposable {
     this.#rest.worked(batch.length);
     this.#userspace?.onEvents(batch, established);
     for (const event of batch) this.#recovery.onEvent(event);
+    this.#host.onConnections();
   }
 
   #onOverrun(): void {
     this.#overruns++;
     this.#batch = [];
     this.#userspace?.onOverrun();
+    this.#host.onConnections();
   }
 
   /** The kernel keeps its table over our death; ours is written down, so that it does the same. */

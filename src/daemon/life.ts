@@ -54,6 +54,8 @@ export class Life implements Disposable {
   #watchdog: Watchdog | undefined;
   #comparing: NodeJS.Timeout | undefined;
   #isPutBack = false;
+  /** Something stays for connections, and the state tells the next life of it. */
+  #isLeft = false;
 
   /** Looks, writes down what there is, and subscribes; nothing is changed before {@link start}. */
   constructor(options: LifeOptions, loaded: Loaded) {
@@ -61,7 +63,8 @@ export class Life implements Disposable {
     this.#options = options;
     this.#loaded = loaded;
     const saved = readState(files);
-    this.#before = saved?.pathManager ?? currentPathManager();
+    // Who ended well has put it back; since then it may have been changed by somebody else.
+    this.#before = saved && !saved.host.clean ? saved.pathManager : currentPathManager();
     this.#keeper = new StateKeeper((host) => writeState(files, { pathManager: this.#before, host }), log);
     const memory = new Memory(saved?.host, (host) => this.#keeper.save(host));
     memory.save();
@@ -145,14 +148,16 @@ export class Life implements Disposable {
         log.error({ err: error }, "a part of the daemon did not end well");
       }
     }
-    removeFiles(files, { state: this.#isPutBack || this.#loaded.config.keep_on_exit });
+    removeFiles(files, { state: (this.#isPutBack && !this.#isLeft) || this.#loaded.config.keep_on_exit });
   }
 
   #tryToPutBack(): boolean {
     const { log } = this.#options;
     let isWhole = true;
     try {
-      isWhole = this.#daemon.restore();
+      const restored = this.#daemon.restore();
+      isWhole = restored.isWhole;
+      this.#isLeft = restored.isLeft;
     } catch (error) {
       log.error({ err: error }, "the host could not be put back");
       isWhole = false;

@@ -76,6 +76,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#driver = new Driver(this.#engine, {
       run: (actions) => this.#port.run(actions),
       now,
+      onCut: (events) => log.error(`the engine and the kernel do not come to an end: ${events} events were left out`),
       trace: log.isLevelEnabled("debug") ? ({ event, actions }) => this.#trace(event, actions) : undefined,
     });
     this.#resync = new Paced(RESYNC_GAP, now, () => {

@@ -1,27 +1,25 @@
 import { endpointKey, type HostAction, type HostAddress, type HostFacts, type HostMemory } from "../../host/index.ts";
 import { type Given, type NetlinkSubscription, PreparedAnswers, type Request } from "../../netlink/index.ts";
 import { type Address, formatAddress, parseAddress } from "../../types/index.ts";
-import { type ExpectedLocalRoute, expectedLocalRoute, IFA_F, removedAddressPattern } from "../../wire/index.ts";
+import { type ExpectedLocalRoute, expectedLocalRoute, IFA_F } from "../../wire/index.ts";
 import { type EndpointPort, newEndpoint } from "./endpoint-port.ts";
 
 type Requests = NonNullable<EndpointPort["requests"]>;
 type Addition = Extract<HostAction, { readonly type: "endpoint.add" }>;
 type Gain = Addition | Extract<HostAction, { readonly type: "limits.set" }>;
-type Deletion = Extract<HostAction, { readonly type: "endpoint.delete" }>;
 
 /** Slots of the addon, of which the first that fits decides; what has none is served when JavaScript hears of it. */
 const NEVER_SLOT = 0;
 const LINKS_MAX = 15;
-const LOSSES_FROM = 1 + LINKS_MAX;
-const LOSSES_MAX = 64;
 /** Any address of 169.254.0.0/16, which a host gives itself when nobody else did: never a path. */
 const SELF_ASSIGNED = parseAddress("169.254.0.0") as Address;
 const SELF_ASSIGNED_BYTES = 2;
 const IPV4_BYTES = 4;
 
 /**
- * What goes out before JavaScript hears why: the host plan is pure, so what the end of an address leads to is known beforehand, and
- * what a new IPv4 address leads to, whichever it is. The manager hears of it afterwards, and comes to the same.
+ * What goes out before JavaScript hears why: the host plan is pure, so what a new IPv4 address leads to is known beforehand, whichever
+ * it is. The manager hears of it afterwards, and comes to the same. A loss is not foreseen: whether an endpoint may go depends on
+ * the connections of that moment (LastPathGuard).
  */
 export class HostForesight implements Disposable {
   readonly #answers: PreparedAnswers;
@@ -30,8 +28,6 @@ export class HostForesight implements Disposable {
   readonly #actionsFor: (facts: HostFacts) => readonly HostAction[];
   /** By slot: what a new address leads to, with some address, and where the message has the real one. */
   readonly #gains = new Map<number, { readonly addition: Addition; readonly addressAt: number }>();
-  /** By slot. */
-  readonly #losses = new Map<number, readonly Deletion[]>();
 
   /** @param actionsFor what would be done with these facts */
   constructor(
@@ -53,8 +49,6 @@ export class HostForesight implements Disposable {
   renew(facts: HostFacts, memory: HostMemory): void {
     this.#answers.forget();
     this.#gains.clear();
-    this.#losses.clear();
-    this.#foreseeLosses(facts);
     // Whoever keeps removing ours is not to be met with another.
     if (memory.yielded.size === 0) this.#foreseeGains(facts, memory);
   }
@@ -64,8 +58,8 @@ export class HostForesight implements Disposable {
   }
 
   /** What was done ahead of the batch at hand. To be called once a batch, by the subscription's callbacks. */
-  given(): readonly (Addition | Deletion)[] {
-    return this.#answers.given().flatMap((given) => [...this.#additions(given), ...this.#deletions(given)]);
+  given(): readonly Addition[] {
+    return this.#answers.given().flatMap((given) => this.#additions(given));
   }
 
   #additions({ slot, from, requests }: Given): Addition[] {
@@ -73,10 +67,6 @@ export class HostForesight implements Disposable {
     if (!gain || requests.some(({ error }) => error)) return [];
     const address = formatAddress(this.#subscription.bytes, from + gain.addressAt, IPV4_BYTES);
     return [{ ...gain.addition, endpoint: { ...gain.addition.endpoint, address } }];
-  }
-
-  #deletions({ slot, requests }: Given): Deletion[] {
-    return (this.#losses.get(slot) ?? []).filter((_, nth) => !requests[nth]?.error);
   }
 
   #foreseeGains(facts: HostFacts, { limits }: HostMemory): void {
@@ -114,21 +104,6 @@ export class HostForesight implements Disposable {
         return gain.actions.map((action) => this.#request(action));
       },
     });
-  }
-
-  #foreseeLosses(facts: HostFacts): void {
-    let slot = LOSSES_FROM;
-    for (const address of facts.addresses) {
-      if (address.peer !== undefined || slot === LOSSES_FROM + LOSSES_MAX) continue;
-      const actions = this.#actionsFor({ ...facts, addresses: facts.addresses.filter((other) => other !== address) });
-      // More may be to do (limits); what is gone must not be used for another moment, and the rest can wait.
-      const deletions = actions.filter((action) => action.type === "endpoint.delete");
-      if (deletions.length === 0) continue;
-      const pattern = removedAddressPattern(address.address, address.interfaceIndex);
-      const requests = deletions.map(({ id }) => this.#requests.remove({ id }));
-      this.#losses.set(slot, deletions);
-      this.#answers.prepareFixed(slot++, pattern, requests);
-    }
   }
 
   #request(action: Gain): Request {
