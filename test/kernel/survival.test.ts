@@ -154,7 +154,7 @@ for (const mode of ["kernel", "userspace"] as const) {
         const config = configFile("interfaces: [{ name: eth2, role: off }]\n");
         const daemon = await DaemonProcess.start(lab, client, "--path-manager", mode, "--config", config);
         const connection = await connected({ ...world, links: 1 }, mode);
-        writeFileSync(config, "interfaces: [{ name: "eth*", role: off }]\n");
+        writeFileSync(config, "interfaces: [{ name: eth*, role: off }]\n");
         daemon.signal("SIGHUP");
         await daemon.logged(/configuration read again/);
         assert.ok((await within(RETURN_DEADLINE, transfer(connection.client, connection.server, 50_000)))?.isIntact);
