@@ -150,7 +150,7 @@ test("the tree aligns the subflows of a connection and says whose wish a backup 
   ]);
   const tree = connectionTree([connection], {
     subflowInterface: ({ path }) => names.get(path.local.port),
-    paint: painter(false),
+    streams: { paint: painter(false), width: Number.POSITIVE_INFINITY },
     reasons: new Map(),
   });
   assert.equal(

@@ -17,6 +17,7 @@ import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostManager } from "./host/manager.ts";
 import type { Memory } from "./host/memory.ts";
 import { Recovery } from "./host/recovery.ts";
+import { idleReasons } from "./idle.ts";
 import { IdleWork } from "./idle-work.ts";
 import type { Logger } from "./logger.ts";
 import { Rest } from "./rest.ts";
@@ -52,6 +53,8 @@ export class Daemon implements ControlService, Disposable {
   #batch: MptcpEvent[] = [];
   /** Of the last ESTABLISHED of the batch. */
   #established: MessageHeader | undefined;
+  /** Why there was nothing to set, as it was last said. */
+  #idle = "";
   #events = 0;
   #overruns = 0;
   #warmUp: IdleWork | undefined;
@@ -107,6 +110,15 @@ export class Daemon implements ControlService, Disposable {
     this.#userspace?.usePolicy(config.policy);
     this.#host.configure(hostConfig(config));
     this.#saveTable();
+    this.#sayIdle(config);
+  }
+
+  /** A daemon that does nothing looks like one that does not work: it says why, and again when that changed. */
+  #sayIdle({ automatic }: Config): void {
+    const reasons = this.#host.plan ? idleReasons(this.#host.plan, automatic) : [];
+    if (reasons.join() === this.#idle) return;
+    this.#idle = reasons.join();
+    for (const reason of reasons) this.#options.log.warn(reason);
   }
 
   /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { interposeNative } from "../netlink/index.ts";
+import { loadNative, substituteNative } from "../netlink/index.ts";
 import { intervalOf, Watchdog } from "./watchdog.ts";
 
 test("watchdog: its interval is what the service manager says, if this process is meant", () => {
@@ -14,10 +14,10 @@ test("watchdog: its interval is what the service manager says, if this process i
 test("watchdog: it tells at half the interval, and only while the daemon serves", (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });
   const told: string[] = [];
-  interposeNative((addon) => ({
-    ...addon,
+  using _double = substituteNative({
+    ...loadNative(),
     sendUnixDatagram: (path, bytes) => told.push(`${path} ${Buffer.from(bytes)}`),
-  }));
+  });
   Object.assign(process.env, { WATCHDOG_USEC: "10000000", NOTIFY_SOCKET: "/run/notify" });
   context.after(() => {
     delete process.env.WATCHDOG_USEC;

@@ -1,3 +1,4 @@
+import * as connections from "./checks/connections.ts";
 import * as endpoints from "./checks/endpoints.ts";
 import * as filter from "./checks/filter.ts";
 import * as kernel from "./checks/kernel.ts";
@@ -115,6 +116,12 @@ export const CHECKS: readonly Check[] = [
     find: filter.checkFirewallOption,
   },
   {
+    id: "firewall-device",
+    isKnown: hasFirewall,
+    well: "no firewall rule closes an interface to subflows",
+    find: filter.checkFirewallDevice,
+  },
+  {
     id: "firewall-invalid",
     isKnown: hasFirewall,
     well: "no firewall rule against state INVALID",
@@ -136,6 +143,24 @@ export const CHECKS: readonly Check[] = [
     find: traffic.checkJoinRejected,
   },
   { id: "join-failed", isKnown: hasCounters, well: "our joins are answered", find: traffic.checkJoinFailed },
+  {
+    id: "connection-fallback",
+    isKnown: hasSockets,
+    well: "no connection is plain TCP by now",
+    find: connections.checkConnectionFallback,
+  },
+  {
+    id: "connection-without-subflow",
+    isKnown: hasSockets,
+    well: "every connection has a subflow",
+    find: connections.checkConnectionWithoutSubflow,
+  },
+  {
+    id: "connection-unmanaged",
+    isKnown: hasSockets,
+    well: "somebody decides for every connection",
+    find: connections.checkConnectionUnmanaged,
+  },
   {
     id: "plain-applications",
     isKnown: hasSockets,

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { beginMessage, CodecError, endMessage, Writer } from "../wire/index.ts";
-import { interposeNative, type NativeAddon, type WatchHandle } from "./native.ts";
+import { loadNative, type NativeAddon, substituteNative, type WatchHandle } from "./native.ts";
 import { NetlinkSubscription } from "./subscription.ts";
 
 /** What the kernel would wake us with: the datagrams of one batch. */
 let deliver: (datagrams: readonly Uint8Array[]) => void = () => undefined;
 
-interposeNative((addon) => ({
+const addon = loadNative();
+substituteNative({
   ...addon,
   openNetlink: () => 99,
   joinGroup: () => 0,
@@ -23,7 +24,7 @@ interposeNative((addon) => ({
     };
     return {} as WatchHandle satisfies ReturnType<NativeAddon["watch"]>;
   },
-}));
+});
 
 function datagram(type: number): Uint8Array {
   const writer = new Writer();

@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { runDaemon } from "../../src/daemon/index.ts";
-import { interposeNative, type NativeAddon } from "../../src/netlink/index.ts";
+import { loadNative, type NativeAddon, substituteNative } from "../../src/netlink/index.ts";
 import { errnoName } from "../../src/types/index.ts";
 
 /** What is to fail. */
@@ -96,7 +96,7 @@ function failFiles(): void {
   syncBuiltinESMExports();
 }
 
-interposeNative(failing);
+substituteNative(failing(loadNative()));
 failFiles();
 process.on("exit", () => say(`counts ${JSON.stringify(counts)}`));
 process.on("SIGUSR2", () => {

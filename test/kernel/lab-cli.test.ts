@@ -32,6 +32,37 @@ kernelTest("lab run: the command runs on the first host and its exit status is o
   assert.equal(status, 7);
 });
 
+kernelTest("lab run: the daemon finds the endpoints of the example by itself", async () => {
+  const { stdout } = await subflow(
+    "lab",
+    "run",
+    file,
+    "--",
+    "sh",
+    "-c",
+    `"${process.execPath}" "${SUBFLOW}" -j run --dry-run`,
+  );
+  const { steps } = JSON.parse(stdout) as { steps: { command: string }[] };
+  const added = steps.map(({ command }) => command).filter((command) => command.includes("endpoint add"));
+  assert.deepEqual(
+    added.map((command) => /add (\S+) dev (\S+)/.exec(command)?.slice(1)),
+    [
+      ["10.0.1.1", "wifi"],
+      ["10.0.2.1", "cellular"],
+    ],
+  );
+});
+
+kernelTest("lab run: a daemon that finds nothing to do says why", async () => {
+  const bare = join(directory, "bare.yaml");
+  writeFileSync(bare, EXAMPLE_TOPOLOGY.replace(/ +routes:.*\n( +- .*\n)+/, ""));
+  // sed ends at the first line that matches, the shell with it, and the lab with both: and so does the daemon.
+  const script = `"${process.execPath}" "${SUBFLOW}" run > ${directory}/log 2>&1 & tail -n +1 -F ${directory}/log 2>/dev/null | sed /ready/q`;
+  const { stdout } = await subflow("lab", "run", bare, "--", "sh", "-c", script);
+  assert.match(stdout, /there is no endpoint to set, so connections keep to one path; left out are:/);
+  assert.match(stdout, /10\.0\.1\.1 dev wifi: wifi has no IPv4 default route; set also_without_default_route/);
+});
+
 kernelTest("lab run: on another host", async () => {
   const { status, stdout } = await subflow("lab", "run", "--in", "server", file, "--", "ip", "-br", "address");
   assert.match(stdout, /wifi@\S+ +UP +10\.0\.1\.2\/24/);

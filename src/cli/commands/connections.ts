@@ -77,7 +77,7 @@ async function show({ global, streams }: Context, connections: readonly Connecti
     streams.out(renderJson(connectionsJson(connections, nameOf, reasons), global.pretty));
     return;
   }
-  streams.out(connectionTree(connections, { subflowInterface: nameOf, paint: streams.paint, reasons }));
+  streams.out(connectionTree(connections, { subflowInterface: nameOf, streams, reasons }));
   if (connections.length === 0) streams.err("There are no MPTCP connections.\n");
   else if (connections.every(({ pathManager }) => pathManager === undefined)) {
     streams.err(`Which path manager owns them is not shown. ${CAPABILITY_REMEDY}\n`);

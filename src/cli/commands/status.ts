@@ -6,12 +6,15 @@ import type { Context } from "../command.ts";
 import { CAPABILITY_REMEDY, EXIT, isKernelRefusal } from "../failure.ts";
 import { Interfaces } from "../interfaces.ts";
 import { renderJson } from "../json.ts";
-import type { GlobalOptions } from "../options.ts";
+import { wrapped } from "../layout.ts";
+import { type GlobalOptions, parseOptions } from "../options.ts";
 import { type Status, statusJson, statusText } from "../status-text.ts";
 import { withEndpointTable, withPathManager } from "../target.ts";
 
 /** `status`. Shows what can be read without rights, and says what could not. */
-export async function run({ global, streams }: Context): Promise<number> {
+export async function run(context: Context): Promise<number> {
+  const { global, streams } = context;
+  parseOptions(context);
   const interfaces = new Interfaces(global);
   const name = (index: number): string => interfaces.name(index);
   const notes: string[] = [];
@@ -21,8 +24,8 @@ export async function run({ global, streams }: Context): Promise<number> {
     readStatus(manager, { netns: global.netns, table, notes, ...daemon }),
   );
   if (global.json) streams.out(renderJson(statusJson(status, name), global.pretty));
-  else streams.out(statusText(status, name, streams.paint));
-  for (const note of status.notes) streams.err(`${note}\n`);
+  else streams.out(statusText(status, name, streams));
+  for (const note of status.notes) streams.err(`${wrapped(note, streams.width, 0).join("\n")}\n`);
   return EXIT.success;
 }
 
