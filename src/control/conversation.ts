@@ -11,7 +11,7 @@ const IN_FLIGHT_MAX = 16;
 /** Requests of one client in one turn: the kernel's events come in between. */
 const TURN_MAX = 16;
 /** Bytes of answers that wait for their reader, beyond which no more is read of it. One answer may be larger. */
-const OUTPUT_MAX = 256 * 1024;
+const OUTPUT_MAX = 64 * 1024;
 /** A long answer goes out in pieces, so that it can be seen whether it is read. */
 const PIECE_BYTES = 64 * 1024;
 /** Milliseconds in which a reader must take a piece. */

@@ -36,7 +36,8 @@ export interface DaemonOptions {
   readonly onWarmUpStep?: (() => void) | undefined;
 }
 
-const now = (): number => performance.now();
+/** The clock of everything in a daemon. */
+export const now = (): number => performance.now();
 
 /** Everything that runs in one network namespace: the host manager, and the userspace path manager where it is in charge. */
 export class Daemon implements ControlService, Disposable {

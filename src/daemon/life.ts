@@ -6,6 +6,7 @@ import { type Choice, choosePathManager, type PathManager } from "./choice.ts";
 import type { Config } from "./config/index.ts";
 import { Daemon } from "./daemon.ts";
 import { Memory, type SavedHost } from "./host/memory.ts";
+import { isOfTheWorld } from "./last-resort.ts";
 import type { Logger } from "./logger.ts";
 import { notify } from "./notify.ts";
 import { readState, removeFiles, writeState } from "./runtime.ts";
@@ -80,8 +81,9 @@ export class Life implements Disposable {
       troubles: () => (this.#keeper.trouble === undefined ? [] : [this.#keeper.trouble]),
       onWarmUpStep,
     });
+    // Whoever asked has been told; a request that failed half-way is mended like anything else that does.
     this.#control = new ControlServer(files.socket, this.#daemon, (error) =>
-      log.error({ err: error }, "the control socket failed"),
+      isOfTheWorld(error) ? this.onFailure(error) : log.error({ err: error }, "a request failed, please report it"),
     );
   }
 

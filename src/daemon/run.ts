@@ -3,6 +3,7 @@ import { ownRuntimeFiles } from "../control/index.ts";
 import { checkNetns, loadNative, withNetns } from "../netlink/index.ts";
 import { requireNetAdmin } from "./capabilities.ts";
 import { type Config, loadConfig } from "./config/index.ts";
+import { now } from "./daemon.ts";
 import { installLastResort } from "./last-resort.ts";
 import { Life, type LifeOptions, type Loaded } from "./life.ts";
 import { createLogger, type Logger } from "./logger.ts";
@@ -60,7 +61,7 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   using _resort = installLastResort({
     onFailure: (error) => life.onFailure(error),
     onFault: (error) => endAfterFault(life, log, error),
-    now: () => performance.now(),
+    now,
   });
   try {
     process.on("SIGHUP", () => life.reload());

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
@@ -61,6 +62,25 @@ test("control: a client says what is wrong: there is nobody", async () => {
   );
   await assert.rejects(ask("hello", {}), { code: "NO_DAEMON", message: /ENOENT.*start one with `subflow run`/ });
 });
+
+test("control: a program asks by `subflow/client`", () =>
+  inPlace(
+    (socket) => socket.end('{"v":1,"id":1,"result":{"pid":7}}\n'),
+    async () => {
+      const script = 'import { ask } from "subflow/client"; console.log((await ask("hello", {})).pid);';
+      const cwd = join(import.meta.dirname, "..", "..", "..");
+      const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+        cwd,
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      let said = "";
+      child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+        said += chunk;
+      });
+      await once(child, "close");
+      assert.equal(said, "7\n");
+    },
+  ));
 
 test("control: an answer in pieces is put together", () =>
   inPlace(

@@ -28,6 +28,8 @@ function say(what: string): void {
 
 /** ENOMEM, EINTR, EPERM, ENOBUFS, EAGAIN, EBUSY. */
 const NATIVE_ERRORS = [12, 4, 1, 105, 11, 16];
+/** ENOMEM, EINTR, ENOBUFS, EAGAIN (which is a timeout there). */
+const LATE_ERRORS = [12, 4, 105, 11];
 const FILE_ERRORS: readonly (readonly [string, number])[] = [
   ["EIO", 5],
   ["ENOSPC", 28],
@@ -44,8 +46,12 @@ function failing(addon: NativeAddon): NativeAddon {
       ? verb
       : (...values: unknown[]) => {
           if (!isTurn("native")) return verb(...values);
-          const errno = NATIVE_ERRORS[seed % NATIVE_ERRORS.length]!;
-          say(`fault: ${name} fails with ${errnoName(errno)}`);
+          // The kernel did it, and only the answer is lost: with errors that say so.
+          const isLate = name === "transact" && seed % 2 === 1;
+          const errors = isLate ? LATE_ERRORS : NATIVE_ERRORS;
+          const errno = errors[(seed >> 1) % errors.length]!;
+          say(`fault: ${name} fails with ${errnoName(errno)}${isLate ? ", afterwards" : ""}`);
+          if (isLate) verb(...values);
           return -errno;
         };
   }
@@ -82,7 +88,7 @@ function failFiles(): void {
     const call = calls[name]!;
     calls[name] = (...values) => {
       if (!isTurn("file")) return call.apply(fs, values);
-      const [code, errno] = FILE_ERRORS[seed % FILE_ERRORS.length]!;
+      const [code, errno] = FILE_ERRORS[(seed >> 1) % FILE_ERRORS.length]!;
       say(`fault: ${name} ${String(values[0])} fails with ${code}`);
       throw Object.assign(new Error(`${code}: made up, ${name}`), { code, errno: -errno, syscall: name });
     };

@@ -11,11 +11,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { runtimeFiles } from "../../src/control/index.ts";
 import { Lab } from "../../src/lab/index.ts";
-import { readPathManager } from "../../src/netlink/index.ts";
+import { readPathManager, writePathManager } from "../../src/netlink/index.ts";
 import { DaemonProcess, DEADLINE, SUBFLOW, subflow } from "./daemon-support.ts";
 import { kernelTest } from "./support.ts";
 
@@ -58,6 +59,29 @@ kernelTest(
     );
   },
 );
+
+kernelTest("a daemon of another version of the protocol is named, not denied", async (context) => {
+  await using lab = await Lab.create({ hosts: { host: {} }, links: [] });
+  const host = lab.host("host");
+  const server = createServer((socket) => socket.on("data", () => socket.end('{"v":2,"id":1,"result":{}}\n')));
+  context.after(() => server.close());
+  server.listen(runtimeFiles(host.netns).socket);
+  await once(server, "listening");
+  const run = async (...args: string[]) => {
+    const child = spawn(process.execPath, [SUBFLOW, "-n", host.netns, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (said += text));
+    const [status] = await once(child, "close");
+    return { status, said };
+  };
+  const shown = await run("status");
+  assert.match(shown.said, /speaks version 2 of the control protocol, this command version 1/);
+  assert.doesNotMatch(shown.said, /no Subflow daemon answers/);
+  writePathManager("userspace", host.netns);
+  const refused = await run("limits");
+  assert.equal(refused.status, 1);
+  assert.match(refused.said, /^Error: the Subflow daemon here speaks version 2/);
+});
 
 /** As an ordinary user, with a /run of which only root may have subflow's part. */
 const AS_USER = `

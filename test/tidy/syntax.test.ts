@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { describe, test } from "node:test";
 import { dispatches, importsOf, impurities, Room } from "./program.ts";
 
@@ -146,8 +146,18 @@ describe("no file is dead", () => {
   });
 
   test("every other file is a test, a program of its own, or used by one", () => {
+    const tests = [...imports.keys()]
+      .filter((file) => file.startsWith("test/"))
+      .map((file) => [file, read(file)] as const);
+    // Started as a process of its own: by its name, as it is when it is compiled.
+    const isChild = (file: string): boolean =>
+      file.endsWith("-child.ts") &&
+      tests.some(([other, text]) => other !== file && text.includes(`"${basename(file, ".ts")}.js"`));
     const isEntry = (file: string): boolean =>
-      file.endsWith(".test.ts") || /^bench\/[^_/][^/]*\.ts$|^examples\//.test(file) || file === "test/sim/run.ts";
+      file.endsWith(".test.ts") ||
+      isChild(file) ||
+      /^bench\/[^_/][^/]*\.ts$|^examples\//.test(file) ||
+      file === "test/sim/run.ts";
     const used = reachable([...imports.keys()].filter(isEntry));
     assert.deepEqual(
       [...imports.keys()].filter((file) => !used.has(file) && !file.startsWith("src/")),

@@ -27,6 +27,9 @@ function isFailure(refused: Refusal | undefined): boolean {
   return refused !== undefined && !DONE_ALREADY.has(refused.errno);
 }
 
+/** How a request ends of which nobody knows what became: what the kernel does not want it says in other words. */
+const ANSWER_LOST: ReadonlySet<number> = new Set([ERRNO.ETIMEDOUT, ERRNO.ENOBUFS, ERRNO.ENOMEM, ERRNO.EINTR]);
+
 /** Carries host actions out, one by one, and remembers what is ours. */
 export class Applier {
   readonly #options: ApplierOptions;
@@ -84,8 +87,10 @@ export class Applier {
   #run(action: HostAction): Refusal | undefined {
     const { endpoints, rtnl } = this.#options;
     switch (action.type) {
-      case "endpoint.add":
-        return endpoints.add(newEndpoint(action.endpoint));
+      case "endpoint.add": {
+        const refused = endpoints.add(newEndpoint(action.endpoint));
+        return refused && this.#isThereAllTheSame(action, refused) ? undefined : refused;
+      }
       case "endpoint.delete":
         return endpoints.remove({ id: action.id });
       case "endpoint.flags":
@@ -107,6 +112,12 @@ export class Applier {
       case "sysctl.set":
         return refusalOf(() => writeSysctl(action.name, action.value));
     }
+  }
+
+  /** The answer was lost, not the request: what is there is ours, or it would never be taken back. */
+  #isThereAllTheSame({ endpoint }: Extract<HostAction, { type: "endpoint.add" }>, { errno }: Refusal): boolean {
+    const key = endpointKey(endpoint);
+    return ANSWER_LOST.has(errno) && this.#options.endpoints.endpoints().some((each) => endpointKey(each) === key);
   }
 
   #route(change: "add" | "delete", route: PlannedRoute): Refusal | undefined {
