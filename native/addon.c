@@ -77,5 +77,6 @@ NAPI_MODULE_INIT() {
   add_verbs(env, exports, socket_verbs);
   add_verbs(env, exports, watch_verbs);
   add_verbs(env, exports, process_verbs);
+  add_verbs(env, exports, capability_verbs);
   return exports;
 }

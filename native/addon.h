@@ -38,6 +38,9 @@ long receive_now(int fd, bytes_t slab, int32_t *lengths, size_t slots);
 /* The same; -EAGAIN only after timeout_ms. */
 long receive_many(int fd, bytes_t slab, int32_t *lengths, size_t slots, int timeout_ms);
 
+/* Gives up every other one, in the calling thread and for good: a number of linux/capability.h. */
+long keep_only_capability(int capability);
+
 typedef struct {
   const char *name;
   napi_callback run;
@@ -47,5 +50,6 @@ extern const verb_t netlink_verbs[];
 extern const verb_t socket_verbs[];
 extern const verb_t watch_verbs[];
 extern const verb_t process_verbs[];
+extern const verb_t capability_verbs[];
 
 #endif

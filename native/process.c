@@ -1,6 +1,4 @@
-/* What belongs to the calling thread: its network namespace, its files, its capabilities. */
-#include <linux/capability.h>
-#include <linux/prctl.h>
+/* What belongs to the calling thread or the process: the network namespace, files, memory. */
 #include <linux/stat.h>
 
 #include "addon.h"
@@ -104,64 +102,6 @@ static napi_value verb_enter_namespace(napi_env env, napi_callback_info info) {
   return number(env, syscall3(__NR_setns, fd, CLONE_NEWNET_, 0));
 }
 
-typedef struct {
-  struct __user_cap_header_struct header;
-  struct __user_cap_data_struct data[2];
-} capabilities_t;
-
-static long capabilities(capabilities_t *result) {
-  *result = (capabilities_t){.header = {_LINUX_CAPABILITY_VERSION_3, 0}};
-  return syscall3(__NR_capget, &result->header, result->data, 0);
-}
-
-static long drop_capabilities(uint32_t keep_low, uint32_t keep_high) {
-  capabilities_t caps;
-  long result = capabilities(&caps);
-  if (result < 0) return result;
-  const uint32_t keep[2] = {keep_low, keep_high};
-  for (int bit = 0; bit < 64; bit++) {
-    if (keep[bit / 32] & (1u << (bit % 32))) continue;
-    result = syscall5(__NR_prctl, PR_CAPBSET_DROP, bit, 0, 0, 0);
-    if (result == -EINVAL_) break; /* beyond the last capability this kernel knows */
-    /* Without CAP_SETPCAP the bounding set stays; PR_SET_NO_NEW_PRIVS below makes that harmless. */
-    if (result < 0 && result != -EPERM_) return result;
-  }
-  syscall5(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  for (int i = 0; i < 2; i++) {
-    caps.data[i].effective &= keep[i];
-    caps.data[i].permitted &= keep[i];
-    caps.data[i].inheritable &= keep[i];
-  }
-  result = syscall3(__NR_capset, &caps.header, caps.data, 0);
-  return result < 0 ? result : syscall5(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
-static napi_value verb_drop_capabilities(napi_env env, napi_callback_info info) {
-  napi_value values[2];
-  uint32_t keep[2];
-  if (!read_arguments(env, info, 2, values)) return NULL;
-  if (napi_get_value_uint32(env, values[0], &keep[0]) != napi_ok ||
-      napi_get_value_uint32(env, values[1], &keep[1]) != napi_ok) {
-    napi_throw_type_error(env, NULL, "expected two numbers");
-    return NULL;
-  }
-  return number(env, drop_capabilities(keep[0], keep[1]));
-}
-
-static napi_value verb_get_capabilities(napi_env env, napi_callback_info info) {
-  (void)info;
-  capabilities_t caps;
-  napi_value result;
-  long outcome = capabilities(&caps);
-  if (outcome < 0) return number(env, outcome);
-  if (napi_create_object(env, &result) != napi_ok) return NULL;
-  set_number(env, result, "effectiveLow", caps.data[0].effective);
-  set_number(env, result, "effectiveHigh", caps.data[1].effective);
-  set_number(env, result, "permittedLow", caps.data[0].permitted);
-  set_number(env, result, "permittedHigh", caps.data[1].permitted);
-  return result;
-}
-
 static napi_value verb_forget_pages(napi_env env, napi_callback_info info) {
   napi_value values[2];
   double start, length;
@@ -182,7 +122,5 @@ const verb_t process_verbs[] = {
     {"enterNamespace", verb_enter_namespace},
     {"newNamespace", verb_new_namespace},
     {"lockFile", verb_lock_file},
-    {"dropCapabilities", verb_drop_capabilities},
-    {"getCapabilities", verb_get_capabilities},
     {NULL, NULL},
 };

@@ -50,6 +50,7 @@ enum {
   EINTR_ = 4,
   EAGAIN_ = 11,
   ENOMEM_ = 12,
+  EBUSY_ = 16,
   EINVAL_ = 22,
   ENAMETOOLONG_ = 36,
   ENOBUFS_ = 105,

@@ -21,6 +21,8 @@ export interface Status {
   readonly counters: Readonly<Record<string, number>>;
   /** The Subflow daemon of the namespace, and what its host plan leaves out; undefined: none answers. */
   readonly daemon: { readonly hello: ControlHello; readonly leftOut: readonly LeftOutEndpoint[] } | undefined;
+  /** Why there is nothing to show of the daemon although there may be one. */
+  readonly daemonError: string | undefined;
   readonly notes: readonly string[];
 }
 
@@ -39,7 +41,7 @@ export function statusText(status: Status, interfaceName: InterfaceName, streams
     ...rows(kernelRows(status)),
     "",
     heading("Daemon"),
-    ...rows(daemonRows(status.daemon)),
+    ...rows(daemonRows(status)),
     "",
     heading("Settings (net.mptcp)"),
     ...rows([...status.sysctls].map(([name, value]): Row => [name, value, SYSCTL_MEANING[name] ?? ""])),
@@ -69,6 +71,7 @@ export function statusJson(status: Status, interfaceName: InterfaceName): Json {
     kernel: { release: status.release, mptcp: true, ...status.features },
     pathManager: status.pathManager,
     daemon: status.daemon,
+    daemonError: status.daemonError,
     settings: status.sysctls,
     limits: status.limits && limitsJson(status.limits),
     endpoints: status.endpoints?.map((endpoint) => endpointJson(endpoint, interfaceName)),
@@ -101,12 +104,14 @@ function kernelRows(status: Status): Row[] {
   ];
 }
 
-function daemonRows(daemon: Status["daemon"]): Row[] {
+function daemonRows({ daemon, daemonError }: Status): Row[] {
+  if (daemonError !== undefined) return [["unknown", "", daemonError]];
   if (!daemon) return [["none", "", "no Subflow daemon answers in this network namespace: `subflow run` is one"]];
   const { hello, leftOut } = daemon;
   return [
     ["process", String(hello.pid), `version ${hello.version}, path manager ${hello.pathManager}`],
     ["uptime", `${Math.round(hello.uptime / 1000)} s`, `${hello.events} events, ${hello.overruns} overruns`],
+    ...(hello.troubles ?? []).map((trouble): Row => ["trouble", "", trouble]),
     ...leftOut.map(({ what, reason }): Row => ["no endpoint", what, reason]),
   ];
 }

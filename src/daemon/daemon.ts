@@ -1,3 +1,4 @@
+import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
 import { endpointKey } from "../host/index.ts";
 import { MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
 import {
@@ -10,13 +11,14 @@ import {
 import type { MessageHeader } from "../wire/index.ts";
 import { kernelCapacity } from "./capacity.ts";
 import type { PathManager } from "./choice.ts";
+import { commandOf } from "./commands.ts";
 import { type Config, hostConfig } from "./config/index.ts";
-import { type CheckedRequest, checkRequest, commandOf } from "./control-methods.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostManager } from "./host/manager.ts";
 import type { Memory } from "./host/memory.ts";
 import { Recovery } from "./host/recovery.ts";
 import { idleReasons } from "./idle.ts";
+import { IdleWork } from "./idle-work.ts";
 import type { Logger } from "./logger.ts";
 import { Rest } from "./rest.ts";
 import { UserspacePathManager } from "./userspace.ts";
@@ -26,16 +28,18 @@ export interface DaemonOptions {
   readonly version: string;
   readonly pathManager: PathManager;
   readonly memory: Memory;
-  /** Reads the configuration again. */
-  readonly reload: () => void;
+  /** Reads the configuration again. @returns why not */
+  readonly reload: () => ControlFailure | undefined;
+  /** What cannot be done at present, a sentence each. */
+  readonly troubles: () => readonly string[];
+  /** Called before each step of the warm-up: for tests of slow machines. */
+  readonly onWarmUpStep?: (() => void) | undefined;
 }
-
-type Answer = (result: unknown, failure?: ControlFailure) => void;
 
 const now = (): number => performance.now();
 
 /** Everything that runs in one network namespace: the host manager, and the userspace path manager where it is in charge. */
-export class Daemon implements Disposable {
+export class Daemon implements ControlService, Disposable {
   readonly #options: DaemonOptions;
   readonly #pm = MptcpPm.open();
   readonly #rtnl = Rtnl.open();
@@ -53,6 +57,7 @@ export class Daemon implements Disposable {
   #idle = "";
   #events = 0;
   #overruns = 0;
+  #warmUp: IdleWork | undefined;
 
   /** Subscribes; nothing is decided before {@link start}. */
   constructor(options: DaemonOptions) {
@@ -82,6 +87,7 @@ export class Daemon implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#warmUp?.[Symbol.dispose]();
     this.#rest[Symbol.dispose]();
     this.#recovery[Symbol.dispose]();
     this.#host[Symbol.dispose]();
@@ -96,8 +102,6 @@ export class Daemon implements Disposable {
     this.#restoreTable();
     this.configure(config);
     this.#userspace?.adopt();
-    this.#host.warmUp();
-    this.#userspace?.warmUp();
     return this.#userspace?.snapshot().connections.length ?? 0;
   }
 
@@ -117,15 +121,60 @@ export class Daemon implements Disposable {
     for (const reason of reasons) this.#options.log.warn(reason);
   }
 
-  /** Puts the host back as it was found. */
-  restore(): void {
-    this.#host.restore({ endpoints: this.#userspace === undefined });
+  /**
+   * Lets V8 compile what stands between an event and its command, between the events that come meanwhile. To be called when all
+   * else at start is done: what runs afterwards for the first time makes V8 compile again.
+   */
+  warmUp(): void {
+    const { log } = this.#options;
+    const start = now();
+    this.#warmUp = new IdleWork({
+      steps: this.#warmUpSteps(),
+      served: () => this.#events,
+      now,
+      onEnd: (isWhole) => {
+        const took = `${Math.round(now() - start)} ms`;
+        log.info(
+          isWhole ? `warmed up in ${took}` : `not warmed up: given up after ${took}, this machine is busy or slow`,
+        );
+      },
+    });
+  }
+
+  *#warmUpSteps(): Generator<void> {
+    for (const part of [this.#host.warmUp(), this.#userspace?.warmUp() ?? []]) {
+      for (const _step of part) {
+        this.#options.onWarmUpStep?.();
+        yield;
+      }
+    }
+  }
+
+  /** Whether the kernel is reached, and answers, in this turn of the loop. */
+  isServing(): boolean {
+    try {
+      this.#pm.limits();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Reads everything anew, as if nothing were known. */
+  compareAnew(): void {
+    this.#host.refresh();
+    this.#userspace?.adopt();
+  }
+
+  /** Puts the host back as it was found. @returns whether all of it is */
+  restore(): boolean {
+    return this.#host.restore({ endpoints: this.#userspace === undefined });
   }
 
   /** Answers one request of the control socket. */
-  control(method: string, params: unknown, answer: Answer): void {
+  call(method: string, params: unknown, answer: Answer): void {
     const request = checkRequest(method, params);
-    if (typeof request === "string") return answer(null, { code: "REQUEST", message: request });
+    if ("code" in request) return answer(null, request);
     const command = commandOf(request);
     // Who asks wants to know what the kernel has told of, not what we have looked at.
     this.#subscription.release();
@@ -149,8 +198,7 @@ export class Daemon implements Disposable {
       case "host":
         return answer(this.#host.plan ?? null);
       case "reload":
-        this.#options.reload();
-        return answer(null);
+        return answer(null, this.#options.reload());
       case "snapshot":
         if (!userspace) return answer(null, KERNEL_IN_CHARGE);
         return answer(params.token === undefined ? userspace.snapshot() : (userspace.connection(params.token) ?? null));
@@ -176,6 +224,7 @@ export class Daemon implements Disposable {
       events: this.#events,
       overruns: this.#overruns,
       foreseen: this.#userspace?.foreseen ?? 0,
+      troubles: this.#options.troubles(),
     };
   }
 

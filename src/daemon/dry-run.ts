@@ -1,3 +1,4 @@
+import { runtimeFiles } from "../control/index.ts";
 import { commandLine, diffMark, flagWords, type HostAction, type HostPlan } from "../host/index.ts";
 import { MptcpPm, Rtnl } from "../netlink/index.ts";
 import { kernelCapacity } from "./capacity.ts";
@@ -6,9 +7,10 @@ import { hostConfig } from "./config/index.ts";
 import { KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostManager } from "./host/manager.ts";
 import { Memory } from "./host/memory.ts";
+import { currentPathManager } from "./life.ts";
 import { createLogger } from "./logger.ts";
-import { currentPathManager, enterNetns, loadRunConfig, type RunOptions } from "./run.ts";
-import { readState, runtimeFiles } from "./runtime.ts";
+import { enterNetns, loadRunConfig, type RunOptions } from "./run.ts";
+import { readState } from "./runtime.ts";
 
 /** What `subflow run` would do now. */
 export interface DryRun {

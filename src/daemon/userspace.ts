@@ -140,10 +140,10 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#driver.handle({ type: "kernel.snapshot", connections: observeAll(this.#options.pm) });
   }
 
-  /** To be called when all else at start is done: what runs afterwards for the first time makes V8 compile again. */
-  warmUp(): void {
+  /** Steps that let V8 compile the way from an event to its command. */
+  warmUp(): Iterable<void> {
     const { pm, rtnl, now } = this.#options;
-    warmUp(pm, rtnl, now);
+    return warmUp(pm, rtnl, now);
   }
 
   /** Touches the memory that the next connection will need. */

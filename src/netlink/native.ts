@@ -127,8 +127,8 @@ export interface NativeAddon {
   /** One datagram to a Unix socket, as sd_notify(3) needs; a leading `@` means the abstract namespace. Never waits. */
   sendUnixDatagram(path: string, bytes: Uint8Array): number;
   /**
-   * Keeps only these capabilities, in every set, for good (also PR_SET_NO_NEW_PRIVS). Of the calling thread: threads that
-   * exist already (V8's, libuv's pool) keep theirs, so call it early.
+   * Keeps only these capabilities, in every set, for good (also PR_SET_NO_NEW_PRIVS). The process's other threads (V8's,
+   * libuv's pool) give up all, unless they have none but these. -EBUSY: a thread did not, for two seconds.
    */
   dropCapabilities(keepLow: number, keepHigh: number): number;
   /** Capability sets of the calling thread. */

@@ -1,5 +1,5 @@
 import { ERRNO } from "../types/index.ts";
-import { eachMessage, type MessageHeader, NLMSG } from "../wire/index.ts";
+import { CodecError, eachMessage, type MessageHeader, NLMSG } from "../wire/index.ts";
 import { NetlinkError } from "./errors.ts";
 import { loadNative, type NativeAddon, type WatchHandle } from "./native.ts";
 import { checkNetns, withNetns } from "./netns.ts";
@@ -11,7 +11,7 @@ export interface SubscriptionOptions {
   readonly receiveBuffer?: number;
   /** Called for each message, in the same turn of the loop in which the kernel woke us. */
   readonly onMessage: (bytes: Uint8Array, header: MessageHeader) => void;
-  /** The kernel had to drop messages: what is known must be read anew. Later messages arrive as before. */
+  /** Messages were lost, or one cannot be decoded: what is known must be read anew. Later messages arrive as before. */
   readonly onOverrun: () => void;
   /** Called after the last message of each wake-up. */
   readonly onBatchEnd?: () => void;
@@ -148,9 +148,15 @@ export class NetlinkSubscription implements Disposable {
   }
 
   #deliver(from: number, to: number): void {
-    const { onMessage } = this.#options;
-    eachMessage(this.#slab, from, to, (header) => {
-      if (header.type >= NLMSG.MIN_TYPE && !this.#closed) onMessage(this.#slab, header);
-    });
+    const { onMessage, onOverrun } = this.#options;
+    try {
+      eachMessage(this.#slab, from, to, (header) => {
+        if (header.type >= NLMSG.MIN_TYPE && !this.#closed) onMessage(this.#slab, header);
+      });
+    } catch (error) {
+      // What cannot be read has not been heard: the tables are read anew. An error of whoever listens goes on to them.
+      if (!(error instanceof CodecError)) throw error;
+      onOverrun();
+    }
   }
 }

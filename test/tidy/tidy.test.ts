@@ -26,6 +26,7 @@ const FLOORS: Record<string, number> = {
   doctor: 3,
   sim: 3,
   lab: 3,
+  control: 3,
   daemon: 4,
   cli: 5,
 };

@@ -49,7 +49,7 @@ async function readReasons(connections: readonly Connection[], { netns }: Global
   const tokens = connections.filter(({ pathManager }) => pathManager === "userspace").map(({ token }) => token);
   const reasons = new Map<Token, ConnectionExplanation>();
   if (tokens.length === 0 || tokens.length > EXPLAINED_MAX) return reasons;
-  const { ask } = await import("../../daemon/index.ts");
+  const { ask } = await import("../../control/index.ts");
   const answers = await ask("why", { tokens }, { netns }).catch(() => []);
   for (const answer of answers as (ConnectionExplanation | null)[]) {
     if (answer) reasons.set(answer.connection.token, answer);

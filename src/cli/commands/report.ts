@@ -1,7 +1,8 @@
 import { closeSync, constants, openSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname, release } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ask, enterNetns } from "../../daemon/index.ts";
+import { ask } from "../../control/index.ts";
+import { enterNetns } from "../../daemon/index.ts";
 import { type DoctorFacts, diagnose, type Finding, Masker } from "../../doctor/index.ts";
 import { probeFeatures, readCounters } from "../../netlink/index.ts";
 import { SubflowError } from "../../types/index.ts";

@@ -1,4 +1,4 @@
-import { ask, NoDaemonError } from "../../daemon/index.ts";
+import { ask, NoDaemonError } from "../../control/index.ts";
 import { standingOf } from "../../doctor/index.ts";
 import type { ConnectionExplanation } from "../../engine/index.ts";
 import type { MptcpPm } from "../../netlink/index.ts";

@@ -1,4 +1,5 @@
-import { ask, findRivals, NoDaemonError, sysfsFacts } from "../../daemon/index.ts";
+import { ask, NoDaemonError } from "../../control/index.ts";
+import { findRivals, sysfsFacts } from "../../daemon/index.ts";
 import { type DoctorFacts, type NotLooked, type Outcome, pathAddresses } from "../../doctor/index.ts";
 import { interfaceKind, rpFilterName } from "../../host/index.ts";
 import {

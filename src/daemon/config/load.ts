@@ -186,15 +186,23 @@ function isPlain(value: unknown): value is Record<string, unknown> {
 
 function dropIns(file: string, reader: Reader): string[] {
   const directory = join(dirname(file), "conf.d");
-  if (!existsSync(directory)) return [];
-  const names = orFault(directory, () => {
-    checkTrusted(directory, reader);
-    return readdirSync(directory);
-  });
+  const names = namesIn(directory);
+  if (names.length > 0) orFault(directory, () => checkTrusted(directory, reader));
   return names
     .filter((name) => name.endsWith(".yaml"))
     .sort()
     .map((name) => join(directory, name));
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    const hint = code === "ENOTDIR" ? "it is a directory of further *.yaml files, or is not there" : undefined;
+    throw new ConfigError([{ file: directory, line: 1, column: 1, problem: `cannot be read: ${code ?? error}`, hint }]);
+  }
 }
 
 /**

@@ -23,6 +23,10 @@ export interface ApplierOptions {
 /** What "it is so already" looks like: somebody, or a link that went, was faster. */
 const DONE_ALREADY: ReadonlySet<number> = new Set([ERRNO.EEXIST, ERRNO.ENOENT, ERRNO.ESRCH, ERRNO.ENODEV]);
 
+function isFailure(refused: Refusal | undefined): boolean {
+  return refused !== undefined && !DONE_ALREADY.has(refused.errno);
+}
+
 /** Carries host actions out, one by one, and remembers what is ours. */
 export class Applier {
   readonly #options: ApplierOptions;
@@ -31,9 +35,12 @@ export class Applier {
     this.#options = options;
   }
 
-  /** @param limitsBefore the limits in force, remembered before the first change */
-  apply(actions: readonly HostAction[], limitsBefore: Limits): void {
-    if (actions.length === 0) return;
+  /**
+   * @param limitsBefore the limits in force, remembered before the first change
+   * @returns how many were refused
+   */
+  apply(actions: readonly HostAction[], limitsBefore: Limits): number {
+    if (actions.length === 0) return 0;
     const { memory } = this.#options;
     // What was there before us is written down before it is changed. That an endpoint is ours may be written after: the next
     // life knows it by its likeness (HostMemory.afterCrash), and every microsecond until it is there counts.
@@ -41,6 +48,7 @@ export class Applier {
     const results = actions.map((action) => this.#run(action));
     if (this.#rememberOwnership(actions, results)) memory.save();
     for (const [index, action] of actions.entries()) this.#report(action, results[index]);
+    return results.filter(isFailure).length;
   }
 
   /** @returns whether there is something new to write down */
@@ -62,6 +70,8 @@ export class Applier {
     const before = owned.size + sysctls.size;
     const keys = [...owned].join();
     for (const [index, action] of actions.entries()) {
+      // What was not taken back is still to be taken back.
+      if (isFailure(results[index])) continue;
       // What somebody else added a moment before us is theirs.
       if (action.type === "endpoint.add" && !results[index]) owned.add(endpointKey(action.endpoint));
       else if (action.type === "endpoint.adopt") owned.add(endpointKey(action));

@@ -118,9 +118,9 @@ export class HostManager implements Disposable {
 
   /**
    * Plans many times what is not carried out, so that V8 has compiled the path when the first link is lost: interpreted it
-   * takes ten times as long, and a laptop's daemon sees few changes in its life.
+   * takes ten times as long, and a laptop's daemon sees few changes in its life. A step a plan.
    */
-  warmUp(): void {
+  *warmUp(): Generator<void> {
     const config = this.#config;
     if (!config) return;
     const facts = this.#facts();
@@ -130,7 +130,15 @@ export class HostManager implements Disposable {
       const plan = planHost(some, config, memory);
       for (const action of reconcileHost(some, plan, config, memory))
         commandLine(action, (index) => this.nameOf(index));
+      yield;
     }
+  }
+
+  /** Reads the network and the table anew and corrects. */
+  refresh(): void {
+    this.#table = undefined;
+    this.#sysctlDevices = undefined;
+    this.#model.refresh();
   }
 
   /** Compares and corrects now, with a table that is read now. */
@@ -193,15 +201,22 @@ export class HostManager implements Disposable {
   /**
    * Puts everything back as it was found. The kernel's endpoints and limits outlive us and go back too; the daemon's own
    * table ends with it, and taking its endpoints back one by one would only close the subflows.
+   * @returns whether everything is as it was
    */
-  restore({ endpoints }: { readonly endpoints: boolean }): void {
+  restore({ endpoints }: { readonly endpoints: boolean }): boolean {
+    this.#config = undefined;
+    // Read anew: of what we have just done the kernel has not told yet.
+    this.refresh();
     const facts = this.#facts();
     const actions = restoreHost(facts, this.#options.memory);
     const ofTable = (action: HostAction): boolean =>
       action.type.startsWith("endpoint.") || action.type === "limits.set";
-    this.#applier.apply(endpoints ? actions : actions.filter((action) => !ofTable(action)), facts.limits);
-    this.#config = undefined;
+    const failed = this.#applier.apply(
+      endpoints ? actions : actions.filter((action) => !ofTable(action)),
+      facts.limits,
+    );
     this.#foresight?.withdraw();
+    return failed === 0;
   }
 
   /** Limits are set when what is planned changes: what an administrator sets in between is meant, and stays until then. */
