@@ -163,7 +163,7 @@ kernelTest("the control socket: mode, bad lines, unknown versions, too long line
     const cases: [string, RegExp][] = [
       ["nonsense\n", /not JSON/],
       ["[]\n", /an object with v, id, method/],
-      ['{"v":2,"id":7,"method":"hello"}\n', /"id":7.*version 1, not 2/],
+      ['{"v":2,"id":7,"method":"hello"}\n', /"id":7.*version 1 of the control protocol, not 2/],
       ['{"v":1,"id":8}\n', /"id":8.*method is missing/],
       ['{"v":1,"id":9,"method":"explode"}\n', /unknown method/],
       ['{"v":1,"id":9,"method":"endpoint.add","params":{"address":"10.0.0.300","flags":2}}\n', /not an IP address/],
