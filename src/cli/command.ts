@@ -45,7 +45,7 @@ export interface Command {
   /** Words that may follow, for completion (the words of the ip-mptcp(8) grammar are no options). */
   readonly vocabulary?: readonly string[];
   /** The words behind the command's own, in order; one more is refused. undefined: the grammar of ip-mptcp(8). */
-  readonly takes?: readonly (WordKind | readonly string[])[];
+  readonly takes?: readonly (WordKind | readonly string[])[] | undefined;
   readonly examples: readonly string[];
   /** For scripts of ours, not for people: help and completion leave it out. */
   readonly hidden?: true;

@@ -91,7 +91,8 @@ test("no word means the reminder and status 255, --help the overview and 0", asy
 
 test("a word too many is an error, whatever the command", async () => {
   for (const { words, takes, hidden } of COMMANDS) {
-    if (!takes || hidden || words[0] === "help") continue;
+    // `lab run` says more: the word is a command most likely.
+    if (!takes || hidden || words[0] === "help" || words.join(" ") === "lab run") continue;
     const line = [...words, ...takes.map(() => "1"), "junk"];
     const { status, stderr } = await run(...line);
     assert.equal(status, 255, line.join(" "));

@@ -123,7 +123,7 @@ function known(found: boolean | number | undefined): string {
 }
 
 function limitRows(limits: Limits | undefined): Row[] {
-  if (!limits) return [["unknown", "", "whoever is in charge does not answer"]];
+  if (!limits) return [["unknown", "", "the path manager in charge does not answer"]];
   return [
     ["subflows", String(limits.subflows), "further subflows, opened by either side"],
     ["add_addr_accepted", String(limits.addAddrAccepted), "announced addresses that are followed"],

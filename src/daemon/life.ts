@@ -114,7 +114,7 @@ export class Life implements Disposable {
     this.#daemon.configure(config);
     log.info({ files }, "configuration read again");
     if (choosePathManager(config, this.#before).pathManager !== this.#choice.pathManager) {
-      log.warn("another path manager takes a restart: connections would change hands");
+      log.warn("the path manager can be changed by a restart only: connections would change hands");
     }
     return undefined;
   }

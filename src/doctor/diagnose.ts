@@ -36,16 +36,20 @@ export const CHECKS: readonly Check[] = [
   {
     id: "kernel-mptcp-ipv6",
     isKnown: hasSocket6,
-    well: "also over IPv6, where it is used",
+    well: "it makes them over IPv6 too, where IPv6 is used",
     find: kernel.checkKernelIpv6,
   },
   { id: "kernel-diag", isKnown: hasSockets, well: "connections can be listed", find: kernel.checkDiag },
   { id: "mptcp-disabled", isKnown: hasSwitch, well: "net.mptcp.enabled is on", find: kernel.checkEnabled },
   { id: "path-manager-absent", well: "the path manager in charge is there", find: manager.checkPathManagerAbsent },
-  { id: "path-manager-endpoints", well: "endpoints are where they are read", find: manager.checkPathManagerEndpoints },
+  {
+    id: "path-manager-endpoints",
+    well: "endpoints stand in the table that is read",
+    find: manager.checkPathManagerEndpoints,
+  },
   {
     id: "path-manager-mismatch",
-    well: "the daemon is in charge of what it thinks",
+    well: "the daemon and the kernel agree on the path manager",
     find: manager.checkPathManagerMismatch,
   },
   { id: "rivals", well: "one program manages endpoints", find: manager.checkRivals },
@@ -75,11 +79,16 @@ export const CHECKS: readonly Check[] = [
     well: "addresses of endpoints can be used now",
     find: endpoints.checkEndpointUnusable,
   },
-  { id: "endpoint-signal-on-client", isKnown: hasTable, well: "clients open", find: endpoints.checkSignalOnClient },
+  {
+    id: "endpoint-signal-on-client",
+    isKnown: hasTable,
+    well: "clients open subflows rather than announce",
+    find: endpoints.checkSignalOnClient,
+  },
   {
     id: "endpoint-subflow-on-server",
     isKnown: hasTable,
-    well: "servers announce",
+    well: "servers announce rather than open subflows",
     find: endpoints.checkSubflowOnServer,
   },
   {
@@ -97,7 +106,7 @@ export const CHECKS: readonly Check[] = [
   {
     id: "endpoint-without-device",
     isKnown: hasTable,
-    well: "endpoints lead to their interfaces",
+    well: "endpoints without a device leave by the interface of their address",
     find: routing.checkEndpointWithoutDevice,
   },
   {

@@ -145,7 +145,9 @@ const NOT_ALLOWED_REMEDY =
 export function labAccess():
   | { readonly how: "direct" | "rootless" }
   | { readonly how: "none"; readonly reason: string } {
+  const start = performance.now();
   const direct = spawnSync("unshare", ["--net", "true"], { encoding: "utf8" });
+  noteSlowness(performance.now() - start);
   if (direct.status === 0) return { how: "direct" };
   const rootless = spawnSync("unshare", ["--user", "--map-root-user", "--net", "true"], { encoding: "utf8" });
   if (rootless.status === 0) return { how: "rootless" };

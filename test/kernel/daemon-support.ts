@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ask, runtimeFiles } from "../../src/control/index.ts";
-import type { Host, Lab } from "../../src/lab/index.ts";
+import { type Host, type Lab, patience } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
 import type { Connection, ControlHello, ControlMethod, ControlMethods } from "../../src/types/index.ts";
 
@@ -71,7 +71,7 @@ export class DaemonProcess {
   }
 
   async ready(): Promise<DaemonProcess> {
-    const deadline = performance.now() + DEADLINE;
+    const deadline = performance.now() + patience(DEADLINE);
     for (;;) {
       const hello = await this.hello();
       if (hello?.pid === this.pid) return this;
@@ -85,7 +85,9 @@ export class DaemonProcess {
   /** Runs `subflow run` to its end, for runs that must fail. */
   static async fail(lab: Lab, host: Host, ...args: string[]): Promise<{ code: number | null; log: string }> {
     const daemon = new DaemonProcess(lab, host, args);
-    const [code] = (await once(daemon.#process, "exit", { signal: AbortSignal.timeout(DEADLINE) })) as [number | null];
+    const [code] = (await once(daemon.#process, "exit", { signal: AbortSignal.timeout(patience(DEADLINE)) })) as [
+      number | null,
+    ];
     return { code, log: daemon.log };
   }
 
@@ -114,7 +116,7 @@ export class DaemonProcess {
   /** Ends it, and waits until it has. @returns its exit status; null when a signal killed it */
   async end(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      const exit = once(this.#process, "exit", { signal: AbortSignal.timeout(DEADLINE) });
+      const exit = once(this.#process, "exit", { signal: AbortSignal.timeout(patience(DEADLINE)) });
       this.#process.kill(signal);
       await exit;
     }

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { EXAMPLE_TOPOLOGY } from "../../src/lab/index.ts";
@@ -93,9 +93,11 @@ for (const [ending, signal] of [
       chmodSync(directory, 0o755);
       const file = join(directory, "two-paths.yaml");
       writeFileSync(file, EXAMPLE_TOPOLOGY);
-      const script = `${ESCAPE(word)} echo started; read -r _; exit 7`;
+      // An ordinary user's path has no sbin: ip and tc are found all the same, by the lab and inside it.
+      const env = { ...process.env, PATH: `${dirname(process.execPath)}:/usr/bin:/bin` };
+      const script = `tc qdisc show dev wifi >/dev/null || exit 9; ${ESCAPE(word)} echo started; read -r _; exit 7`;
       const words = [...prefix, process.execPath, SUBFLOW, "lab", "run", file, "--", "sh", "-c", script];
-      const child = spawn(words[0]!, words.slice(1), { stdio: ["pipe", "pipe", "inherit"] });
+      const child = spawn(words[0]!, words.slice(1), { stdio: ["pipe", "pipe", "inherit"], env });
       await once(child.stdout!, "data");
       const deadline = performance.now() + 10_000;
       while (withWord(word).length < 2) {

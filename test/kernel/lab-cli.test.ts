@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { after } from "node:test";
 import { EXAMPLE_TOPOLOGY } from "../../src/lab/index.ts";
 import { SUBFLOW } from "../compat/support.ts";
+import { conforms } from "../fixtures/schemas.ts";
 import { kernelTest } from "./support.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "subflow-lab-"));
@@ -22,6 +23,18 @@ async function subflow(...words: string[]): Promise<{ status: number; stdout: st
   child.stderr.setEncoding("utf8").on("data", (text) => (output.stderr += text));
   const [status] = (await once(child, "close")) as [number];
   return { status, ...output };
+}
+
+/** What is looked at here of docs/schemas/demo.json. */
+interface Demo {
+  readonly manager: string;
+  readonly checksum_equal: boolean;
+  readonly paths: { readonly bytes: number; readonly role: string }[];
+  readonly events: { readonly source: string; readonly text: string }[];
+  readonly counters: { readonly SubflowStale: number };
+  readonly kernel_events_while_cut: number;
+  readonly other_path_ms: number | null;
+  readonly wifi_again_ms: number | null;
 }
 
 kernelTest("lab run: the command runs on the first host and its exit status is ours", async () => {
@@ -86,7 +99,7 @@ kernelTest("lab run: what is wrong is said", async () => {
 kernelTest("demo: our daemon moves the transfer to the backup and back, and says what it did", async () => {
   const { status, stdout, stderr } = await subflow("-j", "demo");
   assert.equal(stderr, "");
-  const result = JSON.parse(stdout);
+  const result = conforms<Demo>("demo", stdout);
   assert.equal(result.manager, "subflow");
   assert.equal(result.checksum_equal, true);
   assert.ok(result.paths.every(({ bytes }: { bytes: number }) => bytes > 1_000_000));
@@ -112,7 +125,7 @@ kernelTest(
   "demo: with the in-kernel path manager the transfer survives too, and nothing is told of the cut",
   async () => {
     const { status, stdout } = await subflow("-j", "demo", "--kernel");
-    const result = JSON.parse(stdout);
+    const result = conforms<Demo>("demo", stdout);
     assert.equal(result.manager, "kernel");
     assert.equal(result.checksum_equal, true);
     assert.deepEqual(

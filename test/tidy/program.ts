@@ -111,13 +111,16 @@ function placeOf(file: string, node: Node): string {
   return `${file}:${line}: ${text.split("\n")[0]}`;
 }
 
-/** The files of ours that a file imports, however: `import`, `export from`, `import()`, `import type`, a URL beside it. */
+/**
+ * The files beside a file that it names, however: `import`, `export from`, `import()`, `import type`, the name of a program
+ * that it starts.
+ */
 export function importsOf(room: Room, file: string): string[] {
   const found: string[] = [];
   room.visit(file, (node) => {
     if (node.kind !== SyntaxKind.StringLiteral) return;
     const { text } = node as Node & { readonly text: string };
-    if (text.startsWith(".") && /\.[jt]s$/.test(text)) found.push(text);
+    if (/^[\w./-]+\.[jt]s$/.test(text)) found.push(text);
   });
   return found;
 }

@@ -9,7 +9,8 @@ import { parseOptions } from "../options.ts";
 export async function run(context: Context): Promise<number> {
   const end = context.words.indexOf("--");
   const own = end < 0 ? context.words : context.words.slice(0, end);
-  const { values, words } = parseOptions({ ...context, words: own });
+  // A word too many is the command most likely, and its "--" forgotten.
+  const { values, words } = parseOptions({ ...context, words: own, command: { ...context.command, takes: undefined } });
   const [file, ...more] = words;
   if (file === undefined) throw missingArgument("FILE");
   if (more.length > 0) throw usageError(`Error: the command to run must stand behind "--": ${more.join(" ")}`);
