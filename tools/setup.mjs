@@ -36,6 +36,7 @@ export function must(what, command, args, options) {
 const MPTCPD_PLUGINS = `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/mptcpd`;
 
 const has = (program) =>
+  (program.startsWith("/") && existsSync(program)) ||
   (process.env.PATH ?? "")
     .split(":")
     .concat("/usr/sbin", "/sbin", "/usr/libexec", MPTCPD_PLUGINS)
@@ -60,7 +61,9 @@ export const PACKAGES = {
     "dbus-daemon": "dbus-daemon",
     /** The addons are built again and compared. */
     gcc: "gcc",
+    "/usr/include/linux/netlink.h": "linux-libc-dev",
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "/usr/aarch64-linux-gnu/include/linux/netlink.h": "linux-libc-dev-arm64-cross",
   },
   bench: { mptcpd: "mptcpd", tcpdump: "tcpdump", gcc: "gcc", "pkg-config": "pkg-config" },
 };
