@@ -116,7 +116,8 @@ async function startSubflow(client: Host, programs: Programs): Promise<ChildProc
     stdio: ["ignore", "inherit", "pipe"],
     env: environment,
   });
-  for await (const text of createInterface({ input: child.stderr! })) if (text.includes("ready")) break;
+  // It serves before, but a figure of a code that is being compiled says nothing of the next day.
+  for await (const text of createInterface({ input: child.stderr! })) if (text.includes("warmed up")) break;
   child.stderr?.on("data", (bytes: Buffer) => process.stderr.write(bytes));
   return child;
 }

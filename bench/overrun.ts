@@ -5,7 +5,7 @@
  */
 import { once } from "node:events";
 import { join } from "node:path";
-import { ask } from "../src/daemon/index.ts";
+import { ask } from "../src/control/index.ts";
 import { MptcpPm } from "../src/netlink/index.ts";
 import { Programs } from "./_programs.ts";
 import { printMachine, printTable, type Samples } from "./_support.ts";

@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ask } from "../src/daemon/index.ts";
+import { ask } from "../src/control/index.ts";
 import { MptcpPm } from "../src/netlink/index.ts";
 import { Programs } from "./_programs.ts";
 import { printMachine } from "./_support.ts";

@@ -111,9 +111,9 @@ static void read_replies(const prepared_t *prepared, batch_t *batch, long index)
   for (unsigned count = 0;; count++) {
     long length = receive_one(prepared->fd, (bytes_t){reply, sizeof reply});
     if (length < 0 && length != -ENOBUFS_) return;
-    if (length < 0 || count >= REPLIES_MAX) continue;
-    size_t there = (size_t)length < sizeof reply ? (size_t)length : sizeof reply;
-    report(batch, index, RECORD_REPLY, prepared->id, (bytes_t){reply, there});
+    /* Half a reply would say something else. */
+    if (length < 0 || (size_t)length > sizeof reply || count >= REPLIES_MAX) continue;
+    report(batch, index, RECORD_REPLY, prepared->id, (bytes_t){reply, (size_t)length});
   }
 }
 

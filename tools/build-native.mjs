@@ -1,10 +1,12 @@
 // Builds prebuilds/linux-<arch>/subflow.node from native/*.c: `npm run build:native [x64|arm64 ...]`, by default every
-// architecture whose compiler is installed. CC overrides the compiler of this machine's own architecture.
+// architecture whose compiler is installed. CC overrides the compiler of this machine's own architecture. --out FOLDER
+// leaves prebuilds/ alone. Beside each binary stands which compiler made it: the same one makes the same bytes again.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const headers = createRequire(import.meta.url)("node-api-headers").include_dir;
@@ -27,22 +29,26 @@ function compilerOf(arch) {
   return [...names, TARGETS[arch].compiler].find((name) => name && spawnSync(name, ["--version"]).status === 0);
 }
 
+const { values, positionals: asked } = parseArgs({ options: { out: { type: "string" } }, allowPositionals: true });
+const out = resolve(values.out ?? join(root, "prebuilds"));
+
 function build(arch, compiler) {
-  const folder = join(root, "prebuilds", `linux-${arch}`);
+  const folder = join(out, `linux-${arch}`);
   mkdirSync(folder, { recursive: true });
   const sources = readdirSync(join(root, "native"))
     .filter((name) => name.endsWith(".c"))
     .sort()
     .map((name) => `native/${name}`);
-  const output = `prebuilds/linux-${arch}/subflow.node`;
+  const output = join(folder, "subflow.node");
   execFileSync(compiler, [...FLAGS, ...TARGETS[arch].flags, "-isystem", headers, "-o", output, ...sources], {
     cwd: root,
     stdio: "inherit",
   });
+  const [version] = execFileSync(compiler, ["--version"], { encoding: "utf8" }).split("\n");
+  writeFileSync(join(folder, "built-with"), `${version.replace(/^\S+ /, "")}\n`);
   console.log(`${output} (${compiler})`);
 }
 
-const asked = process.argv.slice(2);
 let built = 0;
 for (const arch of asked.length > 0 ? asked : Object.keys(TARGETS)) {
   if (!TARGETS[arch]) throw new Error(`no such architecture: ${arch}; known: ${Object.keys(TARGETS).join(", ")}`);

@@ -1,7 +1,7 @@
 // Everything that a fresh clone needs before anything of it can run; does only what is not done yet.
 // Plain JavaScript on Node's own modules: nothing is installed when it starts.
 import { spawnSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -36,6 +36,7 @@ export function must(what, command, args, options) {
 const MPTCPD_PLUGINS = `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/mptcpd`;
 
 const has = (program) =>
+  (program.startsWith("/") && existsSync(program)) ||
   (process.env.PATH ?? "")
     .split(":")
     .concat("/usr/sbin", "/sbin", "/usr/libexec", MPTCPD_PLUGINS)
@@ -58,11 +59,16 @@ export const PACKAGES = {
     "addr_adv.so": "mptcpd-plugins",
     NetworkManager: "network-manager",
     "dbus-daemon": "dbus-daemon",
+    /** The addons are built again and compared. */
+    gcc: "gcc",
+    "/usr/include/linux/netlink.h": "linux-libc-dev",
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "/usr/aarch64-linux-gnu/include/linux/netlink.h": "linux-libc-dev-arm64-cross",
   },
   bench: { mptcpd: "mptcpd", tcpdump: "tcpdump", gcc: "gcc", "pkg-config": "pkg-config" },
 };
 
-/** Installs missing Debian packages when root, names them in one line when not. */
+/** Installs missing Debian packages when root, without any of their services; names them in one line when not. */
 export function systemPackages(wanted) {
   const missing = [...new Set(Object.entries(wanted).flatMap(([program, name]) => (has(program) ? [] : [name])))];
   if (missing.length === 0) return;
@@ -70,12 +76,50 @@ export function systemPackages(wanted) {
     console.error(`missing: ${missing.join(" ")}; install with: sudo apt-get install ${missing.join(" ")}`);
     return;
   }
-  console.error(`installing ${missing.join(" ")}`);
+  const install = withoutServices(["apt-get", "install", "-y", "-qq", "--no-install-recommends", ...missing]);
+  if (install === undefined) {
+    const why = "their services could not be kept from starting here";
+    console.error(`missing: ${missing.join(" ")}; not installed, since ${why}: apt-get install ${missing.join(" ")}`);
+    return;
+  }
+  console.error(`installing ${missing.join(" ")} (their services are neither started nor enabled)`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const install = ["install", "-y", "-qq", "--no-install-recommends", ...missing];
-  if (run("apt-get", install, { env }) === 0) return;
-  must("apt-get update", "apt-get", ["update", "-qq"], { env });
-  must("apt-get install", "apt-get", install, { env });
+  try {
+    if (run(install.command, install.args, { env }) === 0) return;
+    must("apt-get update", "apt-get", ["update", "-qq"], { env });
+    must("apt-get install", install.command, install.args, { env });
+  } finally {
+    install.clean();
+  }
+}
+
+/** Asked by everything in Debian that is about to start a service (invoke-rc.d(8)); 101 forbids it. */
+const POLICY = "/usr/sbin/policy-rc.d";
+/** What starts and enables units for the scripts of packages. */
+const HELPERS = ["/usr/bin/deb-systemd-helper", "/usr/bin/deb-systemd-invoke"];
+
+/**
+ * A command line that runs another one in a mount namespace of its own, in which nothing starts or enables a service. However
+ * it ends, nothing of that is left: an empty file at most, which is not executable and forbids nothing. undefined where such
+ * a namespace cannot be made.
+ */
+export function withoutServices(command) {
+  const quiet = { stdio: "ignore" };
+  if (spawnSync("unshare", ["--mount", "mount", "--bind", "/bin/true", "/bin/true"], quiet).status !== 0)
+    return undefined;
+  const isOurs = !existsSync(POLICY);
+  if (isOurs) writeFileSync(POLICY, "");
+  const hidden = HELPERS.filter((file) => existsSync(file)).map((file) => `mount --bind /bin/true ${file}`);
+  const policy = `policy=$(mktemp) && printf '#!/bin/sh\\nexit 101\\n' >"$policy" && chmod 755 "$policy"`;
+  // Removed once it is mounted: the mount keeps it for as long as it is needed.
+  const mounts = [policy, `mount --bind "$policy" ${POLICY}`, 'rm -f "$policy"', ...hidden].join(" && ");
+  return {
+    command: "unshare",
+    args: ["--mount", "sh", "-c", `${mounts} && exec "$@"`, "sh", ...command],
+    clean: () => {
+      if (isOurs && readFileSync(POLICY, "utf8") === "") rmSync(POLICY);
+    },
+  };
 }
 
 const time = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);

@@ -6,8 +6,30 @@ export interface CommandOption {
   readonly name: string;
   /** The placeholder of its value; undefined for a flag. */
   readonly value?: string;
+  /** What the value is, for completion. */
+  readonly kind?: WordKind | readonly string[];
   readonly says: string;
 }
+
+/** What a word of a command line names; a list of words is an enumeration. */
+export type WordKind =
+  | "token"
+  /** An interface, or an address of ours. */
+  | "local"
+  /** A local end of a subflow that exists, or its interface. */
+  | "subflow"
+  | "remote"
+  /** An id or an address that was announced. */
+  | "announced"
+  | "interface"
+  | "endpoint id"
+  | "endpoint address"
+  | "address"
+  | "host of the lab"
+  | "command"
+  | "file"
+  /** Nothing that could be listed: a number, a host name. */
+  | "free";
 
 /** One row of the command table: help, completion and parsing follow from it. */
 export interface Command {
@@ -22,7 +44,11 @@ export interface Command {
   readonly options?: readonly CommandOption[];
   /** Words that may follow, for completion (the words of the ip-mptcp(8) grammar are no options). */
   readonly vocabulary?: readonly string[];
+  /** The words behind the command's own, in order; one more is refused. undefined: the grammar of ip-mptcp(8). */
+  readonly takes?: readonly (WordKind | readonly string[])[] | undefined;
   readonly examples: readonly string[];
+  /** For scripts of ours, not for people: help and completion leave it out. */
+  readonly hidden?: true;
   /** The verb that a noun alone means. */
   readonly byDefault?: true;
   /** Imports the command's file: only the one that runs is paid for. */

@@ -1,6 +1,7 @@
 import type { ConnectionExplanation } from "../engine/index.ts";
 import { type Connection, formatSocketAddress, type SubflowInfo, type Token } from "../types/index.ts";
-import type { Json } from "./json.ts";
+import { type Json, machine } from "./json.ts";
+import { columns, wrapped } from "./layout.ts";
 import type { Streams } from "./streams.ts";
 import { formatBytes, formatMicros } from "./units.ts";
 import { formatToken } from "./words.ts";
@@ -14,44 +15,66 @@ export type Reasons = ReadonlyMap<Token, ConnectionExplanation>;
 /** A tree: a line a connection, below it a line a subflow, columns aligned within the connection, then what is left out. */
 export function connectionTree(
   connections: readonly Connection[],
-  {
-    subflowInterface,
-    paint,
-    reasons,
-  }: { subflowInterface: SubflowInterface; paint: Streams["paint"]; reasons: Reasons },
+  { subflowInterface, streams, reasons }: { subflowInterface: SubflowInterface; streams: Layout; reasons: Reasons },
 ): string {
+  const { paint, width } = streams;
   const lines: string[] = [];
   for (const connection of connections) {
     const explanation = reasons.get(connection.token);
-    lines.push(connectionLine(connection, explanation, paint));
+    lines.push(...wrapped(connectionLine(connection, explanation, paint), width, 4));
     const subflows = connection.subflows.toSorted(initialFirst);
     const rows = subflows.map((subflow) => subflowCells(subflow, subflowInterface(subflow)));
-    const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]!.length))) ?? [];
-    for (const [index, row] of rows.entries()) {
-      const branch = index === rows.length - 1 ? "└─" : "├─";
-      const cells = row.map((cell, column) => paintCell(cell.padEnd(widths[column]!), column, row, paint));
-      lines.push(`${branch} ${cells.join("  ")}`.trimEnd());
-    }
+    lines.push(...rowLines(rows, streams));
     for (const { what, address, reason } of explanation?.leftOut ?? []) {
-      lines.push(paint("dim", `   no ${what} ${address}: ${reason}`));
+      lines.push(...wrapped(`   no ${what} ${address}: ${reason}`, width, 6).map((line) => paint("dim", line)));
     }
   }
   return lines.map((line) => `${line}\n`).join("");
 }
 
-/** The value of `-j connections`: {@link Connection} with the token as text and interfaces by name. */
+type Layout = Pick<Streams, "paint" | "width">;
+
+/** The subflows of a connection: aligned where every line fits, otherwise each broken between its cells. */
+function rowLines(rows: readonly (readonly string[])[], { paint, width }: Layout): string[] {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]!.length))) ?? [];
+  const isWide = 3 + widths.reduce((sum, cell) => sum + cell + 2, -2) > width;
+  return rows.flatMap((row, index) => {
+    const isLast = index === rows.length - 1;
+    const branch = isLast ? "└─" : "├─";
+    const painted = row.map((cell, column) =>
+      paintCell(isWide ? cell : cell.padEnd(widths[column]!), column, row, paint),
+    );
+    if (!isWide) return [`${branch} ${painted.join("  ")}`.trimEnd()];
+    const lines = cellLines(painted, width - 5);
+    return lines.map((line, at) => (at === 0 ? `${branch} ${line}` : `${isLast ? " " : "│"}    ${line}`));
+  });
+}
+
+/** As many cells a line as fit. */
+function cellLines(cells: readonly string[], width: number): string[] {
+  const lines: string[] = [];
+  for (const cell of cells) {
+    const last = lines.at(-1);
+    if (last !== undefined && columns(last) + 2 + columns(cell) <= width) lines[lines.length - 1] = `${last}  ${cell}`;
+    else lines.push(cell);
+  }
+  return lines.flatMap((line) => wrapped(line, width, 2));
+}
+
+/** The value of `-j connections`: {@link Connection} with interfaces by name, and the daemon's policy and reasons. */
 export function connectionsJson(
   connections: readonly Connection[],
   subflowInterface: SubflowInterface,
   reasons: Reasons,
 ): Json {
-  return connections.map((connection) => ({
-    ...connection,
-    policy: reasons.get(connection.token)?.connection.policy,
-    leftOut: reasons.get(connection.token)?.leftOut,
-    token: `0x${connection.token.toString(16)}`,
-    subflows: connection.subflows.map((subflow) => ({ ...subflow, interface: subflowInterface(subflow) })),
-  })) as unknown as Json;
+  return machine(
+    connections.map((connection) => ({
+      ...connection,
+      policy: reasons.get(connection.token)?.connection.policy,
+      leftOut: reasons.get(connection.token)?.leftOut,
+      subflows: connection.subflows.map((subflow) => ({ ...subflow, interface: subflowInterface(subflow) })),
+    })),
+  );
 }
 
 function connectionLine(
@@ -72,7 +95,9 @@ function connectionLine(
     `${subflows.length} subflow${subflows.length === 1 ? "" : "s"}`,
     `sent ${formatBytes(connection.bytesSent)}`,
     `received ${formatBytes(connection.bytesReceived)}`,
-    connection.retransmits > 0 ? paint("warning", `${connection.retransmits} retransmits`) : undefined,
+    connection.retransmits > 0
+      ? paint("warning", `${connection.retransmits} retransmit${connection.retransmits === 1 ? "" : "s"}`)
+      : undefined,
   ];
   return words.filter((word) => word !== undefined).join("  ");
 }
@@ -94,7 +119,7 @@ function subflowCells(subflow: SubflowInfo, interfaceName: string | undefined): 
     `rtt ${formatMicros(subflow.rtt)}`,
     `sent ${formatBytes(subflow.bytesSent)}`,
     `received ${formatBytes(subflow.bytesReceived)}`,
-    `${subflow.retransmits} retransmits`,
+    `${subflow.retransmits} retransmit${subflow.retransmits === 1 ? "" : "s"}`,
   ];
 }
 

@@ -1,4 +1,4 @@
-import { ask, DaemonError } from "../daemon/index.ts";
+import { ask, DaemonError } from "../control/index.ts";
 import type { EndpointChange, NewEndpoint } from "../netlink/index.ts";
 import { type Address, type AddressId, type Endpoint, ERRNO, type Limits } from "../types/index.ts";
 import type { EndpointTable } from "./target.ts";

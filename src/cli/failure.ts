@@ -31,6 +31,12 @@ export function wrongArgument(word: string, reason: string): CommandError {
   return usageError(`Error: argument "${word}" is wrong: ${reason}`);
 }
 
+/** Throws for the first word beyond those that a command takes. */
+export function noMoreWords(words: readonly string[], taken: number, says: string): void {
+  const [more] = words.slice(taken);
+  if (more !== undefined) throw wrongArgument(more, says);
+}
+
 /** A word that must be there is not (iproute2's wording). */
 export function missingArgument(word: string): CommandError {
   return usageError(`Error: argument "${word}" is required`);

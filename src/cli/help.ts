@@ -1,10 +1,27 @@
 import type { Command } from "./command.ts";
+import { type Row, tableLines, wrapped } from "./layout.ts";
 import { GLOBAL_OPTIONS } from "./options.ts";
 import { commandsOf, NOUNS, resolve } from "./resolve.ts";
 import { COMMANDS } from "./table.ts";
 
 /** The page about the command, or the noun, that the words stand for; without words about everything. */
-export function helpPage(words: readonly string[]): string {
+export function helpPage(words: readonly string[], width: number): string {
+  const lines = page(words).flatMap((part) =>
+    typeof part === "string" ? wrapped(part, width, hangOf(part)) : tableLines(part, width),
+  );
+  return lines.join("\n");
+}
+
+/** Where the rest of a long line begins: below its text, or a little further in than a usage. */
+function hangOf(line: string): number {
+  const indent = /^ */.exec(line)![0].length;
+  return /^ *(Usage:|subflow )/.test(line) ? indent + 4 : indent;
+}
+
+/** A line, or the rows of a table. */
+type Part = string | readonly Row[];
+
+function page(words: readonly string[]): Part[] {
   if (words.length === 0) return overview();
   const resolved = resolve(words);
   if (resolved.kind === "help") return nounHelp(resolved.noun);
@@ -16,59 +33,57 @@ export function reminder(): string {
   return `Usage: subflow [ OPTIONS ] { ${NOUNS.join(" | ")} }\nTry "subflow --help".\n`;
 }
 
-function overview(): string {
-  const commands = COMMANDS.map((command): Row => [command.words.join(" "), command.summary]);
+function overview(): Part[] {
+  const commands = COMMANDS.filter(({ hidden }) => !hidden).map(
+    (command): Row => [command.words.join(" "), "", command.summary],
+  );
   return [
     "Usage: subflow [ OPTIONS ] COMMAND",
     "",
     "Shows and steers the paths of Multipath TCP connections. endpoint, limits and monitor are those of ip-mptcp(8).",
     "",
-    ...table(commands),
+    commands,
     "",
     "Options:",
-    ...table(globalRows()),
+    globalRows(),
     "",
     'More about one command: "subflow help COMMAND". Words may be abbreviated as in ip(8).',
     "Exit status: 0, 2 when the kernel refuses, 255 for a wrong command line, 1 for everything else.",
     "",
-  ].join("\n");
+  ];
 }
 
 /** The page of one command. */
-function commandHelp(command: Command): string {
+function commandHelp(command: Command): Part[] {
   const name = command.words.join(" ");
-  const lines = [`Usage: subflow ${name} ${command.usage}`.trimEnd(), "", `${capitalised(command.summary)}.`];
+  const lines: Part[] = [`Usage: subflow ${name} ${command.usage}`.trimEnd(), "", `${capitalised(command.summary)}.`];
   if (command.details) lines.push("", ...command.details.map((line) => `  ${line}`));
   if (command.options) {
-    const rows = command.options.map(({ name, value, says }): Row => [`--${name}${value ? ` ${value}` : ""}`, says]);
-    lines.push("", "Options:", ...table(rows));
+    const rows = command.options.map(
+      ({ name, value, says }): Row => [`--${name}${value ? ` ${value}` : ""}`, "", says],
+    );
+    lines.push("", "Options:", rows);
   }
-  lines.push("", "Global options:", ...table(globalRows()));
+  lines.push("", "Global options:", globalRows());
   lines.push("", "Examples:", ...command.examples.map((example) => `  subflow ${example}`), "");
-  return lines.join("\n");
+  return lines;
 }
 
 /** The page of a noun with several verbs; of a single command, that command's page. */
-function nounHelp(noun: string): string {
+function nounHelp(noun: string): Part[] {
   const commands = commandsOf(noun);
   if (commands.length === 1) return commandHelp(commands[0]!);
   const usages = commands.map((command) => `  subflow ${command.words.join(" ")} ${command.usage}`.trimEnd());
-  const rows = commands.map((command): Row => [command.words[1] ?? "", command.summary]);
-  return ["Usage:", ...usages, "", ...table(rows), "", `More: "subflow help ${noun} VERB".`, ""].join("\n");
+  const rows = commands.map((command): Row => [command.words[1] ?? "", "", command.summary]);
+  return ["Usage:", ...usages, "", rows, "", `More: "subflow help ${noun} VERB".`, ""];
 }
-
-type Row = readonly [left: string, right: string];
 
 function globalRows(): Row[] {
   return GLOBAL_OPTIONS.map(({ short, long, value, says }) => [
     `${short ? `-${short}, ` : "    "}--${long}${value ? ` ${value}` : ""}`,
+    "",
     says,
   ]);
-}
-
-function table(rows: readonly Row[]): string[] {
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
 }
 
 function capitalised(text: string): string {

@@ -35,6 +35,16 @@ export class Interfaces {
     return this.#read().holders.find((entry) => sameAddress(entry.address, address))?.interfaceIndex;
   }
 
+  /** The names of all interfaces. */
+  names(): string[] {
+    return [...this.#read().names.values()];
+  }
+
+  /** The addresses of all interfaces. */
+  addresses(): Address[] {
+    return this.#read().holders.map(({ address }) => address);
+  }
+
   /** The addresses of an interface, in the kernel's order. */
   addressesOf(index: number): readonly Address[] {
     return this.#read()

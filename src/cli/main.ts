@@ -32,7 +32,7 @@ async function dispatch(words: readonly string[], global: GlobalOptions, streams
   const resolved = words.length === 0 || global.help ? undefined : resolve(words);
   if (resolved?.kind !== "command") {
     const { helpPage } = await import("./help.ts");
-    streams.out(helpPage(words));
+    streams.out(helpPage(words, streams.width));
     return EXIT.success;
   }
   const { command, rest } = resolved;

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import type { Context } from "./command.ts";
-import { incompleteCommand, usageError } from "./failure.ts";
+import { incompleteCommand, noMoreWords, usageError } from "./failure.ts";
 import type { ColourChoice } from "./streams.ts";
 import { abbreviates } from "./words.ts";
 
@@ -132,6 +132,12 @@ function findOption(word: string, abbreviated: boolean): GlobalOption | undefine
   return GLOBAL_OPTIONS.find((option) => abbreviates(name, option.long));
 }
 
+/** "`subflow why` takes one word" */
+function tooMuch({ words, takes = [] }: Context["command"]): string {
+  const count = ["no words", "one word at most", "two words at most", "three words at most"][takes.length];
+  return `\`subflow ${words.join(" ")}\` takes ${count}`;
+}
+
 /** A command's own options by node:util parseArgs, from its row in the table. */
 export function parseOptions(context: Context): { values: Record<string, string | undefined>; words: string[] } {
   const declared = context.command.options ?? [];
@@ -141,7 +147,10 @@ export function parseOptions(context: Context): { values: Record<string, string 
   try {
     const parsed = parseArgs({ args: [...context.words], options: config, allowPositionals: true });
     const values = Object.entries(parsed.values).map(([name, value]) => [name, value === true ? "true" : value]);
-    return { values: Object.fromEntries(values) as Record<string, string | undefined>, words: parsed.positionals };
+    const words = parsed.positionals;
+    const { takes } = context.command;
+    if (takes) noMoreWords(words, takes.length, tooMuch(context.command));
+    return { values: Object.fromEntries(values) as Record<string, string | undefined>, words };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     const [complaint] = error.message.split(". ");

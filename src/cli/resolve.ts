@@ -6,8 +6,10 @@ import { abbreviates, nearest } from "./words.ts";
 /** The nouns that iproute2 abbreviates by first match; every other noun must be unambiguous. */
 const IP_MPTCP_NOUNS = ["endpoint", "limits", "monitor"];
 
-/** Every first word, once, in the order of the table. */
-export const NOUNS: readonly string[] = [...new Set(COMMANDS.map((command) => command.words[0]))];
+/** Every first word that a person types, once, in the order of the table. */
+export const NOUNS: readonly string[] = [
+  ...new Set(COMMANDS.filter(({ hidden }) => !hidden).map((command) => command.words[0])),
+];
 
 /** The verbs of a noun, in the order of the table. */
 export function commandsOf(noun: string): readonly Command[] {
@@ -40,7 +42,7 @@ export function resolve(words: readonly string[]): Resolved {
 }
 
 function resolveNoun(word: string): string {
-  if (NOUNS.includes(word)) return word;
+  if (COMMANDS.some(({ words }) => words[0] === word)) return word;
   const first = IP_MPTCP_NOUNS.find((noun) => abbreviates(word, noun));
   if (first) return first;
   const matching = NOUNS.filter((noun) => abbreviates(word, noun));

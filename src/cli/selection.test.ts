@@ -150,7 +150,7 @@ test("the tree aligns the subflows of a connection and says whose wish a backup 
   ]);
   const tree = connectionTree([connection], {
     subflowInterface: ({ path }) => names.get(path.local.port),
-    paint: painter(false),
+    streams: { paint: painter(false), width: Number.POSITIVE_INFINITY },
     reasons: new Map(),
   });
   assert.equal(
@@ -163,4 +163,27 @@ test("the tree aligns the subflows of a connection and says whose wish a backup 
       "",
     ].join("\n"),
   );
+});
+
+test("in a narrow terminal the tree is broken between its cells, and every one of them is there", () => {
+  const shown = (width: number): string =>
+    connectionTree([connection], {
+      subflowInterface: () => "wlan0",
+      streams: { paint: painter(false), width },
+      reasons: new Map(),
+    });
+  const words = (text: string): string[] =>
+    text
+      .replaceAll(/[├└│─]/g, " ")
+      .split(/\s+/)
+      .filter(Boolean);
+  const wide = words(shown(Number.POSITIVE_INFINITY));
+  for (const width of [40, 50, 60, 80, 120]) {
+    const lines = shown(width).split("\n");
+    assert.ok(
+      lines.every((line) => line.length <= width),
+      `${width}: ${lines.join("|")}`,
+    );
+    assert.deepEqual(words(lines.join("\n")), wide);
+  }
 });

@@ -2,7 +2,8 @@ import type { LeftOutEndpoint } from "../host/index.ts";
 import type { Features } from "../netlink/index.ts";
 import type { Connection, ControlHello, Endpoint, Limits } from "../types/index.ts";
 import { endpointJson, endpointLine, type InterfaceName, limitsJson } from "./endpoint-text.ts";
-import type { Json } from "./json.ts";
+import { type Json, machine, Named } from "./json.ts";
+import { type Row, tableLines, wrapped } from "./layout.ts";
 import { COUNTER_MEANING, SYSCTL_MEANING } from "./status-meaning.ts";
 import type { Streams } from "./streams.ts";
 
@@ -20,13 +21,15 @@ export interface Status {
   readonly counters: Readonly<Record<string, number>>;
   /** The Subflow daemon of the namespace, and what its host plan leaves out; undefined: none answers. */
   readonly daemon: { readonly hello: ControlHello; readonly leftOut: readonly LeftOutEndpoint[] } | undefined;
+  /** Why there is nothing to show of the daemon although there may be one. */
+  readonly daemonError: string | undefined;
   readonly notes: readonly string[];
 }
 
-type Row = readonly [name: string, value: string, meaning: string];
-
 /** The page of `status`. */
-export function statusText(status: Status, interfaceName: InterfaceName, paint: Streams["paint"]): string {
+export function statusText(status: Status, interfaceName: InterfaceName, streams: Streams): string {
+  const { paint, width } = streams;
+  const rows = (list: readonly Row[]): string[] => tableLines(list, width, (text) => paint("dim", text));
   const heading = (text: string): string => paint("bold", text);
   const endpoints = (status.endpoints ?? []).map(
     (endpoint) => `  ${endpointLine(endpoint, interfaceName, paint).trimEnd()}`,
@@ -35,32 +38,28 @@ export function statusText(status: Status, interfaceName: InterfaceName, paint: 
   const silent = Object.keys(status.counters).length - counters.length;
   return [
     heading("Kernel"),
-    ...rows(kernelRows(status), paint),
+    ...rows(kernelRows(status)),
     "",
     heading("Daemon"),
-    ...rows(daemonRows(status.daemon), paint),
+    ...rows(daemonRows(status)),
     "",
     heading("Settings (net.mptcp)"),
-    ...rows(
-      [...status.sysctls].map(([name, value]): Row => [name, value, SYSCTL_MEANING[name] ?? ""]),
-      paint,
-    ),
+    ...rows([...status.sysctls].map(([name, value]): Row => [name, value, SYSCTL_MEANING[name] ?? ""])),
     "",
     heading("Limits of a connection"),
-    ...rows(limitRows(status.limits), paint),
+    ...rows(limitRows(status.limits)),
     "",
     heading(`Endpoints (${status.endpoints?.length ?? "unknown"})`),
     ...endpoints,
     "",
     heading("Connections"),
-    ...rows(connectionRows(status.connections), paint),
+    ...rows(connectionRows(status.connections)),
     "",
     heading("Counters that are not 0"),
-    ...rows(
-      counters.map(([name, meaning]): Row => [name, String(status.counters[name]), meaning]),
-      paint,
+    ...rows(counters.map(([name, meaning]): Row => [name, String(status.counters[name]), meaning])),
+    ...wrapped(`  ${silent} more are 0 or about data; "-j status" has them all`, width, 2).map((line) =>
+      paint("dim", line),
     ),
-    paint("dim", `  ${silent} more are 0 or about data; "-j status" has them all`),
     "",
   ].join("\n");
 }
@@ -68,11 +67,12 @@ export function statusText(status: Status, interfaceName: InterfaceName, paint: 
 /** The value of `-j status`. */
 export function statusJson(status: Status, interfaceName: InterfaceName): Json {
   const { connections } = status;
-  return {
+  return machine({
     kernel: { release: status.release, mptcp: true, ...status.features },
     pathManager: status.pathManager,
-    daemon: status.daemon as unknown as Json,
-    settings: Object.fromEntries(status.sysctls),
+    daemon: status.daemon,
+    daemonError: status.daemonError,
+    settings: status.sysctls,
     limits: status.limits && limitsJson(status.limits),
     endpoints: status.endpoints?.map((endpoint) => endpointJson(endpoint, interfaceName)),
     connections: connections && {
@@ -82,9 +82,9 @@ export function statusJson(status: Status, interfaceName: InterfaceName): Json {
       kernel: connections.filter(({ pathManager }) => pathManager === "kernel").length,
       userspace: connections.filter(({ pathManager }) => pathManager === "userspace").length,
     },
-    counters: status.counters,
+    counters: new Named(status.counters),
     notes: status.notes,
-  };
+  });
 }
 
 function kernelRows(status: Status): Row[] {
@@ -104,12 +104,14 @@ function kernelRows(status: Status): Row[] {
   ];
 }
 
-function daemonRows(daemon: Status["daemon"]): Row[] {
+function daemonRows({ daemon, daemonError }: Status): Row[] {
+  if (daemonError !== undefined) return [["unknown", "", daemonError]];
   if (!daemon) return [["none", "", "no Subflow daemon answers in this network namespace: `subflow run` is one"]];
   const { hello, leftOut } = daemon;
   return [
     ["process", String(hello.pid), `version ${hello.version}, path manager ${hello.pathManager}`],
     ["uptime", `${Math.round(hello.uptime / 1000)} s`, `${hello.events} events, ${hello.overruns} overruns`],
+    ...(hello.troubles ?? []).map((trouble): Row => ["trouble", "", trouble]),
     ...leftOut.map(({ what, reason }): Row => ["no endpoint", what, reason]),
   ];
 }
@@ -121,7 +123,7 @@ function known(found: boolean | number | undefined): string {
 }
 
 function limitRows(limits: Limits | undefined): Row[] {
-  if (!limits) return [["unknown", "", "whoever is in charge does not answer"]];
+  if (!limits) return [["unknown", "", "the path manager in charge does not answer"]];
   return [
     ["subflows", String(limits.subflows), "further subflows, opened by either side"],
     ["add_addr_accepted", String(limits.addAddrAccepted), "announced addresses that are followed"],
@@ -140,12 +142,4 @@ function connectionRows(connections: readonly Connection[] | undefined): Row[] {
 
 function subflowsOf(connections: readonly Connection[]): number {
   return connections.reduce((sum, { subflows }) => sum + subflows.length, 0);
-}
-
-function rows(list: readonly Row[], paint: Streams["paint"]): string[] {
-  const nameWidth = Math.max(0, ...list.map(([name]) => name.length));
-  const valueWidth = Math.max(0, ...list.map(([, value]) => value.length));
-  return list.map(([name, value, meaning]) =>
-    `  ${name.padEnd(nameWidth)}  ${value.padEnd(valueWidth)}  ${paint("dim", meaning)}`.trimEnd(),
-  );
 }

@@ -21,6 +21,8 @@ export interface Streams {
   err(text: string): void;
   /** Standard output is a terminal: a person reads, and lines may be redrawn. */
   readonly isTerminal: boolean;
+  /** Columns that a line of standard output may have; Infinity where nobody reads. */
+  readonly width: number;
   /** Wraps the text in an escape sequence; returns it untouched when colour is off. */
   paint(colour: Colour, text: string): string;
 }
@@ -44,12 +46,17 @@ export function processStreams(choice: ColourChoice, environment: NodeJS.Process
     out: (text) => writeAll(1, text),
     err: (text) => writeAll(2, text),
     isTerminal,
+    get width() {
+      return isTerminal ? terminalWidth(environment) : Number.POSITIVE_INFINITY;
+    },
     paint: painter(choice === "always" || (choice === "auto" && automatic)),
   };
 }
 
 /** Streams into strings, for tests and for commands that are redrawn. */
-export function bufferStreams(options: { colour?: boolean } = {}): Streams & { stdout: string; stderr: string } {
+export function bufferStreams(
+  options: { colour?: boolean; width?: number } = {},
+): Streams & { stdout: string; stderr: string } {
   return {
     stdout: "",
     stderr: "",
@@ -60,8 +67,19 @@ export function bufferStreams(options: { colour?: boolean } = {}): Streams & { s
       this.stderr += text;
     },
     isTerminal: false,
+    width: options.width ?? Number.POSITIVE_INFINITY,
     paint: painter(options.colour ?? false),
   };
+}
+
+/** Less than this no line can be broken into; it is what a terminal is taken for that does not say. */
+const NARROWEST = 40;
+const USUAL = 80;
+
+/** Asked for by the commands that break lines only: what knows a terminal's size loads node:tty. */
+function terminalWidth({ COLUMNS }: NodeJS.ProcessEnv): number {
+  const known = Number(COLUMNS) || process.stdout.columns || USUAL;
+  return Math.max(NARROWEST, known);
 }
 
 /**

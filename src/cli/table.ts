@@ -102,6 +102,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["connections"],
+    takes: ["token"],
     summary: "show the MPTCP connections and their subflows",
     usage: "[ TOKEN ] [ --watch ] [ --interval SECONDS ]",
     options: [
@@ -113,13 +114,15 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["status"],
-    summary: "show what the kernel can do, who manages paths, and how it goes",
+    takes: [],
+    summary: "show what the kernel can do, which path manager is in charge, and what it has done",
     usage: "",
     examples: ["status", "-j -p status"],
     load: () => import("./commands/status.ts"),
   },
   {
     words: ["why"],
+    takes: ["token"],
     summary: "explain the subflows of a connection: which are there, which are not, and why",
     usage: "TOKEN",
     examples: ["why 1b2c3d4e", "-j why 1b2c3d4e"],
@@ -127,6 +130,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["doctor"],
+    takes: [],
     summary: "find what keeps a second subflow from existing, and say how to mend it",
     usage: "[ --fix [ --yes ] ] [ --all ] | --path HOST[:PORT] [ --join ]",
     details: [
@@ -147,6 +151,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["report"],
+    takes: ["file"],
     summary: "write everything that a bug report needs into one file",
     usage: "[ FILE ] [ --mask ] [ --window SECONDS ]",
     details: [
@@ -162,6 +167,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["run"],
+    takes: [],
     summary: "be the path manager of this network namespace, until SIGTERM",
     usage:
       "[ --config FILE ] [ --path-manager NAME ] [ --no-automatic ] [ --keep-on-exit ]\n       [ --log-level LEVEL ] [ --dry-run ]",
@@ -172,11 +178,16 @@ export const COMMANDS: readonly Command[] = [
       "SIGHUP reads the configuration again. Needs CAP_NET_ADMIN.",
     ],
     options: [
-      { name: "config", value: "FILE", says: "instead of /etc/subflow/subflow.yaml" },
-      { name: "path-manager", value: "NAME", says: "auto, kernel or userspace" },
+      { name: "config", value: "FILE", kind: "file", says: "instead of /etc/subflow/subflow.yaml" },
+      { name: "path-manager", value: "NAME", kind: ["auto", "kernel", "userspace"], says: "auto, kernel or userspace" },
       { name: "no-automatic", says: "leave endpoints, limits, routing and sysctls to the user" },
       { name: "keep-on-exit", says: "leave everything as it is at the end" },
-      { name: "log-level", value: "LEVEL", says: "debug, info, warn or error" },
+      {
+        name: "log-level",
+        value: "LEVEL",
+        kind: ["debug", "info", "warn", "error"],
+        says: "debug, info, warn or error",
+      },
       { name: "dry-run", says: "print what would be done, as a diff and as commands, and do nothing" },
     ],
     examples: ["run", "-n blue run --config ./subflow.yaml"],
@@ -185,20 +196,29 @@ export const COMMANDS: readonly Command[] = [
   ...["check", "show", "schema"].map(
     (verb): Command => ({
       words: ["config", verb],
+      takes: [],
       summary: CONFIG_SUMMARY[verb]!,
       usage: verb === "schema" ? "" : "[ --config FILE ]",
       options:
-        verb === "schema" ? [] : [{ name: "config", value: "FILE", says: "instead of /etc/subflow/subflow.yaml" }],
+        verb === "schema"
+          ? []
+          : [{ name: "config", value: "FILE", kind: "file", says: "instead of /etc/subflow/subflow.yaml" }],
       examples: [`config ${verb}`],
       load: () => import("./commands/config.ts"),
     }),
   ),
   {
     words: ["announce"],
+    takes: ["token", "local"],
     summary: "announce an address to the peer of a connection (userspace path manager)",
     usage: "TOKEN ADDRESS[:PORT]|INTERFACE [ --id ID ] [ --backup ]",
     options: [
-      { name: "id", value: "ID", says: "1 to 255 (default: the one the address has, or the lowest free one)" },
+      {
+        name: "id",
+        value: "ID",
+        kind: "endpoint id",
+        says: "1 to 255 (default: the one the address has, or the lowest free one)",
+      },
       { name: "backup", says: "joins to it carry data only when no other subflow can" },
     ],
     examples: ["announce 1b2c3d4e 10.0.2.1", "announce 1b2c3d4e wlan0"],
@@ -206,6 +226,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["remove"],
+    takes: ["token", "announced"],
     summary: "take an announced address back (userspace path manager)",
     usage: "TOKEN ID|ADDRESS|INTERFACE",
     examples: ["remove 1b2c3d4e 2", "remove 1b2c3d4e 10.0.2.1"],
@@ -213,13 +234,14 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["create"],
+    takes: ["token", "local", "remote"],
     summary: "open a subflow of a connection (userspace path manager)",
     usage: "TOKEN LOCAL|INTERFACE [ REMOTE[:PORT] ] [ --id ID ] [ --remote-id ID ] [ --backup ]",
     details: ["REMOTE is the address, PORT the port of the initial subflow, unless given."],
     options: [
       { name: "id", value: "ID", says: "of the local address (default: the one it has, or the lowest free one)" },
       { name: "remote-id", value: "ID", says: "of the remote address (default: as an existing subflow has it)" },
-      { name: "dev", value: "NAME", says: "bind the subflow to this interface" },
+      { name: "dev", value: "NAME", kind: "interface", says: "bind the subflow to this interface" },
       { name: "backup", says: "carry data only when no other subflow can" },
     ],
     examples: ["create 1b2c3d4e wlan0", "create 1b2c3d4e 10.0.2.1 10.0.1.2:443 --backup"],
@@ -227,6 +249,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["destroy"],
+    takes: ["token", "subflow", "remote"],
     summary: "close a subflow of a connection (userspace path manager)",
     usage: "TOKEN LOCAL [ REMOTE ] [ --all ]",
     details: PATH_DETAILS,
@@ -236,6 +259,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["backup"],
+    takes: ["token", "subflow", "remote"],
     summary: "make a subflow a backup, and tell the peer (userspace path manager)",
     usage: "TOKEN LOCAL [ REMOTE ] [ --all ]",
     details: PATH_DETAILS,
@@ -245,6 +269,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["nobackup"],
+    takes: ["token", "subflow", "remote"],
     summary: "make a subflow a normal one again (userspace path manager)",
     usage: "TOKEN LOCAL [ REMOTE ] [ --all ]",
     details: PATH_DETAILS,
@@ -254,6 +279,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["demo"],
+    takes: [],
     summary: "watch a download survive the loss of its first path, on this kernel",
     usage: "[ --kernel ]",
     options: [{ name: "kernel", says: "with the in-kernel path manager instead, for comparison" }],
@@ -269,18 +295,20 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["lab", "run"],
+    takes: ["file"],
     summary: "make hosts and links out of network namespaces, and run a command in them",
     usage: "[ --in HOST ] FILE [ -- COMMAND ]",
     details: [
       "FILE is a topology in YAML, see `subflow lab example`. COMMAND (a shell when absent) runs on HOST, by default the",
       "first one. SUBFLOW_LAB_<HOST> in its environment are the paths of the namespaces. All is gone when it ends.",
     ],
-    options: [{ name: "in", value: "HOST", says: "the host to run the command on" }],
+    options: [{ name: "in", value: "HOST", kind: "host of the lab", says: "the host to run the command on" }],
     examples: ["lab run two-paths.yaml", "lab run --in server two-paths.yaml -- ip route"],
     load: () => import("./commands/lab-run.ts"),
   },
   {
     words: ["lab", "example"],
+    takes: [],
     summary: "print a topology to begin with",
     usage: "",
     examples: ["lab example > two-paths.yaml"],
@@ -290,12 +318,21 @@ export const COMMANDS: readonly Command[] = [
     words: ["completion"],
     summary: "print a script that completes subflow's words in a shell",
     usage: "bash|zsh|fish",
-    vocabulary: ["bash", "zsh", "fish"],
+    takes: [["bash", "zsh", "fish"]],
     examples: ["completion bash > /etc/bash_completion.d/subflow"],
     load: () => import("./commands/completion.ts"),
   },
   {
+    words: ["__complete"],
+    summary: "print what may stand at the end of a command line (for the scripts of `subflow completion`)",
+    usage: "-- WORD...",
+    hidden: true,
+    examples: ["__complete -- endpoint add"],
+    load: () => import("./commands/complete.ts"),
+  },
+  {
     words: ["help"],
+    takes: ["command", "free"],
     summary: "explain a command",
     usage: "[ COMMAND ]",
     examples: ["help endpoint add"],

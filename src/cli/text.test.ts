@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { standingOf } from "../doctor/index.ts";
 import type { ConnectionSnapshot } from "../engine/index.ts";
-import type { Address, Endpoint, MptcpEvent } from "../types/index.ts";
+import type { Address, Connection, Endpoint, MptcpEvent } from "../types/index.ts";
 import { warnings } from "./commands/endpoint-add.ts";
 import { endpointJson, endpointLine } from "./endpoint-text.ts";
-import { renderJson } from "./json.ts";
+import { machine, Named, renderJson } from "./json.ts";
+import { clipped, columns, tableLines, wrapped } from "./layout.ts";
 import { eventJson, eventLine } from "./monitor-text.ts";
-import { painter } from "./streams.ts";
+import { bufferStreams, painter } from "./streams.ts";
 import { formatBytes, formatMicros } from "./units.ts";
-import { explanationText } from "./why-text.ts";
+import { type Explanation, explanationText } from "./why-text.ts";
 
 const name = (index: number): string => (index === 2 ? "eth0" : `if${index}`);
 const plain = painter(false);
@@ -132,15 +134,100 @@ test("what the kernel takes in silence and is seldom meant is said", () => {
   assert.match(said({ address: "10.9.9.9" as Address }), /no interface has/);
 });
 
+const end = { address: "10.0.0.1" as Address, port: 1 };
+const snapshot: ConnectionSnapshot = {
+  token: 0xabc,
+  side: "client",
+  initial: { local: end, remote: end },
+  ...{ established: true, denyJoinId0: false, owned: true, policy: "own" },
+  ...{ subflows: [], remotes: [], announced: [], attempts: [], planRefused: "" },
+};
+
+function explained(more: Partial<Explanation>, width?: number): string {
+  const nothing = { connection: snapshot, leftOut: [], standing: [], pathManager: "userspace" as const };
+  return explanationText({ ...nothing, ...more }, bufferStreams(width === undefined ? {} : { width }));
+}
+
 test("why: a refused plan is told, and nobody claims that nothing is left out", () => {
-  const end = { address: "10.0.0.1" as Address, port: 1 };
-  const connection: ConnectionSnapshot = {
-    token: 0xabc,
-    side: "client",
-    initial: { local: end, remote: end },
-    ...{ established: true, denyJoinId0: false, owned: true, policy: "own" },
-    ...{ subflows: [], remotes: [], announced: [], attempts: [], planRefused: "TypeError: no" },
-  };
-  const lines = explanationText({ connection, leftOut: [] }, plain).split("\n");
-  assert.deepEqual(lines.slice(1), ["  The policy's last plan was refused, what there was stays: TypeError: no", ""]);
+  const lines = explained({ connection: { ...snapshot, planRefused: "TypeError: no" } }).split("\n");
+  const refused = "  The policy's last plan was refused, and what there was stays: TypeError: no";
+  assert.deepEqual(lines.slice(1), [refused, ""]);
+  assert.match(explained({}), /Nothing is left out/);
+});
+
+const alive = { state: "established", subflows: [{ state: "established" }], fallback: false } as unknown as Connection;
+for (const [what, connection, steering, answer] of [
+  [
+    "fell back",
+    { fallback: true },
+    { daemon: "userspace", isManaged: true },
+    /This connection fell back to plain TCP\./,
+  ],
+  [
+    "has no subflow",
+    { subflows: [] },
+    { daemon: "userspace", isManaged: true },
+    /has no subflow left\. Nothing can be/,
+  ],
+  [
+    "has a SYN only",
+    { subflows: [{ state: "syn-sent" }] },
+    { daemon: "userspace", isManaged: true },
+    /no subflow left/,
+  ],
+  ["is nobody's", {}, { daemon: undefined, isManaged: undefined }, /and no Subflow daemon answers here\./],
+  ["is not the daemon's", {}, { daemon: "userspace", isManaged: false }, /is not managed by the Subflow daemon\./],
+  ["came under another", {}, { daemon: "kernel", isManaged: undefined }, /looks after the in-kernel one\./],
+] as const) {
+  test(`why: a connection that ${what} gets its own true answer`, () => {
+    const seen = { ...alive, pathManager: "userspace", ...connection } as unknown as Connection;
+    const text = explained({ standing: standingOf(seen, steering) });
+    assert.match(text, answer);
+    assert.doesNotMatch(text, /Nothing is left out/);
+    assert.ok(
+      explained({ standing: standingOf(seen, steering) }, 40)
+        .split("\n")
+        .every((line) => line.length <= 40),
+    );
+  });
+}
+
+test("why: nothing stands against a connection that the daemon has", () => {
+  const seen = { ...alive, pathManager: "userspace" } as Connection;
+  assert.deepEqual(standingOf(seen, { daemon: "userspace", isManaged: true }), []);
+  assert.deepEqual(standingOf({ ...seen, pathManager: "kernel" }, { daemon: "kernel", isManaged: undefined }), []);
+  assert.deepEqual(standingOf({ ...seen, pathManager: undefined }, { daemon: undefined, isManaged: undefined }), []);
+});
+
+test("for programs: one case of keys, one form of tokens, and names as they are", () => {
+  const value = { token: 0xabc, addAddrAccepted: 1, sysctls: new Map([["net.aB", { rttVar: 2 }]]), gone: undefined };
+  assert.deepEqual(machine({ ...value, counters: new Named({ MPJoinSynRx: 3 }), list: [new Set([{ token: 1 }])] }), {
+    token: "00000abc",
+    add_addr_accepted: 1,
+    sysctls: { "net.aB": { rtt_var: 2 } },
+    counters: { MPJoinSynRx: 3 },
+    list: [[{ token: "00000001" }]],
+  });
+});
+
+test("a narrow terminal gets lines that fit, with nothing lost but blanks", () => {
+  const text = `  ${plain("good", "yes")}  one two three four five six seven eight nine ten`;
+  for (let width = 12; width < 60; width++) {
+    const lines = wrapped(text, width, 7);
+    assert.ok(
+      lines.every((line) => columns(line) <= width),
+      `${width}: ${lines.join("|")}`,
+    );
+    assert.deepEqual(lines.join(" ").split(/ +/), text.split(/ +/));
+  }
+  const rows = [
+    ["name", "12", "a meaning that is rather long for a line of a narrow terminal"],
+    ["another_name_of_some_length", "1", "short"],
+  ] as const;
+  for (const width of [40, 50, 60, 80, 200]) {
+    const lines = tableLines(rows, width);
+    assert.ok(lines.every((line) => line.length <= width));
+    assert.deepEqual(lines.join(" ").split(/ +/).filter(Boolean), rows.flat().join(" ").split(" "));
+  }
+  assert.equal(clipped("\u001b[31mabcdef\u001b[0m", 3), "\u001b[31mabc\u001b[0m");
 });

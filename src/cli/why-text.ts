@@ -1,39 +1,63 @@
+import type { Standing } from "../doctor/index.ts";
 import type { ConnectionExplanation } from "../engine/index.ts";
-import { formatSocketAddress } from "../types/index.ts";
+import { type Connection, formatSocketAddress } from "../types/index.ts";
+import { wrapped } from "./layout.ts";
 import type { Streams } from "./streams.ts";
 import { formatToken } from "./words.ts";
 
+type Snapshot = ConnectionExplanation["connection"];
+
+/** A connection, what holds for it as a whole, and what it could have and has not. */
+export interface Explanation extends Omit<ConnectionExplanation, "connection"> {
+  /** The side is unknown when the initial subflow is gone and nobody remembers. */
+  readonly connection: Omit<Snapshot, "side"> & { readonly side: Snapshot["side"] | undefined };
+  /** undefined: the kernel would not say. */
+  readonly pathManager: Connection["pathManager"];
+  readonly standing: readonly Standing[];
+}
+
 /** What is there, one line each, then what is not, each with its reason and what would change it. */
-export function explanationText({ connection, leftOut }: ConnectionExplanation, paint: Streams["paint"]): string {
-  const lines = [
-    `${paint("bold", formatToken(connection.token))}  ${connection.side}  policy ${connection.policy}  ` +
-      `${formatSocketAddress(connection.initial.local)} → ${formatSocketAddress(connection.initial.remote)}`,
-  ];
-  if (!connection.owned)
-    lines.push("  The in-kernel path manager has this connection; the reasons are read from what can be seen of it.");
+export function explanationText(explanation: Explanation, { paint, width }: Streams): string {
+  const { connection, leftOut, standing, pathManager } = explanation;
+  const { local, remote } = connection.initial;
+  const lines: string[] = [];
+  const say = (text: string, hang: number): void => void lines.push(...wrapped(text, width, hang));
+  say(
+    `${paint("bold", formatToken(connection.token))}  ${connection.side ?? "side unknown"}  policy ${connection.policy}  ` +
+      `${formatSocketAddress(local)} → ${formatSocketAddress(remote)}`,
+    4,
+  );
+  if (pathManager === "kernel")
+    say("  The in-kernel path manager has this connection; the reasons are read from what can be seen of it.", 2);
+  for (const { seen, why, remedy } of standing) {
+    say(`  ${paint("warning", `This connection ${seen}.`)} ${why}`, 2);
+    say(`         ${remedy}`, 9);
+  }
   if (connection.planRefused !== "") {
-    lines.push(
-      `  ${paint("bad", "The policy's last plan was refused, what there was stays:")} ${connection.planRefused}`,
-    );
+    const refused = paint("bad", "The policy's last plan was refused, and what there was stays:");
+    say(`  ${refused} ${connection.planRefused}`, 2);
   }
-  for (const subflow of connection.subflows) {
-    const { local, remote } = subflow.path;
-    const from = local.port === 0 ? local.address : formatSocketAddress(local);
-    const role = subflow.join ? (subflow.initiated ? "join" : "join of the peer") : "initial";
-    const backup = subflow.backup || subflow.backupByPeer ? ", backup" : "";
-    lines.push(
-      `  ${paint("good", "yes")}  subflow ${from} → ${formatSocketAddress(remote)} (${role}${backup}, ${subflow.state})`,
-    );
-  }
-  for (const { id, address, port } of connection.announced) {
-    const where = port === 0 ? address : formatSocketAddress({ address, port });
-    lines.push(`  ${paint("good", "yes")}  announced ${where} as id ${id}`);
-  }
+  for (const text of present(connection)) say(`  ${paint("good", "yes")}  ${text}`, 7);
   for (const { what, id, address, reason, remedy } of leftOut) {
-    lines.push(`  ${paint("warning", "no ")}  ${what} ${address} (id ${id}): ${reason}`);
-    if (remedy !== "") lines.push(`         ${remedy}`);
+    say(`  ${paint("warning", "no ")}  ${what} ${address} (id ${id}): ${reason}`, 7);
+    if (remedy !== "") say(`         ${remedy}`, 9);
   }
-  if (leftOut.length === 0 && connection.planRefused === "")
-    lines.push("  Nothing is left out: every endpoint and every address of the peer is in use.");
+  if (leftOut.length === 0 && standing.length === 0 && connection.planRefused === "")
+    say("  Nothing is left out: every endpoint and every address of the peer is in use.", 2);
   return lines.map((line) => `${line}\n`).join("");
+}
+
+function present({ subflows, announced }: Explanation["connection"]): string[] {
+  return [
+    ...subflows.map(({ path: { local, remote }, join, initiated, backup, backupByPeer, state }) => {
+      const from = local.port === 0 ? local.address : formatSocketAddress(local);
+      const role = join ? (initiated ? "join" : "join of the peer") : "initial";
+      const isBackup = backup || backupByPeer ? ", backup" : "";
+      return `subflow ${from} → ${formatSocketAddress(remote)} (${role}${isBackup}, ${state})`;
+    }),
+    ...announced.map(({ id, address, port }) => {
+      const where = port === 0 ? address : formatSocketAddress({ address, port });
+      return `announced ${where} as id ${id}`;
+    }),
+  ];
 }

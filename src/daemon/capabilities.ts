@@ -19,9 +19,11 @@ export class CapabilityError extends SubflowError {
   }
 }
 
+/** What cannot be read is not none: whoever keeps none of what it has cannot even put things back. */
 function effective(): number {
   const found = loadNative().getCapabilities();
-  return typeof found === "number" ? 0 : found.effectiveLow;
+  if (typeof found !== "number") return found.effectiveLow;
+  throw new SubflowError(`cannot read the capabilities: ${errnoName(-found)}`, { code: "CAPABILITY" });
 }
 
 /** @throws CapabilityError without CAP_NET_ADMIN */

@@ -1,4 +1,5 @@
-import { endpointKey } from "../host/index.ts";
+import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
+import { endpointKey, lifelinesOf } from "../host/index.ts";
 import { MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
 import {
   CONTROL_VERSION,
@@ -10,12 +11,14 @@ import {
 import type { MessageHeader } from "../wire/index.ts";
 import { kernelCapacity } from "./capacity.ts";
 import type { PathManager } from "./choice.ts";
+import { commandOf } from "./commands.ts";
 import { type Config, hostConfig } from "./config/index.ts";
-import { type CheckedRequest, checkRequest, commandOf } from "./control-methods.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
-import { HostManager } from "./host/manager.ts";
+import { HostManager, type Restored } from "./host/manager.ts";
 import type { Memory } from "./host/memory.ts";
 import { Recovery } from "./host/recovery.ts";
+import { idleReasons } from "./idle.ts";
+import { IdleWork } from "./idle-work.ts";
 import type { Logger } from "./logger.ts";
 import { Rest } from "./rest.ts";
 import { UserspacePathManager } from "./userspace.ts";
@@ -25,16 +28,19 @@ export interface DaemonOptions {
   readonly version: string;
   readonly pathManager: PathManager;
   readonly memory: Memory;
-  /** Reads the configuration again. */
-  readonly reload: () => void;
+  /** Reads the configuration again. @returns why not */
+  readonly reload: () => ControlFailure | undefined;
+  /** What cannot be done at present, a sentence each. */
+  readonly troubles: () => readonly string[];
+  /** Called before each step of the warm-up: for tests of slow machines. */
+  readonly onWarmUpStep?: (() => void) | undefined;
 }
 
-type Answer = (result: unknown, failure?: ControlFailure) => void;
-
-const now = (): number => performance.now();
+/** The clock of everything in a daemon. */
+export const now = (): number => performance.now();
 
 /** Everything that runs in one network namespace: the host manager, and the userspace path manager where it is in charge. */
-export class Daemon implements Disposable {
+export class Daemon implements ControlService, Disposable {
   readonly #options: DaemonOptions;
   readonly #pm = MptcpPm.open();
   readonly #rtnl = Rtnl.open();
@@ -48,8 +54,11 @@ export class Daemon implements Disposable {
   #batch: MptcpEvent[] = [];
   /** Of the last ESTABLISHED of the batch. */
   #established: MessageHeader | undefined;
+  /** Why there was nothing to set, as it was last said. */
+  #idle = "";
   #events = 0;
   #overruns = 0;
+  #warmUp: IdleWork | undefined;
 
   /** Subscribes; nothing is decided before {@link start}. */
   constructor(options: DaemonOptions) {
@@ -59,7 +68,14 @@ export class Daemon implements Disposable {
     this.#userspace = options.pathManager === "userspace" ? new UserspacePathManager(shared) : undefined;
     this.#endpoints = this.#userspace ?? new KernelEndpoints(this.#pm);
     const capacity = kernelCapacity(options.pathManager);
-    this.#host = new HostManager({ ...shared, endpoints: this.#endpoints, capacity, memory });
+    this.#host = new HostManager({
+      ...shared,
+      endpoints: this.#endpoints,
+      capacity,
+      memory,
+      // The engine spares last subflows by itself.
+      connections: this.#userspace ? undefined : () => this.#pm.connections(),
+    });
     this.#recovery = new Recovery({
       endpoints: this.#endpoints,
       connections: () => this.#pm.connections(),
@@ -79,6 +95,7 @@ export class Daemon implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#warmUp?.[Symbol.dispose]();
     this.#rest[Symbol.dispose]();
     this.#recovery[Symbol.dispose]();
     this.#host[Symbol.dispose]();
@@ -93,8 +110,6 @@ export class Daemon implements Disposable {
     this.#restoreTable();
     this.configure(config);
     this.#userspace?.adopt();
-    this.#host.warmUp();
-    this.#userspace?.warmUp();
     return this.#userspace?.snapshot().connections.length ?? 0;
   }
 
@@ -103,17 +118,73 @@ export class Daemon implements Disposable {
     this.#userspace?.usePolicy(config.policy);
     this.#host.configure(hostConfig(config));
     this.#saveTable();
+    this.#sayIdle(config);
   }
 
-  /** Puts the host back as it was found. */
-  restore(): void {
-    this.#host.restore({ endpoints: this.#userspace === undefined });
+  /** A daemon that does nothing looks like one that does not work: it says why, and again when that changed. */
+  #sayIdle({ automatic }: Config): void {
+    const reasons = this.#host.plan ? idleReasons(this.#host.plan, automatic) : [];
+    if (reasons.join() === this.#idle) return;
+    this.#idle = reasons.join();
+    for (const reason of reasons) this.#options.log.warn(reason);
+  }
+
+  /**
+   * Lets V8 compile what stands between an event and its command, between the events that come meanwhile. To be called when all
+   * else at start is done: what runs afterwards for the first time makes V8 compile again.
+   */
+  warmUp(): void {
+    const { log } = this.#options;
+    const start = now();
+    this.#warmUp = new IdleWork({
+      steps: this.#warmUpSteps(),
+      served: () => this.#events,
+      now,
+      onEnd: (isWhole) => {
+        const took = `${Math.round(now() - start)} ms`;
+        log.info(
+          isWhole ? `warmed up in ${took}` : `not warmed up: given up after ${took}, this machine is busy or slow`,
+        );
+      },
+    });
+  }
+
+  *#warmUpSteps(): Generator<void> {
+    for (const part of [this.#host.warmUp(), this.#userspace?.warmUp() ?? []]) {
+      for (const _step of part) {
+        this.#options.onWarmUpStep?.();
+        yield;
+      }
+    }
+  }
+
+  /** Whether the kernel is reached, and answers, in this turn of the loop. */
+  isServing(): boolean {
+    try {
+      this.#pm.limits();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Reads everything anew, as if nothing were known. */
+  compareAnew(): void {
+    this.#host.refresh();
+    this.#userspace?.adopt();
+  }
+
+  /** Puts the host back as it was found, as far as no connection lives by what is there now. */
+  restore(): Restored {
+    const bySubflows = new Set(lifelinesOf(this.#pm.connections()).flatMap((lifeline) => [...lifeline]));
+    const inUse = { bySubflows, byConnections: this.#pm.addressesInUse() };
+    return this.#host.restore({ endpoints: this.#userspace === undefined, inUse });
   }
 
   /** Answers one request of the control socket. */
-  control(method: string, params: unknown, answer: Answer): void {
+  call(method: string, params: unknown, answer: Answer): void {
     const request = checkRequest(method, params);
-    if (typeof request === "string") return answer(null, { code: "REQUEST", message: request });
+    if ("code" in request) return answer(null, request);
     const command = commandOf(request);
     // Who asks wants to know what the kernel has told of, not what we have looked at.
     this.#subscription.release();
@@ -137,8 +208,7 @@ export class Daemon implements Disposable {
       case "host":
         return answer(this.#host.plan ?? null);
       case "reload":
-        this.#options.reload();
-        return answer(null);
+        return answer(null, this.#options.reload());
       case "snapshot":
         if (!userspace) return answer(null, KERNEL_IN_CHARGE);
         return answer(params.token === undefined ? userspace.snapshot() : (userspace.connection(params.token) ?? null));
@@ -164,6 +234,7 @@ export class Daemon implements Disposable {
       events: this.#events,
       overruns: this.#overruns,
       foreseen: this.#userspace?.foreseen ?? 0,
+      troubles: this.#options.troubles(),
     };
   }
 
@@ -176,12 +247,14 @@ export class Daemon implements Disposable {
     this.#rest.worked(batch.length);
     this.#userspace?.onEvents(batch, established);
     for (const event of batch) this.#recovery.onEvent(event);
+    this.#host.onConnections();
   }
 
   #onOverrun(): void {
     this.#overruns++;
     this.#batch = [];
     this.#userspace?.onOverrun();
+    this.#host.onConnections();
   }
 
   /** The kernel keeps its table over our death; ours is written down, so that it does the same. */

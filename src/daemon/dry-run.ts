@@ -1,4 +1,5 @@
-import { commandLine, diffMark, type HostAction, type HostPlan } from "../host/index.ts";
+import { runtimeFiles } from "../control/index.ts";
+import { commandLine, diffMark, flagWords, type HostAction, type HostPlan } from "../host/index.ts";
 import { MptcpPm, Rtnl } from "../netlink/index.ts";
 import { kernelCapacity } from "./capacity.ts";
 import { type Choice, choosePathManager } from "./choice.ts";
@@ -6,9 +7,10 @@ import { hostConfig } from "./config/index.ts";
 import { KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostManager } from "./host/manager.ts";
 import { Memory } from "./host/memory.ts";
+import { currentPathManager } from "./life.ts";
 import { createLogger } from "./logger.ts";
-import { currentPathManager, enterNetns, loadRunConfig, type RunOptions } from "./run.ts";
-import { readState, runtimeFiles } from "./runtime.ts";
+import { enterNetns, loadRunConfig, type RunOptions } from "./run.ts";
+import { readState } from "./runtime.ts";
 
 /** What `subflow run` would do now. */
 export interface DryRun {
@@ -18,8 +20,20 @@ export interface DryRun {
   readonly steps: readonly { readonly mark: string; readonly command: string; readonly action: HostAction }[];
 }
 
-/** Plans without touching anything; needs no rights beyond looking. */
-export function dryRun(options: RunOptions): DryRun {
+/** Does the installed ip(8) take the flags of the endpoint? */
+function isTaken(action: HostAction, ipFlags: ReadonlySet<string> | undefined): boolean {
+  if (ipFlags === undefined) return false;
+  if (action.type !== "endpoint.add") return true;
+  return flagWords(action.endpoint.flags)
+    .split(" ")
+    .every((word) => word === "" || ipFlags.has(word));
+}
+
+/**
+ * Plans without touching anything; needs no rights beyond looking. `ipFlags`: what the installed ip(8) takes, undefined
+ * where there is none; commands that it cannot take are written as ours.
+ */
+export function dryRun(options: RunOptions, ipFlags: ReadonlySet<string> | undefined): DryRun {
   if (options.netns !== undefined) enterNetns(options.netns);
   const { config } = loadRunConfig(options);
   const saved = readState(runtimeFiles());
@@ -35,9 +49,11 @@ export function dryRun(options: RunOptions): DryRun {
     now: () => performance.now(),
   });
   const { plan, actions } = host.preview(hostConfig(config));
+  const program = (action: HostAction): string =>
+    choice.pathManager === "kernel" && isTaken(action, ipFlags) ? "ip mptcp" : "subflow";
   const steps = actions.map((action) => ({
     mark: diffMark(action),
-    command: commandLine(action, (index) => host.nameOf(index)),
+    command: commandLine(action, (index) => host.nameOf(index), program),
     action,
   }));
   return { choice, plan, steps };

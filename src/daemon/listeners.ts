@@ -20,6 +20,7 @@ const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 /** As the kernel's own port listeners (mptcp_pm_nl_create_listen_socket). */
 const BACKLOG = 1024;
+const CLOSE_TRIES = 3;
 const ONE = Uint8Array.of(1, 0, 0, 0);
 
 interface OpenListener {
@@ -114,12 +115,20 @@ export class PortListeners implements Disposable {
       local,
       inKernel: true,
       errno: 0,
-      close: () => {
+      close: () => this.#closeInKernel(local),
+    };
+  }
+
+  /** A listener left behind would take joins for nobody: what fails for a moment is tried again. */
+  #closeInKernel(local: SocketAddress): void {
+    for (let left = CLOSE_TRIES; left > 0; left--) {
+      const refused = refusalOf(() => {
         const endpoint = this.#inKernel(local);
         // Somebody may have flushed the table meanwhile, which closes the listener too.
-        if (endpoint) refusalOf(() => this.#pm.deleteEndpoint({ id: endpoint.id }));
-      },
-    };
+        if (endpoint) this.#pm.deleteEndpoint({ id: endpoint.id });
+      });
+      if (!refused) return;
+    }
   }
 
   #inKernel(local: SocketAddress): Endpoint | undefined {

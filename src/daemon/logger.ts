@@ -17,8 +17,14 @@ function write(text: string): void {
   process.stderr.write(text);
 }
 
+/** A log that nobody reads any more, or a full disk under it, is no reason to leave the connections alone. */
+function goOnWithoutReader(): void {
+  process.stderr.on("error", () => undefined);
+}
+
 /** Lines on stderr: readable on a terminal, JSON elsewhere, with journald's priority when it reads us. */
 export function createLogger({ level, format }: Config["log"]): Logger {
+  goOnWithoutReader();
   const human = format === "human" || (format === "auto" && process.stderr.isTTY === true);
   const options = { level, base: undefined };
   if (human) return pino(options, prettyStream());

@@ -1,56 +1,30 @@
 import {
   closeSync,
-  constants,
-  existsSync,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
   mkdirSync,
-  openSync,
   readFileSync,
-  renameSync,
-  unlinkSync,
-  writeFileSync,
+  rmSync,
+  writeSync,
 } from "node:fs";
-import { join } from "node:path";
-import { loadNative, netnsCookie, netnsInode } from "../netlink/index.ts";
+import { dirname } from "node:path";
+import { RuntimeDirectoryError, type RuntimeFiles } from "../control/index.ts";
+import { loadNative, netnsCookie } from "../netlink/index.ts";
 import { ERRNO, errnoName, SubflowError } from "../types/index.ts";
 import type { SavedHost } from "./host/memory.ts";
+import { freshPath, openOrCreate, readOurs, replaceFile } from "./safe-file.ts";
 
-/**
- * Where daemons keep their sockets: /run/subflow, or the user's own run directory where that cannot be written (a user
- * namespace). $SUBFLOW_RUNTIME_DIRECTORY decides over both, for daemon and CLI alike.
- */
-export function runtimeDirectory(): string {
-  const chosen = process.env.SUBFLOW_RUNTIME_DIRECTORY;
-  if (chosen) return chosen;
-  return process.getuid?.() === 0 && isWritable("/run")
-    ? "/run/subflow"
-    : join(process.env.XDG_RUNTIME_DIR ?? "/tmp", `subflow-${process.getuid?.() ?? 0}`);
-}
-
-function isWritable(directory: string): boolean {
-  // Root of a user namespace is refused by the file's owner, not by its mode: only trying tells.
-  const probe = join(directory, `.subflow-${process.pid}`);
-  try {
-    if (existsSync(join(directory, "subflow"))) return true;
-    closeSync(openSync(probe, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY));
-    unlinkSync(probe);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The files of the daemon of one network namespace: named by the namespace's inode, so that any name of it leads to them. */
-export interface RuntimeFiles {
-  readonly socket: string;
-  readonly lock: string;
-  readonly state: string;
-}
-
-/** @param netns a name of /run/netns or a path; our own when absent */
-export function runtimeFiles(netns?: string): RuntimeFiles {
-  const base = join(runtimeDirectory(), `${netnsInode(netns)}`);
-  return { socket: `${base}.sock`, lock: `${base}.lock`, state: `${base}.json` };
-}
+/** The group of the socket may come in, and nobody else. */
+const DIRECTORY_MODE = 0o750;
+/** What stands above a directory of an ordinary user. */
+const PARENT_MODE = 0o700;
+const WRITABLE_BY_OTHERS = 0o022;
+const OWN_ONLY = 0o600;
+/** The file may be removed by a daemon that ends between our opening and our locking it: then there is a new one. */
+const LOCK_TRIES_MAX = 100;
+const REMOVE_TRIES = 2;
 
 /** Another daemon has this namespace already. */
 export class AlreadyRunningError extends SubflowError {
@@ -66,21 +40,69 @@ export class AlreadyRunningError extends SubflowError {
 }
 
 /**
+ * Makes the directory of the daemon's files, or finds it as it should be: ours, and nobody else's to write.
+ * @throws RuntimeDirectoryError
+ */
+export function openRuntimeDirectory({ directory }: RuntimeFiles): void {
+  try {
+    mkdirSync(dirname(directory), { recursive: true, mode: PARENT_MODE });
+    mkdirSync(directory, { mode: DIRECTORY_MODE });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== "EEXIST") {
+      const hint = "set SUBFLOW_RUNTIME_DIRECTORY to a directory that can be written";
+      throw new RuntimeDirectoryError(`cannot make ${directory}: ${code ?? message}; ${hint}`, error);
+    }
+  }
+  const stats = lstatSync(directory);
+  const refuse = (what: string, remedy: string): never => {
+    throw new RuntimeDirectoryError(`${directory} ${what}: others could take the daemon's place there; ${remedy}`);
+  };
+  if (!stats.isDirectory()) refuse("is no directory", "remove it");
+  if (stats.uid !== process.geteuid?.()) refuse(`belongs to user ${stats.uid}`, "remove it, or run as that user");
+  if (stats.mode & WRITABLE_BY_OTHERS) refuse("can be written by others", `\`chmod go-w ${directory}\` mends it`);
+}
+
+/**
  * Takes the lock that one daemon per namespace holds; the kernel gives it back when the process ends, also after kill -9.
  * @returns the descriptor that holds it
+ * @throws AlreadyRunningError, ForeignFileError
  */
 export function takeLock({ lock }: RuntimeFiles): number {
-  mkdirSync(runtimeDirectory(), { recursive: true, mode: 0o755 });
-  const fd = openSync(lock, constants.O_CREAT | constants.O_RDWR, 0o644);
-  const result = loadNative().lockFile(fd);
-  if (result < 0) {
-    const holder = readFileSync(lock, "latin1").trim();
+  for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
+    const fd = openOrCreate(lock);
+    const result = loadNative().lockFile(fd);
+    if (result < 0) {
+      const holder = readFileSync(fd, "latin1").trim();
+      closeSync(fd);
+      if (-result === ERRNO.EAGAIN) throw new AlreadyRunningError(holder);
+      throw new SubflowError(`cannot lock ${lock}: ${errnoName(-result)}`, { code: "LOCK" });
+    }
+    // Locked, but is it still the file of that name? Whoever ends removes it while it holds it.
+    if (isThere(fd, lock)) {
+      fchmodSync(fd, OWN_ONLY);
+      writeHolder(fd);
+      return fd;
+    }
     closeSync(fd);
-    if (-result === ERRNO.EAGAIN) throw new AlreadyRunningError(holder);
-    throw new SubflowError(`cannot lock ${lock}: ${errnoName(-result)}`, { code: "LOCK" });
   }
-  writeFileSync(lock, `${process.pid}\n`);
-  return fd;
+  throw new SubflowError(`cannot lock ${lock}: it is removed again and again`, { code: "LOCK" });
+}
+
+function isThere(fd: number, path: string): boolean {
+  const named = lstatSync(path, { throwIfNoEntry: false });
+  const { dev, ino } = fstatSync(fd);
+  return named?.ino === ino && named.dev === dev;
+}
+
+/** Only for a person to read: a full disk does not keep a daemon from starting. */
+function writeHolder(fd: number): void {
+  try {
+    ftruncateSync(fd);
+    writeSync(fd, `${process.pid}\n`, 0);
+  } catch {
+    // The lock holds without.
+  }
 }
 
 /** What must outlive a kill -9: what the namespace was like before any daemon came, and what was changed since. */
@@ -102,34 +124,55 @@ function namespaceIdentity(): string {
   return `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()} ${netnsCookie()}`;
 }
 
-/** @returns undefined when no daemon left anything in this namespace */
+/**
+ * @returns undefined when no daemon left anything in this namespace
+ * @throws ForeignFileError, or the error of the file system: what may be there and cannot be read must not be taken for nothing
+ */
 export function readState({ state }: RuntimeFiles): SavedState | undefined {
+  let text: string;
   try {
-    const { pathManager, host, namespace } = JSON.parse(readFileSync(state, "utf8")) as Partial<StateFile>;
-    if (namespace !== namespaceIdentity()) return undefined;
-    if (pathManager !== "kernel" && pathManager !== "userspace") return undefined;
-    return { pathManager, host: host ?? {} };
+    text = readOurs(state);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const { pathManager, host, namespace } = parse(text);
+  if (namespace !== namespaceIdentity()) return undefined;
+  if (pathManager !== "kernel" && pathManager !== "userspace") return undefined;
+  return { pathManager, host: host ?? {} };
+}
+
+/** It is replaced in one step: text that is no JSON was never ours. */
+function parse(text: string): Partial<StateFile> {
+  try {
+    return JSON.parse(text) ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 
-/** Replaces the file in one step: a kill -9 leaves the old state or the new one, never half of it. */
+/** @throws the error of the file system */
 export function writeState({ state }: RuntimeFiles, saved: SavedState): void {
-  const fresh = `${state}.new`;
   identity ??= namespaceIdentity();
   const file: StateFile = { ...saved, namespace: identity };
-  writeFileSync(fresh, `${JSON.stringify(file)}\n`, { mode: 0o600 });
-  renameSync(fresh, state);
+  replaceFile(state, `${JSON.stringify(file)}\n`);
 }
 
-/** Removes what a daemon leaves in the runtime directory; the lock goes last. */
-export function removeFiles(files: RuntimeFiles): void {
-  for (const path of [files.socket, files.state, files.lock]) {
+/**
+ * Removes what a daemon leaves in the runtime directory, while it holds the lock; the lock goes last.
+ * @param state whether the state goes too: not where the next daemon has something to put back
+ */
+export function removeFiles(files: RuntimeFiles, { state }: { readonly state: boolean }): void {
+  for (const path of [files.socket, freshPath(files.state), ...(state ? [files.state] : []), files.lock]) remove(path);
+}
+
+/** A file system that fails once does not fail twice, most likely; what stays, the next daemon knows what to make of. */
+function remove(path: string): void {
+  for (let left = REMOVE_TRIES; left > 0; left--) {
     try {
-      unlinkSync(path);
+      return rmSync(path, { force: true });
     } catch {
-      // Gone already, or the directory is: either way there is nothing left to remove.
+      // Once more, and then never mind.
     }
   }
 }

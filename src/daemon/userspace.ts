@@ -76,6 +76,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#driver = new Driver(this.#engine, {
       run: (actions) => this.#port.run(actions),
       now,
+      onCut: (events) => log.error(`the engine and the kernel do not come to an end: ${events} events were left out`),
       trace: log.isLevelEnabled("debug") ? ({ event, actions }) => this.#trace(event, actions) : undefined,
     });
     this.#resync = new Paced(RESYNC_GAP, now, () => {
@@ -140,10 +141,10 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#driver.handle({ type: "kernel.snapshot", connections: observeAll(this.#options.pm) });
   }
 
-  /** To be called when all else at start is done: what runs afterwards for the first time makes V8 compile again. */
-  warmUp(): void {
+  /** Steps that let V8 compile the way from an event to its command. */
+  warmUp(): Iterable<void> {
     const { pm, rtnl, now } = this.#options;
-    warmUp(pm, rtnl, now);
+    return warmUp(pm, rtnl, now);
   }
 
   /** Touches the memory that the next connection will need. */

@@ -68,7 +68,7 @@ test("warm-up: tokens are as large as real ones, and differ", () => {
 
 test("warm-up: the code is led through for several engines", () => {
   const { pm, rtnl, asked } = watched();
-  warmUp(pm, rtnl, () => 5);
+  for (const _step of warmUp(pm, rtnl, () => 5));
   const tokens = asked.map(({ token }) => token);
   const lives = new Set(tokens).size;
   assert.ok(lives >= 100, "often enough for the compiler");

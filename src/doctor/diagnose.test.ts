@@ -97,6 +97,7 @@ const HEALTHY: DoctorFacts = {
   limits: { subflows: 2, addAddrAccepted: 0 },
   localAddresses: new Set([ip("10.0.1.1"), ip("10.0.2.1")]),
   connections: [],
+  managed: undefined,
   listeners: [],
   plainListeners: [],
   plainConnections: 0,
@@ -115,7 +116,31 @@ const withCounters = (counters: Record<string, number>): Partial<DoctorFacts> =>
 const withEndpoint = (...extra: Endpoint[]): Partial<DoctorFacts> => ({ endpoints: [...ENDPOINTS, ...extra] });
 const asSide = (side: "client" | "server"): Connection[] => [{ side, subflows: [] } as unknown as Connection];
 const suspect = (kind: "option" | "strip" | "invalid") => [{ tool: "nft" as const, kind, rule: "r", remove: "nft x" }];
+const closing = (device: string) => [
+  { tool: "nft" as const, kind: "device" as const, devices: [device], rule: "r", remove: "nft x" },
+];
+const end = (text: string) => ({ address: ip(text), port: 1 });
+/** A connection of the in-kernel path manager with its initial subflow. */
+const held = (more: Partial<Connection>): Connection =>
+  ({
+    token: 0xabcd,
+    state: "established",
+    pathManager: "kernel",
+    fallback: false,
+    subflows: [{ state: "established", path: { local: end("10.0.1.1"), remote: end("192.0.2.1") }, interfaceIndex: 0 }],
+    ...more,
+  }) as unknown as Connection;
+/** With a subflow from 10.0.2.1 to 192.0.2.7, bound to an interface. */
+const joined = (interfaceIndex: number): Connection =>
+  held({
+    subflows: [
+      { state: "established", path: { local: end("10.0.2.1"), remote: end("192.0.2.7") }, interfaceIndex },
+    ] as unknown as Connection["subflows"],
+  });
 const manager = (name: string) => ({ name, pid: 1, command: `stop ${name}` });
+
+/** The kernel takes everything for a neighbour on a device without a route. */
+const ON_LINK = { ...probe("10.0.2.1", 3, 2), bound: { outputInterface: 3, gateway: undefined } };
 
 /** [id, level or undefined for "must not", what is different from the healthy host] */
 const CASES: readonly (readonly [string, Level | undefined, Partial<DoctorFacts>, RegExp?])[] = [
@@ -226,9 +251,40 @@ const CASES: readonly (readonly [string, Level | undefined, Partial<DoctorFacts>
     "error",
     {
       routes: [route(2, "10.0.1.254", 100)],
-      routeProbes: [{ ...probe("10.0.2.1", 3, 2), bound: { outputInterface: 3, gateway: undefined } }],
+      routeProbes: [ON_LINK],
     },
     /no gateway on wlan0/,
+  ],
+  // A subflow that exists proves its way: a neighbour may answer for a host that no route leads to.
+  [
+    "source-route",
+    undefined,
+    {
+      routes: [route(2, "10.0.1.254", 100)],
+      routeProbes: [{ ...ON_LINK, remote: ip("192.0.2.7"), isPeer: true }],
+      connections: [joined(3)],
+    },
+  ],
+  [
+    "source-route",
+    "note",
+    {
+      routes: [route(2, "10.0.1.254", 100)],
+      routeProbes: [{ ...ON_LINK, remote: ip("192.0.2.7"), isPeer: true }, ON_LINK],
+      connections: [joined(3)],
+    },
+    /192\.0\.2\.1 from 10\.0\.2\.1/,
+  ],
+  // It exists, and takes another path than its address's.
+  [
+    "source-route",
+    "error",
+    {
+      endpoints: [endpoint(1, "10.0.2.1", subflow, 0)],
+      routeProbes: [{ ...probe("10.0.2.1", 3, 2), remote: ip("192.0.2.7"), isPeer: true }],
+      connections: [joined(0)],
+    },
+    /leaves by eth0, not by wlan0/,
   ],
   // An island without any default route is no fault.
   ["source-route", undefined, { routes: [], routeProbes: [{ ...probe("10.0.2.1", 3, 2), bound: undefined }] }],
@@ -267,6 +323,34 @@ const CASES: readonly (readonly [string, Level | undefined, Partial<DoctorFacts>
   ["firewall-option", "error", { firewall: suspect("option") }],
   ["firewall-option", "error", { firewall: suspect("strip") }],
   ["firewall-option", undefined, { firewall: suspect("invalid") }],
+  ["firewall-option", undefined, { firewall: closing("wlan0") }],
+  ["firewall-device", "error", { firewall: closing("wlan0") }, /subflows through wlan0$/],
+  ["firewall-device", "error", { firewall: closing("wl*") }, /subflows through wlan0$/],
+  ["firewall-device", undefined, { firewall: closing("docker0") }],
+  ["connection-fallback", "note", { connections: [held({ fallback: true })] }, /^a connection fell back.*: 0000abcd$/],
+  ["connection-without-subflow", "warning", { connections: [held({ subflows: [] })] }, /no subflow left: 0000abcd$/],
+  ["connection-without-subflow", undefined, { connections: [held({ subflows: [], state: "closing" })] }],
+  ["connection-without-subflow", undefined, { connections: [held({ subflows: [], fallback: true })] }],
+  ["connection-unmanaged", undefined, { connections: [held({})] }],
+  ["connection-unmanaged", "note", { connections: [held({ pathManager: "userspace" })] }, /no Subflow daemon answers/],
+  [
+    "connection-unmanaged",
+    "note",
+    { connections: [held({ pathManager: "userspace" })], daemon: "kernel" },
+    /looks after the in-kernel one/,
+  ],
+  [
+    "connection-unmanaged",
+    "note",
+    { connections: [held({ pathManager: "userspace" })], daemon: "userspace", managed: new Set() },
+    /is not managed by the Subflow daemon/,
+  ],
+  [
+    "connection-unmanaged",
+    undefined,
+    { connections: [held({ pathManager: "userspace" })], daemon: "userspace", managed: new Set([0xabcd]) },
+  ],
+  ["connection-unmanaged", "note", { connections: [held({})], daemon: "userspace" }, /in-kernel path manager, not/],
   ["firewall-invalid", "note", { firewall: suspect("invalid") }],
   [
     "firewall-invalid",
@@ -368,8 +452,13 @@ test("commands of fixes are those that a person types, where the doctor was aske
   } as const;
   const limits = { type: "limits", subflows: 3 } as const;
   const sysctl = { type: "sysctl", name: "net.ipv4.tcp_rmem", value: "1 2 3" } as const;
-  const here = { netns: undefined, userspace: false };
+  const ipFlags = new Set(["signal", "subflow", "backup", "fullmesh"]);
+  const here = { netns: undefined, userspace: false, ipFlags };
   assert.equal(fixCommand(add, here), "ip mptcp endpoint add 10.0.2.1 dev wlan0 subflow backup");
+  // What the installed ip(8) cannot take is written as ours.
+  const laminar = { ...add, flags: subflow | ENDPOINT_FLAG.laminar };
+  assert.equal(fixCommand(laminar, here), "subflow endpoint add 10.0.2.1 dev wlan0 subflow laminar");
+  assert.equal(fixCommand(limits, { ...here, ipFlags: undefined }), "subflow limits set subflows 3");
   assert.equal(fixCommand(limits, { ...here, userspace: true }), "subflow limits set subflows 3");
   assert.equal(fixCommand(limits, { ...here, netns: "blue" }), "ip netns exec blue ip mptcp limits set subflows 3");
   assert.equal(

@@ -1,3 +1,4 @@
+import * as connections from "./checks/connections.ts";
 import * as endpoints from "./checks/endpoints.ts";
 import * as filter from "./checks/filter.ts";
 import * as kernel from "./checks/kernel.ts";
@@ -35,16 +36,20 @@ export const CHECKS: readonly Check[] = [
   {
     id: "kernel-mptcp-ipv6",
     isKnown: hasSocket6,
-    well: "also over IPv6, where it is used",
+    well: "it makes them over IPv6 too, where IPv6 is used",
     find: kernel.checkKernelIpv6,
   },
   { id: "kernel-diag", isKnown: hasSockets, well: "connections can be listed", find: kernel.checkDiag },
   { id: "mptcp-disabled", isKnown: hasSwitch, well: "net.mptcp.enabled is on", find: kernel.checkEnabled },
   { id: "path-manager-absent", well: "the path manager in charge is there", find: manager.checkPathManagerAbsent },
-  { id: "path-manager-endpoints", well: "endpoints are where they are read", find: manager.checkPathManagerEndpoints },
+  {
+    id: "path-manager-endpoints",
+    well: "endpoints stand in the table that is read",
+    find: manager.checkPathManagerEndpoints,
+  },
   {
     id: "path-manager-mismatch",
-    well: "the daemon is in charge of what it thinks",
+    well: "the daemon and the kernel agree on the path manager",
     find: manager.checkPathManagerMismatch,
   },
   { id: "rivals", well: "one program manages endpoints", find: manager.checkRivals },
@@ -74,11 +79,16 @@ export const CHECKS: readonly Check[] = [
     well: "addresses of endpoints can be used now",
     find: endpoints.checkEndpointUnusable,
   },
-  { id: "endpoint-signal-on-client", isKnown: hasTable, well: "clients open", find: endpoints.checkSignalOnClient },
+  {
+    id: "endpoint-signal-on-client",
+    isKnown: hasTable,
+    well: "clients open subflows rather than announce",
+    find: endpoints.checkSignalOnClient,
+  },
   {
     id: "endpoint-subflow-on-server",
     isKnown: hasTable,
-    well: "servers announce",
+    well: "servers announce rather than open subflows",
     find: endpoints.checkSubflowOnServer,
   },
   {
@@ -96,7 +106,7 @@ export const CHECKS: readonly Check[] = [
   {
     id: "endpoint-without-device",
     isKnown: hasTable,
-    well: "endpoints lead to their interfaces",
+    well: "endpoints without a device leave by the interface of their address",
     find: routing.checkEndpointWithoutDevice,
   },
   {
@@ -113,6 +123,12 @@ export const CHECKS: readonly Check[] = [
     isKnown: hasFirewall,
     well: "no firewall rule against MPTCP",
     find: filter.checkFirewallOption,
+  },
+  {
+    id: "firewall-device",
+    isKnown: hasFirewall,
+    well: "no firewall rule closes an interface to subflows",
+    find: filter.checkFirewallDevice,
   },
   {
     id: "firewall-invalid",
@@ -136,6 +152,24 @@ export const CHECKS: readonly Check[] = [
     find: traffic.checkJoinRejected,
   },
   { id: "join-failed", isKnown: hasCounters, well: "our joins are answered", find: traffic.checkJoinFailed },
+  {
+    id: "connection-fallback",
+    isKnown: hasSockets,
+    well: "no connection is plain TCP by now",
+    find: connections.checkConnectionFallback,
+  },
+  {
+    id: "connection-without-subflow",
+    isKnown: hasSockets,
+    well: "every connection has a subflow",
+    find: connections.checkConnectionWithoutSubflow,
+  },
+  {
+    id: "connection-unmanaged",
+    isKnown: hasSockets,
+    well: "somebody decides for every connection",
+    find: connections.checkConnectionUnmanaged,
+  },
   {
     id: "plain-applications",
     isKnown: hasSockets,

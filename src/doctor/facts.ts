@@ -1,5 +1,5 @@
 import type { HostLink } from "../host/index.ts";
-import type { Address, Connection, Endpoint, Limits, SocketAddress } from "../types/index.ts";
+import type { Address, Connection, Endpoint, Limits, SocketAddress, Token } from "../types/index.ts";
 import type { InterfaceAddress, Route, Rule } from "../wire/index.ts";
 import type { FirewallSuspect } from "./firewall.ts";
 
@@ -61,6 +61,8 @@ export interface DoctorFacts {
   /** Addresses of endpoints that the kernel takes for its own (a local route), on no interface though they may be. */
   readonly localAddresses: ReadonlySet<Address>;
   readonly connections: readonly Connection[];
+  /** Those of them that the daemon decides for; undefined: it was not asked. */
+  readonly managed: ReadonlySet<Token> | undefined;
   /** Listening MPTCP sockets. */
   readonly listeners: readonly SocketAddress[];
   /** Listening sockets and established connections that are plain TCP, without those of the loopback. */

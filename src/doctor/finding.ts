@@ -47,11 +47,15 @@ export interface FixPlace {
   readonly netns: string | undefined;
   /** The daemon has endpoints and limits, not the kernel. */
   readonly userspace: boolean;
+  /** Flags of endpoints that the installed ip(8) takes; undefined: there is none, or it knows nothing of MPTCP. */
+  readonly ipFlags: ReadonlySet<string> | undefined;
 }
 
 /** A step as a command line, to be typed where the doctor was asked. */
-export function fixCommand(step: FixStep, { netns, userspace }: FixPlace): string {
-  const command = commandHere(step, userspace ? "subflow" : "ip mptcp");
+export function fixCommand(step: FixStep, { netns, userspace, ipFlags }: FixPlace): string {
+  const words = step.type === "endpoint.add" ? flagWords(step.flags).split(" ").filter(Boolean) : [];
+  const isOurs = userspace || ipFlags === undefined || words.some((word) => !ipFlags.has(word));
+  const command = commandHere(step, isOurs ? "subflow" : "ip mptcp");
   const isOfNetwork = /^(ip|ip6?tables|nft|sysctl|subflow) /.test(command);
   if (netns === undefined || !isOfNetwork) return command;
   return `${netns.includes("/") ? `nsenter --net=${netns}` : `ip netns exec ${netns}`} ${command}`;

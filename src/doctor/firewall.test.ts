@@ -30,6 +30,47 @@ test("nftables: rules as `nft -j list ruleset` of nftables 1.0 prints them", () 
   }
 });
 
+const flags = { payload: { protocol: "tcp", field: "flags" } };
+const out = match({ meta: { key: "oifname" } }, "c2");
+
+test("nftables: rules that close an interface to every new subflow, and those that close less", () => {
+  for (const [expressions, devices] of [
+    [[out, match(flags, "syn", "in"), { drop: null }], ["c2"]],
+    [[out, match({ "&": [flags, ["syn", "ack"]] }, "syn"), { reject: { type: "tcp reset" } }], ["c2"]],
+    [
+      [match({ meta: { key: "iifname" } }, { set: ["c2", "c3"] }), { counter: {} }, { drop: null }],
+      ["c2", "c3"],
+    ],
+    [[out, match({ meta: { key: "l4proto" } }, "tcp"), { drop: null }], ["c2"]],
+    [[match(flags, "syn", "in"), { drop: null }], undefined],
+    [[out, match(flags, "syn", "in"), { accept: null }], undefined],
+    [[out, match(flags, "fin", "in"), { drop: null }], undefined],
+    [[out, match({ meta: { key: "l4proto" } }, "udp"), { drop: null }], undefined],
+    [[out, match({ payload: { protocol: "tcp", field: "dport" } }, 25), { drop: null }], undefined],
+    [[match({ meta: { key: "oifname" } }, "c2", "!="), match(flags, "syn", "in"), { drop: null }], undefined],
+  ] as const) {
+    const [found] = readNftables(JSON.stringify({ nftables: [rule(...expressions)] }));
+    assert.deepEqual(found?.devices, devices, JSON.stringify(expressions));
+    assert.equal(found?.kind, devices && "device");
+  }
+});
+
+test("iptables: the same", () => {
+  for (const [line, devices] of [
+    ["-A OUTPUT -o c2 -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", ["c2"]],
+    ["-A INPUT -i wl+ -p tcp -j REJECT --reject-with tcp-reset", ["wl*"]],
+    ["-A OUTPUT -o c2 -j DROP", ["c2"]],
+    ['-A OUTPUT -o c2 -p tcp -m comment --comment "no tcp" -j DROP', ["c2"]],
+    ["-A OUTPUT -o c2 -p udp -j DROP", undefined],
+    ["-A OUTPUT -o c2 -p tcp -m tcp --dport 25 -j DROP", undefined],
+    ["-A OUTPUT ! -o c2 -p tcp -j DROP", undefined],
+    ["-A OUTPUT -d 10.0.0.1/32 -o c2 -p tcp -j DROP", undefined],
+  ] as const) {
+    const [found] = readIptables(`*filter\n${line}\nCOMMIT\n`, "iptables");
+    assert.deepEqual(found?.devices, devices, line);
+  }
+});
+
 test("iptables: rules as iptables-save prints them", () => {
   for (const [line, kind] of [
     ["-A INPUT -p tcp -m tcp --tcp-option 30 -j DROP", "option"],

@@ -1,9 +1,10 @@
 import { type Address, ENDPOINT_FLAG, type Endpoint, sameAddress } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
+import { destroy, remove, settleHeld } from "./closing.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
 import type { ConfigChanged } from "./events.ts";
 import type { Connection } from "./model.ts";
-import { arm, destroy, remove, replan, setBackup, subflowsFrom } from "./plan.ts";
+import { arm, replan, setBackup, subflowsFrom } from "./plan.ts";
 import type { Opening, State } from "./state.ts";
 import type { Refusal } from "./table.ts";
 
@@ -86,6 +87,7 @@ function insert(state: State, { request, command: wanted, configured }: Opening)
     if (!connection.established || !connection.owned) continue;
     if (isInitial(connection, added.ok)) connection.initialEndpoint = added.ok.id;
     replan(state, connection, true);
+    settleHeld(state, connection);
   }
 }
 
@@ -116,7 +118,7 @@ function withdraw(state: State, connection: Connection, endpoint: Endpoint): voi
   const ended =
     from.length > 0 ? connection.subflows.filter((s) => s.state !== "closing" && s.localId === localId) : [];
   const tellPeer = announced || (from.length > 0 && !(endpoint.flags & implicit));
-  if (tellPeer) remove(state, connection, { localId, address: endpoint.address, subflows: ended });
+  if (tellPeer) remove(state, connection, { localId, address: endpoint.address }, ended);
   else if (ended.length > 0) destroy(state, connection, ended);
   else unlist(state, connection, endpoint);
   connection.release(endpoint);
@@ -133,7 +135,7 @@ function unlist(state: State, connection: Connection, endpoint: Endpoint): void 
   const localId = connection.localId(endpoint);
   if (localId === 0 || !connection.isUsed(endpoint.id)) return;
   if (connection.subflows.some((s) => sameAddress(s.path.local.address, endpoint.address))) return;
-  remove(state, connection, { localId, address: endpoint.address, subflows: [] });
+  remove(state, connection, { localId, address: endpoint.address }, []);
 }
 
 /** Takes the endpoint out of what is announced; false: it was not. */
@@ -149,7 +151,7 @@ function deleteInitial(state: State, address: Address | undefined): undefined {
   for (const connection of state.connections.values()) {
     if (!connection.owned || !isInitial(connection, { address, port: 0 })) continue;
     const ended = connection.subflows.filter((s) => s.state !== "closing" && s.localId === 0);
-    remove(state, connection, { localId: 0, address, subflows: ended });
+    remove(state, connection, { localId: 0, address }, ended);
     connection.used = connection.used.filter((id) => id !== connection.initialEndpoint);
     arm(state, connection);
   }
@@ -171,7 +173,7 @@ function flush(state: State): undefined {
     const announced = endpoints.filter((endpoint) => unannounce(connection, endpoint));
     for (const endpoint of announced) {
       const { address } = endpoint;
-      remove(state, connection, { localId: connection.localId(endpoint), address, subflows: ended(endpoint) });
+      remove(state, connection, { localId: connection.localId(endpoint), address }, ended(endpoint));
     }
     const others = endpoints.filter((endpoint) => !announced.includes(endpoint));
     for (const endpoint of others) unlist(state, connection, endpoint);
@@ -206,6 +208,7 @@ function change(state: State, wanted: Extract<Command, { type: "endpoint.change"
       );
       connection.release(endpoint);
       replan(state, connection, true);
+      settleHeld(state, connection);
     }
   }
   return undefined;

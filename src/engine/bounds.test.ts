@@ -166,6 +166,9 @@ test("bounds: what a plan adds to subflowsMax is left out, also where the others
 test("bounds: removalsMax removals wait for their turn; one beyond is not told to the peer", () => {
   const engine = new Engine({ policies: [idle] });
   engine.handle(established(1), 0);
+  // Another subflow works, or nothing were closed (closing.ts).
+  const path = { local: end("10.0.9.9", 9), remote: INITIAL.remote };
+  engine.handle({ type: "subflow.established", token: 1, path, localId: 9, remoteId: 0, backup: false }, 0);
   const address = INITIAL.local.address;
   const withdraw = (): readonly Action[] =>
     engine.handle({ type: "command.received", request: 1, command: { type: "endpoint.delete", id: 0, address } }, 0);

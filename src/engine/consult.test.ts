@@ -145,8 +145,8 @@ test("policy: one that cannot explain is no reason to fail", () => {
 test("policy: what it throws need be no error, and may be long", () => {
   const { engine, policy } = begin();
   const thrown: [unknown, string][] = [
-    [undefined, "it threw a undefined"],
-    [Object.create(null), "it threw a object"],
+    [undefined, "it threw something that is no Error: undefined"],
+    [Object.create(null), "it threw something that is no Error: object"],
     [new Error("x".repeat(1000)), `Error: ${"x".repeat(BOUNDS.reasonMax - 7)}`],
   ];
   for (const [index, [value, reason]] of thrown.entries()) {
@@ -167,35 +167,35 @@ const many = <T>(length: number, value: T): T[] => new Array<T>(length).fill(val
 
 /** What is added to a plan that keeps all, and why that is refused. */
 const NONSENSE: readonly [unknown, RegExp][] = [
-  [{ subflows: undefined }, /^subflows is no list$/],
-  [{ queries: "all" }, /^queries is no list$/],
+  [{ subflows: undefined }, /^subflows is not a list$/],
+  [{ queries: "all" }, /^queries is not a list$/],
   [{ settled: undefined }, /^settled, .* neither true nor false$/],
   [{ localAddressesUsed: Number.NaN }, /^localAddressesUsed is NaN$/],
   [{ subflows: [undefined] }, /^TypeError: /],
-  [{ subflows: [{ state: "established", path: INITIAL }] }, /^a subflow is kept that there is not$/],
-  [planned({ local: address("10.0.7.2") }), /^subflow from 10\.0\.7\.2, /],
-  [planned({ local: ANNOUNCEMENT.address, localId: 0 }), /^subflow of id 0 from 10\.0\.2\.2, /],
-  [planned({ remote: { address: address("10.0.7.1"), port: 80 } }), /^subflow to 10\.0\.7\.1, /],
-  [planned({ remote: { ...INITIAL.remote, port: 0 } }), /^subflow to port 0$/],
-  [planned({ remote: { ...INITIAL.remote, port: 65_536 } }), /^subflow to port 65536$/],
-  [planned({ localId: 256 }), /^subflow of ids 256 and 0, /],
-  [planned({ remoteId: -1 }), /^subflow of ids 1 and -1, /],
-  [planned({ localId: 1.5 }), /^subflow of ids 1\.5 and 0, /],
-  [planned({ endpoint: 3 }), /^subflow of endpoint 3, /],
-  [planned({ interfaceIndex: -1 }), /^subflow on interface -1$/],
-  [planned({ answers: 256 }), /^subflow in answer to announcement 256$/],
-  [announced({ endpoint: 3 }), /^endpoint 3 is announced, /],
-  [announced({ address: address("10.0.1.2") }), /^10\.0\.1\.2 is announced as endpoint 2$/],
-  [announced({ port: 80 }), /^10\.0\.2\.2 is announced as endpoint 2$/],
-  [announced({ localId: 0 }), /^id 0 is announced, /],
-  [announced({ localId: 256 }), /^id 256 is announced, /],
-  [announced({}, {}), /^id 2 is announced for two addresses$/],
-  [{ spent: [3] }, /^endpoint 3 is spent, /],
-  [{ served: [{ remote, accepted: true }] }, /^announcement 9 is served, /],
-  [{ queries: [remote] }, /^announcement 9 is served, /],
-  [{ subflows: many(BOUNDS.subflowsMax + 1, SUBFLOW) }, /^97 subflows, at most 96 are possible$/],
-  [announced(...many(BOUNDS.plannedMax + 1, {})), /^256 announcements, at most 255 are possible$/],
-  [{ spent: many(BOUNDS.plannedMax + 1, 1) }, /^256 spent, at most 255 are possible$/],
+  [{ subflows: [{ state: "established", path: INITIAL }] }, /^it keeps a subflow that does not exist$/],
+  [planned({ local: address("10.0.7.2") }), /^a subflow comes from 10\.0\.7\.2, /],
+  [planned({ local: ANNOUNCEMENT.address, localId: 0 }), /^a subflow from 10\.0\.2\.2 has id 0, /],
+  [planned({ remote: { address: address("10.0.7.1"), port: 80 } }), /^a subflow goes to 10\.0\.7\.1, /],
+  [planned({ remote: { ...INITIAL.remote, port: 0 } }), /^a subflow goes to port 0; /],
+  [planned({ remote: { ...INITIAL.remote, port: 65_536 } }), /^a subflow goes to port 65536; /],
+  [planned({ localId: 256 }), /^a subflow has the ids 256 and 0; /],
+  [planned({ remoteId: -1 }), /^a subflow has the ids 1 and -1; /],
+  [planned({ localId: 1.5 }), /^a subflow has the ids 1\.5 and 0; /],
+  [planned({ endpoint: 3 }), /^a subflow belongs to endpoint 3, /],
+  [planned({ interfaceIndex: -1 }), /^a subflow is bound to interface -1; /],
+  [planned({ answers: 256 }), /^a subflow answers announcement 256; /],
+  [announced({ endpoint: 3 }), /^it announces endpoint 3, /],
+  [announced({ address: address("10.0.1.2") }), /^it announces 10\.0\.1\.2 as endpoint 2, /],
+  [announced({ port: 80 }), /^it announces 10\.0\.2\.2 as endpoint 2, /],
+  [announced({ localId: 0 }), /^it announces id 0; /],
+  [announced({ localId: 256 }), /^it announces id 256; /],
+  [announced({}, {}), /^it announces id 2 for two addresses$/],
+  [{ spent: [3] }, /^it uses up endpoint 3, /],
+  [{ served: [{ remote, accepted: true }] }, /^it answers announcement 9, /],
+  [{ queries: [remote] }, /^it answers announcement 9, /],
+  [{ subflows: many(BOUNDS.subflowsMax + 1, SUBFLOW) }, /^the list subflows has 97 entries; at most 96 are possible$/],
+  [announced(...many(BOUNDS.plannedMax + 1, {})), /^the list announcements has 256 entries; at most 255 /],
+  [{ spent: many(BOUNDS.plannedMax + 1, 1) }, /^the list spent has 256 entries; at most 255 /],
 ];
 
 for (const [nonsense, reason] of NONSENSE) {
@@ -222,7 +222,7 @@ test("policy: no join to remote id 0 where the peer denies it, whoever plans it"
   const { engine, policy } = begin(true);
   policy.plan = (view) => ({ ...keepAll(view), subflows: [...keepAll(view).subflows, SUBFLOW] });
   assert.deepEqual(types(engine.handle(occasion(81), 1)), ["policy.report"]);
-  assert.match(engine.why(1)?.connection.planRefused ?? "", /which the peer denies$/);
+  assert.match(engine.why(1)?.connection.planRefused ?? "", /to which the peer denies joins$/);
 });
 
 test("policy: a plan at each bound is taken", () => {

@@ -29,7 +29,10 @@ export function consult(state: State, connection: Connection, passDue: boolean):
 
 /** The text of what a policy threw, cut to what a log line takes. */
 export function messageOf(error: unknown): string {
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : `it threw a ${typeof error}`;
+  const message =
+    error instanceof Error
+      ? `${error.name}: ${error.message}`
+      : `it threw something that is no Error: ${error === null ? "null" : typeof error}`;
   return message.slice(0, BOUNDS.reasonMax);
 }
 
@@ -49,7 +52,8 @@ function faultOf(connection: Connection, plan: ConnectionPlan): string | undefin
     const wrong = subflow.state === "planned" ? subflowFault(connection, subflow) : strangerFault(connection, subflow);
     if (wrong !== undefined) return wrong;
   }
-  for (const id of plan.spent) if (!isEndpoint(connection, id)) return `endpoint ${id} is spent, which there is not`;
+  for (const id of plan.spent)
+    if (!isEndpoint(connection, id)) return `it uses up endpoint ${id}, and there is no such endpoint`;
   for (const { remote } of plan.served) if (!isAnnouncement(connection, remote.id)) return notAnnounced(remote.id);
   for (const { id } of plan.queries) if (!isAnnouncement(connection, id)) return notAnnounced(id);
   return undefined;
@@ -66,8 +70,8 @@ function sizeFault({ subflows, announcements, spent, served, queries }: Connecti
 }
 
 function listFault(name: string, list: unknown, max: number): string | undefined {
-  if (!Array.isArray(list)) return `${name} is no list`;
-  return list.length > max ? `${list.length} ${name}, at most ${max} are possible` : undefined;
+  if (!Array.isArray(list)) return `${name} is not a list`;
+  return list.length > max ? `the list ${name} has ${list.length} entries; at most ${max} are possible` : undefined;
 }
 
 function counterFault(plan: ConnectionPlan): string | undefined {
@@ -81,35 +85,42 @@ function counterFault(plan: ConnectionPlan): string | undefined {
 /** Only what the engine itself has shown can be kept. */
 function strangerFault(connection: Connection, subflow: SubflowView): string | undefined {
   for (const known of connection.subflows) if (known === subflow) return undefined;
-  return "a subflow is kept that there is not";
+  return "it keeps a subflow that does not exist";
 }
 
 function subflowFault(connection: Connection, planned: PlannedSubflow): string | undefined {
   const { endpoint, local, localId, remote, remoteId, interfaceIndex, answers } = planned;
-  if (!isId(localId) || !isId(remoteId)) return `subflow of ids ${localId} and ${remoteId}, 0 to 255 are possible`;
-  if (!isLocal(connection, local)) return `subflow from ${local}, which is no endpoint and was not named by routing`;
-  if (!isRemote(connection, remote.address)) return `subflow to ${remote.address}, which is not known of the peer`;
-  if (!isWithin(remote.port, 1, 65_535)) return `subflow to port ${remote.port}`;
+  if (!isId(localId) || !isId(remoteId)) return `a subflow has the ids ${localId} and ${remoteId}; an id is 0 to 255`;
+  if (!isLocal(connection, local))
+    return `a subflow comes from ${local}, which is neither an endpoint nor the answer of a route query`;
+  if (!isRemote(connection, remote.address))
+    return `a subflow goes to ${remote.address}, and the peer is not known to have that address`;
+  if (!isWithin(remote.port, 1, 65_535)) return `a subflow goes to port ${remote.port}; a port is 1 to 65535`;
   // The kernel checks neither of these two.
   const isInitial = sameAddress(local, connection.initial.local.address);
-  if (localId === 0 && !isInitial) return `subflow of id 0 from ${local}, which is not the initial address`;
-  if (remoteId === 0 && connection.denyJoinId0) return "subflow to remote id 0, which the peer denies";
-  if (endpoint !== 0 && !isEndpoint(connection, endpoint)) return `subflow of endpoint ${endpoint}, which there is not`;
-  if (!isWithin(interfaceIndex, 0, 0x7fff_ffff)) return `subflow on interface ${interfaceIndex}`;
-  return isWithin(answers, -1, 255) ? undefined : `subflow in answer to announcement ${answers}`;
+  if (localId === 0 && !isInitial) return `a subflow from ${local} has id 0, which belongs to the initial address`;
+  if (remoteId === 0 && connection.denyJoinId0) return "a subflow goes to remote id 0, to which the peer denies joins";
+  if (endpoint !== 0 && !isEndpoint(connection, endpoint))
+    return `a subflow belongs to endpoint ${endpoint}, and there is no such endpoint`;
+  if (!isWithin(interfaceIndex, 0, 0x7fff_ffff))
+    return `a subflow is bound to interface ${interfaceIndex}; an index is 0 to 2147483647`;
+  return isWithin(answers, -1, 255)
+    ? undefined
+    : `a subflow answers announcement ${answers}; an id is 0 to 255, or -1 for none`;
 }
 
 function announcementsFault(connection: Connection, planned: readonly PlannedAnnouncement[]): string | undefined {
   for (let index = 0; index < planned.length; index++) {
     const { endpoint: id, localId, address, port } = planned[index] as PlannedAnnouncement;
     const endpoint = connection.endpoints.find((candidate) => candidate.id === id);
-    if (!endpoint) return `endpoint ${id} is announced, which there is not`;
-    if (endpoint.address !== address || endpoint.port !== port) return `${address} is announced as endpoint ${id}`;
-    if (!isWithin(localId, 1, 255)) return `id ${localId} is announced, 1 to 255 are possible`;
+    if (!endpoint) return `it announces endpoint ${id}, and there is no such endpoint`;
+    if (endpoint.address !== address || endpoint.port !== port)
+      return `it announces ${address} as endpoint ${id}, which has another address or port`;
+    if (!isWithin(localId, 1, 255)) return `it announces id ${localId}; an announced id is 1 to 255`;
     const twice =
       planned.findIndex((other) => other.localId === localId) < index ||
       connection.announced.some((other) => other.localId === localId && other.endpoint !== id);
-    if (twice) return `id ${localId} is announced for two addresses`;
+    if (twice) return `it announces id ${localId} for two addresses`;
   }
   return undefined;
 }
@@ -119,7 +130,7 @@ function isAnnouncement({ remotes }: Connection, id: AddressId): boolean {
   return false;
 }
 
-const notAnnounced = (id: AddressId): string => `announcement ${id} is served, which the peer did not make`;
+const notAnnounced = (id: AddressId): string => `it answers announcement ${id}, which the peer did not make`;
 
 function isEndpoint({ endpoints }: Connection, id: AddressId): boolean {
   for (const endpoint of endpoints) if (endpoint.id === id) return true;

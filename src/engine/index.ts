@@ -6,4 +6,5 @@ export type * from "./commands.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
 export type * from "./events.ts";
 export * from "./policy.ts";
+export * from "./pump.ts";
 export type * from "./snapshot.ts";

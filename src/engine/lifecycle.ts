@@ -1,5 +1,6 @@
 import { type Millis, sameAddress } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
+import { destroy, inspect, sendRemovals, settleHeld } from "./closing.ts";
 import type {
   AddressAnnounced,
   ConnectionCreated,
@@ -9,7 +10,7 @@ import type {
   SubflowPriority,
 } from "./events.ts";
 import { Connection, Subflow } from "./model.ts";
-import { arm, destroy, inspect, replan, sendRemovals } from "./plan.ts";
+import { arm, replan } from "./plan.ts";
 import { samePath } from "./policy.ts";
 import type { State } from "./state.ts";
 
@@ -53,6 +54,7 @@ export function subflowEstablished(state: State, connection: Connection, event: 
     known.path = event.path;
     known.backupByPeer = event.backup;
     known.localId = event.localId;
+    known.alive = true;
     if (known.state === "closing") {
       destroy(state, connection, [known]);
       return;
@@ -60,6 +62,7 @@ export function subflowEstablished(state: State, connection: Connection, event: 
     if (known.state === "creating") known.state = "established";
   } else if (!arrive(state, connection, event)) return;
   replan(state, connection, !connection.settled);
+  settleHeld(state, connection);
 }
 
 /** A join that is not one of our creates: the peer's, or one that somebody else asked the kernel for. */
@@ -114,6 +117,7 @@ export function subflowClosed(state: State, connection: Connection, event: Subfl
 /** Forgets a subflow and lets the policy use its slot. */
 export function gone(state: State, connection: Connection, subflow: Subflow): void {
   connection.subflows = connection.subflows.filter((other) => other !== subflow);
+  settleHeld(state, connection);
   if (!subflow.join && connection.settled) {
     arm(state, connection);
     return;

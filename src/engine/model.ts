@@ -9,6 +9,7 @@ import {
   type Millis,
   type Path,
   type Side,
+  sameAddress,
   type Token,
 } from "../types/index.ts";
 import type { ActionId } from "./actions.ts";
@@ -48,6 +49,8 @@ export class Subflow implements SubflowView {
   createId: ActionId = 0;
   /** When to ask what became of it, while `creating`. */
   deadline: Millis = 0;
+  /** Its handshake was completed: the connection may live by it. */
+  alive: boolean;
   /** The kernel was asked what became of it. */
   asked = false;
   /** The kernel refused its local id, and was asked for its list. */
@@ -67,6 +70,7 @@ export class Subflow implements SubflowView {
     readonly backup: boolean;
   }) {
     this.state = facts.state;
+    this.alive = facts.state !== "creating";
     this.path = facts.path;
     this.localId = facts.localId;
     this.remoteId = facts.remoteId;
@@ -96,10 +100,9 @@ export interface Announced {
   refused: boolean;
 }
 
-/** A REMOVE, and the subflows that are destroyed in the same send behind it. */
-export interface Removal {
-  readonly localId: AddressId;
-  readonly address: Address;
+/** Subflows to be destroyed, and the address whose RM_ADDR goes out in the same send before them; undefined: none does. */
+export interface Closing {
+  readonly withdrawn: { readonly localId: AddressId; readonly address: Address } | undefined;
   readonly subflows: readonly Subflow[];
 }
 
@@ -143,7 +146,10 @@ export class Connection implements ConnectionView, Timed {
   remotes: readonly RemoteAddress[] = NONE;
   announced: readonly Announced[] = NONE;
   used: readonly AddressId[] = NONE;
-  removals: readonly Removal[] = NONE;
+  /** Waiting for the RM_ADDR slot; each withdraws an address. */
+  removals: readonly Closing[] = NONE;
+  /** Waiting for another subflow that works, because these are the last (closing.ts). */
+  held: readonly Closing[] = NONE;
   attempts: readonly AttemptView[] = NONE;
   /** The first plan of a policy that was refused; kept when a later one is taken, so that it is reported once. */
   refusal: PlanRefusal | undefined = undefined;
@@ -220,7 +226,13 @@ export class Connection implements ConnectionView, Timed {
 
   /** Some other endpoint goes by this id here. */
   isTaken(id: AddressId, { id: own, address }: Endpoint): boolean {
-    for (const removal of this.removals) if (removal.localId === id && removal.address !== address) return true;
+    for (const { withdrawn } of this.removals)
+      if (withdrawn?.localId === id && withdrawn.address !== address) return true;
+    for (const { subflows } of this.held) {
+      for (const { localId, path } of subflows) {
+        if (localId === id && !sameAddress(path.local.address, address)) return true;
+      }
+    }
     for (const [endpoint, taken] of this.otherIds) if (taken === id && endpoint !== own) return true;
     for (const announced of this.announced) if (announced.localId === id && announced.endpoint !== own) return true;
     return false;
@@ -245,6 +257,13 @@ export class Connection implements ConnectionView, Timed {
   /** Marks an endpoint as used; again does no harm. */
   use(endpoint: AddressId): void {
     if (!this.used.includes(endpoint)) this.used = append(this.used, endpoint);
+  }
+
+  /** A subflow from the endpoint stays after all: what {@link release} gave back is taken again. */
+  consume(endpoint: Endpoint): void {
+    if (this.used.includes(endpoint.id)) return;
+    this.use(endpoint.id);
+    if (endpoint.flags & ENDPOINT_FLAG.subflow && endpoint.id !== this.initialEndpoint) this.localAddressesUsed++;
   }
 
   /**

@@ -1,10 +1,11 @@
 import { ENDPOINT_FLAG, ERRNO, type SubflowInfo, sameAddress } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
+import { destroy, settleHeld } from "./closing.ts";
 import type { ObservedConnection } from "./events.ts";
 import { created, findSubflow, gone, isListeningPort, noteFailure } from "./lifecycle.ts";
 import { type Connection, Subflow } from "./model.ts";
 import { settleIds } from "./outcome.ts";
-import { arm, destroy, replan } from "./plan.ts";
+import { arm, replan } from "./plan.ts";
 import type { State } from "./state.ts";
 
 /** The whole namespace: what is unknown is adopted, what is missing is forgotten, the rest compared. */
@@ -32,19 +33,25 @@ export function compare(state: State, observed: ObservedConnection): void {
   const resent = settleIds(state, known, observed.localAddresses);
   const missing = new Set(known.subflows.filter((subflow) => !resent.includes(subflow)));
   let arrived = false;
+  const overdue: Subflow[] = [];
   for (const info of observed.connection.subflows.filter(isAlive)) {
     const subflow = findSubflow(known, info);
     if (!subflow) arrived = remember(state, known, info, known.owned ? "arrived" : "established") || arrived;
-    else if (missing.delete(subflow)) refresh(state, known, subflow, info);
+    else if (missing.delete(subflow) && !refresh(state, known, subflow, info)) overdue.push(subflow);
   }
+  // None of them counts any more when the first one's loss is thought over.
+  if (missing.size > 0) known.subflows = known.subflows.filter((subflow) => !missing.has(subflow));
   for (const subflow of missing) {
     if (subflow.state === "creating") noteFailure(state, known, subflow, ERRNO.ETIMEDOUT);
     gone(state, known, subflow);
   }
+  // Closed only when it is known what else is left.
+  if (overdue.length > 0) destroy(state, known, overdue);
   const begins = !known.established && (arrived || isEstablished(observed));
   if (begins) known.established = true;
   if (begins || arrived) replan(state, known, !known.settled);
   else arm(state, known);
+  settleHeld(state, known);
 }
 
 /** Neither closed nor on its way out. */
@@ -56,19 +63,20 @@ function isEstablished({ connection }: ObservedConnection): boolean {
   return connection.state === "established" && connection.subflows.some((subflow) => subflow.fullyEstablished);
 }
 
-function refresh(state: State, connection: Connection, subflow: Subflow, info: SubflowInfo): void {
+/** False: it should be there no longer. */
+function refresh(state: State, connection: Connection, subflow: Subflow, info: SubflowInfo): boolean {
   subflow.path = info.path;
   subflow.backupByPeer = info.backupRemote;
-  if (subflow.state === "closing") {
-    destroy(state, connection, [subflow]);
-    return;
-  }
-  if (subflow.state === "creating" && info.state === "established") subflow.state = "established";
+  if (info.state === "established") subflow.alive = true;
+  if (subflow.state === "closing") return false;
+  if (subflow.state !== "creating") return true;
+  if (info.state === "established") subflow.state = "established";
   // A SYN that has had its time: now that its port is known, it can be ended.
-  else if (subflow.state === "creating" && subflow.asked) {
+  else if (subflow.asked) {
     noteFailure(state, connection, subflow, ERRNO.ETIMEDOUT);
-    destroy(state, connection, [subflow]);
+    return false;
   }
+  return true;
 }
 
 /** True when it is a join of the peer's that is to be judged. */

@@ -2,10 +2,11 @@ import { type Address, type Endpoint, ERRNO, sameAddress } from "../types/index.
 import type { Action, AddressAnnounce, RouteQuery, SubflowCreate } from "./actions.ts";
 import { listenerOpened } from "./admin.ts";
 import { BOUNDS } from "./bounds.ts";
+import { inspect, settleHeld } from "./closing.ts";
 import type { ActionFailed } from "./events.ts";
 import { gone, noteFailure } from "./lifecycle.ts";
 import type { Connection, Subflow } from "./model.ts";
-import { arm, inspect, replan, sendAnnounce, sendCreate } from "./plan.ts";
+import { arm, replan, sendAnnounce, sendCreate } from "./plan.ts";
 import { samePath } from "./policy.ts";
 import type { State } from "./state.ts";
 
@@ -55,6 +56,7 @@ export function failed(state: State, event: ActionFailed): void {
 function disown(state: State, connection: Connection): void {
   connection.owned = false;
   connection.removals = [];
+  connection.held = [];
   state.timers.set(connection, undefined);
 }
 
@@ -88,6 +90,7 @@ function createFailed(state: State, connection: Connection, action: SubflowCreat
   }
   connection.subflows = connection.subflows.filter((other) => other !== subflow);
   noteFailure(state, connection, subflow, event.errno);
+  settleHeld(state, connection);
   if (event.errno === ERRNO.ENOTCONN) {
     tooEarly(state, connection, subflow);
     return;

@@ -8,8 +8,9 @@ import {
   unmap,
 } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
+import { cancelRemoval, destroy } from "./closing.ts";
 import { consult } from "./consult.ts";
-import { type Announced, type Connection, type Removal, Subflow } from "./model.ts";
+import { type Announced, type Connection, Subflow } from "./model.ts";
 import type { ConnectionPlan, PlannedAnnouncement, PlannedSubflow, RemoteAddressView } from "./policy.ts";
 import type { State } from "./state.ts";
 
@@ -49,14 +50,6 @@ interface Wanted {
 /** An id that is neither the endpoint's own nor 0 was chosen for this connection: it stays. */
 function keepId(connection: Connection, { endpoint, localId }: Wanted): void {
   if (localId !== endpoint && localId !== 0) connection.rename(endpoint, localId);
-}
-
-/** The address came back before its RM_ADDR had its turn: the peer need not be told, only the subflows end. */
-function cancelRemoval(state: State, connection: Connection, localId: AddressId): void {
-  const queued = connection.removals.find((removal) => removal.localId === localId);
-  if (!queued) return;
-  connection.removals = connection.removals.filter((removal) => removal !== queued);
-  sendDestroys(state, connection, queued.subflows);
 }
 
 /** Memory first, then what is missing is made and what is too much is destroyed. */
@@ -163,55 +156,6 @@ export function setBackup(state: State, connection: Connection, subflow: Subflow
   subflow.backup = backup;
   if (subflow.path.local.port === 0) return;
   state.act({ type: "subflow.setBackup", token: connection.token, path: subflow.path, backup });
-}
-
-/** Destroys subflows now, without an RM_ADDR. */
-export function destroy(state: State, connection: Connection, subflows: readonly Subflow[]): void {
-  for (const subflow of subflows) subflow.state = "closing";
-  sendDestroys(state, connection, subflows);
-}
-
-/**
- * Withdraws a local id from the peer and destroys subflows with it. The peer has one RM_ADDR slot and RM_ADDR is never sent again,
- * so the second within `removePace` waits; its DESTROYs wait with it, because DESTROY makes the kernel forget the id.
- */
-export function remove(state: State, connection: Connection, removal: Removal): void {
-  for (const subflow of removal.subflows) subflow.state = "closing";
-  if (connection.removals.length >= BOUNDS.removalsMax) {
-    state.counters.bounded++;
-    sendDestroys(state, connection, removal.subflows);
-    return;
-  }
-  connection.removals = [...connection.removals, removal];
-  sendRemovals(state, connection);
-}
-
-/** Sends the next removal if the slot is free. */
-export function sendRemovals(state: State, connection: Connection): void {
-  const [next, ...rest] = connection.removals;
-  if (!next || state.now < connection.removeAt) return;
-  connection.removals = rest;
-  connection.removeAt = state.now + state.timing.removePace;
-  state.act({ type: "address.remove", token: connection.token, localId: next.localId });
-  sendDestroys(state, connection, next.subflows);
-}
-
-function sendDestroys(state: State, connection: Connection, subflows: readonly Subflow[]): void {
-  let unknownPort = false;
-  for (const subflow of subflows) {
-    if (subflow.path.local.port === 0) unknownPort = true;
-    else if (connection.subflows.includes(subflow)) {
-      state.act({ type: "subflow.destroy", token: connection.token, path: subflow.path });
-    }
-  }
-  // A SYN on its way: only the kernel knows its port. What it shows is destroyed when the answer comes.
-  if (unknownPort) inspect(state, connection);
-}
-
-/** Asks what the kernel has of the connection. */
-export function inspect(state: State, { token, subflows }: Connection): void {
-  const known = subflows.map(({ path, interfaceIndex }) => ({ path, interfaceIndex }));
-  state.act({ type: "connection.inspect", token, subflows: known });
 }
 
 /** Sets the connection's one timer to the earliest of what it waits for. */

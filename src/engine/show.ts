@@ -1,3 +1,4 @@
+import { isHeld } from "./closing.ts";
 import type { Connection, Subflow } from "./model.ts";
 import type { ConnectionSnapshot, SubflowSnapshot } from "./snapshot.ts";
 
@@ -12,7 +13,7 @@ export function show(connection: Connection, policy: string): ConnectionSnapshot
     denyJoinId0,
     owned,
     policy,
-    subflows: connection.subflows.map(showSubflow),
+    subflows: connection.subflows.map((subflow) => ({ ...showSubflow(subflow), held: isHeld(connection, subflow) })),
     remotes: connection.remotes.map(({ id, address, port, state }) => ({ id, address, port, state })),
     announced: connection.announced.map(({ localId, address, port }) => ({ id: localId, address, port })),
     attempts: connection.attempts.map((attempt) => ({ ...attempt })),
@@ -20,7 +21,7 @@ export function show(connection: Connection, policy: string): ConnectionSnapshot
   };
 }
 
-function showSubflow(subflow: Subflow): SubflowSnapshot {
+function showSubflow(subflow: Subflow): Omit<SubflowSnapshot, "held"> {
   const { state, path, localId, remoteId, join, initiated, backup, backupByPeer } = subflow;
   return { state, path, localId, remoteId, join, initiated, backup, backupByPeer };
 }

@@ -11,6 +11,8 @@ export interface SubflowSnapshot {
   readonly initiated: boolean;
   readonly backup: boolean;
   readonly backupByPeer: boolean;
+  /** It was to be closed (`closing`), and is kept in use because nothing else is left of the connection. */
+  readonly held?: boolean;
 }
 
 /** One connection in a snapshot: plain JSON. */

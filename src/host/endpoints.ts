@@ -1,5 +1,5 @@
 import { type Address, ENDPOINT_FLAG, familyOf } from "../types/index.ts";
-import type { FixedEndpoint, HostConfig } from "./config.ts";
+import type { FixedEndpoint, HostConfig, Role } from "./config.ts";
 import { endpointKey, type HostFacts, type HostLink, type HostMemory } from "./facts.ts";
 import { assignRole, roleFlags, roleRank } from "./roles.ts";
 import { addressObstacle, defaultRoutes, type Obstacle } from "./usable.ts";
@@ -38,7 +38,7 @@ interface Candidate extends PlannedEndpoint {
 export function planEndpoints(facts: HostFacts, config: HostConfig, memory: HostMemory): EndpointPlan {
   const leftOut: LeftOutEndpoint[] = [];
   const fixed = config.endpoints.flatMap((endpoint) => fixedEndpoint(endpoint, facts, leftOut));
-  const automatic = config.automatic ? automaticEndpoints(facts, config, leftOut) : [];
+  const automatic = config.automatic ? automaticEndpoints(facts, config, memory, leftOut) : [];
   // An address may stand on an interface twice (two prefixes) or on two interfaces: the table takes it once.
   const byKey = new Map<string, PlannedEndpoint>();
   for (const endpoint of [...fixed, ...dealOut(automatic)]) {
@@ -75,7 +75,20 @@ function fixedEndpoint(fixed: FixedEndpoint, { links }: HostFacts, leftOut: Left
   return [{ ...fixed, interfaceIndex: link?.index ?? 0, because: "named in the configuration" }];
 }
 
-function automaticEndpoints(facts: HostFacts, config: HostConfig, leftOut: LeftOutEndpoint[]): Candidate[] {
+/**
+ * Taking an announced address back makes peers close their subflows to it, and not all of them join again when it returns. A link
+ * that fails takes nothing back, as it does not without us; an address that goes does.
+ */
+function isAnnouncedByUs(address: Address, role: Role, { endpoints }: HostFacts, { owned }: HostMemory): boolean {
+  return role === "signal" && owned.has(address) && endpoints.some((each) => endpointKey(each) === address);
+}
+
+function automaticEndpoints(
+  facts: HostFacts,
+  config: HostConfig,
+  memory: HostMemory,
+  leftOut: LeftOutEndpoint[],
+): Candidate[] {
   const candidates: Candidate[] = [];
   for (const link of facts.links) {
     const assignment = assignRole(config, link);
@@ -88,7 +101,10 @@ function automaticEndpoints(facts: HostFacts, config: HostConfig, leftOut: LeftO
     }
     for (const address of addresses) {
       const obstacle = addressObstacle(address, link, assignment, facts.routes);
-      if (obstacle) leftOut.push({ what: `${address.address} dev ${link.name}`, ...obstacle });
+      if (obstacle?.passing && isAnnouncedByUs(address.address, assignment.role, facts, memory)) {
+        const because = `${assignment.because}; ${obstacle.reason}, and only peers could open again what they opened`;
+        candidates.push(candidate(address.address, link, facts, { ...assignment, because }));
+      } else if (obstacle) leftOut.push({ what: `${address.address} dev ${link.name}`, ...obstacle });
       else candidates.push(candidate(address.address, link, facts, assignment));
     }
   }

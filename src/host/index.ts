@@ -8,6 +8,7 @@ export * from "./plan.ts";
 export * from "./reconcile.ts";
 export * from "./roles.ts";
 export * from "./routing.ts";
+export * from "./survival.ts";
 export * from "./sysctls.ts";
 export * from "./text.ts";
 export * from "./usable.ts";

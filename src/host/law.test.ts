@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { address, CONFIG, FACTS, ip, link, NOTHING, route } from "../../test/fixtures/host-facts.ts";
+import type { Address } from "../types/index.ts";
 import * as host from "./index.ts";
 
 /** What the kernel would have after the actions: enough of it for the law below. */
@@ -91,6 +92,8 @@ const FOREIGN_AMONG_THE_LOSERS = {
   rp: "0" as const,
 };
 
+const NOT_IN_USE = { bySubflows: new Set<Address>(), byConnections: new Set<Address>() };
+
 test("law: after the actions nothing is left to do, and the end puts everything back", () => {
   fc.assert(
     fc.property(someHost, ({ carriers, defaults, addresses, foreign, rp, ...config }) => {
@@ -130,7 +133,7 @@ test("law: after the actions nothing is left to do, and the end puts everything 
       const end = applied(
         after.facts,
         after.memory,
-        host.restoreHost(after.facts, { ...after.memory, limits: facts.limits }),
+        host.restoreHost(after.facts, { ...after.memory, limits: facts.limits }, NOT_IN_USE),
       );
       assert.deepEqual([end.facts.rules, end.facts.sysctls, end.facts.limits], [[], facts.sysctls, facts.limits]);
       assert.deepEqual(end.facts.routes, facts.routes);

@@ -1,10 +1,11 @@
-import { ENDPOINT_FLAG, type Endpoint } from "../types/index.ts";
+import { type Address, ENDPOINT_FLAG, type Endpoint } from "../types/index.ts";
 import type { HostAction } from "./actions.ts";
 import type { HostConfig } from "./config.ts";
 import type { PlannedEndpoint } from "./endpoints.ts";
 import { endpointKey, type HostFacts, type HostMemory } from "./facts.ts";
 import type { HostPlan } from "./plan.ts";
 import { OUR_PROTOCOL, type PlannedRoute, type PlannedRule, routeKey, ruleKey } from "./routing.ts";
+import { rpFilterName } from "./sysctls.ts";
 
 /** The flags that SET_FLAGS can change without deleting the endpoint (mptcp_pm_nl_set_flags). */
 const CHANGEABLE = ENDPOINT_FLAG.backup | ENDPOINT_FLAG.fullmesh;
@@ -29,17 +30,47 @@ export function reconcileHost(facts: HostFacts, plan: HostPlan, config: HostConf
   ];
 }
 
-/** What to do at the end, so that the host becomes what it was before us. */
-export function restoreHost(facts: HostFacts, memory: HostMemory): HostAction[] {
+/** Local addresses that connections use, v4-mapped ones as IPv4. */
+export interface AddressesInUse {
+  /** By subflows of MPTCP connections: deleting their endpoints would close them. */
+  readonly bySubflows: ReadonlySet<Address>;
+  /** By any TCP connection: without their rules and routes they would leave by another link. */
+  readonly byConnections: ReadonlySet<Address>;
+}
+
+/** What to do at the end, so that the host becomes what it was before us: all but what connections live by. */
+export function restoreHost(facts: HostFacts, memory: HostMemory, inUse: AddressesInUse): HostAction[] {
   const owned = facts.endpoints.filter((endpoint) => memory.owned.has(endpointKey(endpoint)));
-  const nothing: HostPlan = { endpoints: [], limits: memory.limits, rules: [], routes: [], sysctls: [], leftOut: [] };
+  const { rules, routes, sysctls } = whatStays(facts, inUse);
+  const rest: HostPlan = { endpoints: [], limits: memory.limits, rules, routes, sysctls, leftOut: [] };
   return [
-    ...owned.map((endpoint) => deletion(endpoint, false)),
-    ...ruleActions(facts, nothing),
-    ...routeActions(facts, nothing),
-    ...sysctlActions(facts, nothing, memory),
-    ...limitActions(facts, nothing),
+    ...owned.filter(({ address }) => !inUse.bySubflows.has(address)).map((endpoint) => deletion(endpoint, false)),
+    ...ruleActions(facts, rest),
+    ...routeActions(facts, rest),
+    ...sysctlActions(facts, rest, memory),
+    ...limitActions(facts, rest),
   ];
+}
+
+/** Ours are the rules and tables of the addresses in use, and the filters that let their packets in. */
+function whatStays(
+  { rules, routes, addresses, links, sysctls }: HostFacts,
+  { byConnections }: AddressesInUse,
+): Pick<HostPlan, "rules" | "routes" | "sysctls"> {
+  const kept = ourRules(rules).filter(({ source }) => byConnections.has(source));
+  const tables = new Set(kept.map(({ table }) => table));
+  const devices = new Set(
+    addresses.filter(({ address }) => byConnections.has(address)).map(({ interfaceIndex }) => interfaceIndex),
+  );
+  const filters = links.filter(({ index }) => devices.has(index)).map(({ name }) => rpFilterName(name));
+  return {
+    rules: kept,
+    routes: routes.filter(({ protocol, table }) => protocol === OUR_PROTOCOL && tables.has(table)),
+    sysctls: filters.flatMap((name) => {
+      const value = sysctls.get(name);
+      return value === undefined ? [] : [{ name, value, because: "connections use it" }];
+    }),
+  };
 }
 
 function deletion({ id, address, port }: Endpoint, foreign: boolean): HostAction {
@@ -89,13 +120,16 @@ function limitActions({ limits }: HostFacts, { limits: planned }: HostPlan): Hos
 }
 
 function ruleActions(facts: HostFacts, plan: HostPlan): HostAction[] {
-  const existing = facts.rules.flatMap(({ protocol, family, source, sourceLength, table }): PlannedRule[] =>
-    protocol === OUR_PROTOCOL && source !== undefined ? [{ family, source, sourceLength, table }] : [],
-  );
-  return difference(existing, plan.rules, ruleKey).map(({ change, value }) => ({
+  return difference(ourRules(facts.rules), plan.rules, ruleKey).map(({ change, value }) => ({
     type: `rule.${change}`,
     rule: value,
   }));
+}
+
+function ourRules(rules: HostFacts["rules"]): PlannedRule[] {
+  return rules.flatMap(({ protocol, family, source, sourceLength, table }): PlannedRule[] =>
+    protocol === OUR_PROTOCOL && source !== undefined ? [{ family, source, sourceLength, table }] : [],
+  );
 }
 
 function routeActions(facts: HostFacts, plan: HostPlan): HostAction[] {

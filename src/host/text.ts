@@ -29,13 +29,21 @@ function routeWords(route: PlannedRoute, nameOf: (interfaceIndex: number) => str
   );
 }
 
-/** The `ip` or `sysctl` command that an action amounts to. */
-export function commandLine(action: HostAction, nameOf: (interfaceIndex: number) => string): string {
+/**
+ * The `ip` or `sysctl` command that an action amounts to. `mptcp` is the program for endpoints and limits: `ip mptcp`, or
+ * `subflow` where the table is the daemon's or ip(8) lacks a word.
+ */
+export function commandLine(
+  action: HostAction,
+  nameOf: (interfaceIndex: number) => string,
+  mptcp: (action: HostAction) => string = () => "ip mptcp",
+): string {
+  const program = mptcp(action);
   switch (action.type) {
     case "endpoint.add": {
       const { address, port, id, flags, interfaceIndex } = action.endpoint;
       return words(
-        `ip mptcp endpoint add ${address}`,
+        `${program} endpoint add ${address}`,
         interfaceIndex !== 0 && `dev ${nameOf(interfaceIndex)}`,
         id !== 0 && `id ${id}`,
         port !== 0 && `port ${port}`,
@@ -43,16 +51,16 @@ export function commandLine(action: HostAction, nameOf: (interfaceIndex: number)
       );
     }
     case "endpoint.delete":
-      return `ip mptcp endpoint delete id ${action.id}`;
+      return `${program} endpoint delete id ${action.id}`;
     case "endpoint.flags": {
       const backup = action.flags & ENDPOINT_FLAG.backup ? "backup" : "nobackup";
       const fullmesh = action.flags & ENDPOINT_FLAG.fullmesh ? "fullmesh" : "nofullmesh";
-      return `ip mptcp endpoint change id ${action.id} ${backup} ${fullmesh}`;
+      return `${program} endpoint change id ${action.id} ${backup} ${fullmesh}`;
     }
     case "endpoint.adopt":
       return `# adopt the endpoint ${action.address}`;
     case "limits.set":
-      return `ip mptcp limits set subflows ${action.limits.subflows} add_addr_accepted ${action.limits.addAddrAccepted}`;
+      return `${program} limits set subflows ${action.limits.subflows} add_addr_accepted ${action.limits.addAddrAccepted}`;
     case "rule.add":
     case "rule.delete": {
       const { source, table, family: number } = action.rule;

@@ -8,6 +8,8 @@ export interface Obstacle {
   readonly reason: string;
   /** What would change it; "" where nothing need. */
   readonly remedy: string;
+  /** It is the link's or the network's, and may be over in a moment: the address itself is there. */
+  readonly passing?: boolean;
 }
 
 /** Is the link able to carry packets now? */
@@ -67,13 +69,16 @@ export function addressObstacle(
   { alsoWithoutDefaultRoute }: Pick<Assignment, "alsoWithoutDefaultRoute">,
   routes: readonly Route[],
 ): Obstacle | undefined {
-  const obstacle = linkObstacle(link) ?? scopeObstacle(address.address) ?? lifeObstacle(address);
-  if (obstacle || alsoWithoutDefaultRoute) return obstacle;
+  const lasting = scopeObstacle(address.address) ?? lifeObstacle(address);
+  const obstacle = linkObstacle(link);
+  if (obstacle) return { ...obstacle, passing: lasting === undefined };
+  if (lasting || alsoWithoutDefaultRoute) return lasting;
   const family = familyOf(address.address);
   if (defaultRoutes(routes, link.index, family).length > 0) return undefined;
   const name = family === AF_INET ? "IPv4" : "IPv6";
   return {
     reason: `${link.name} has no ${name} default route`,
     remedy: `set also_without_default_route for ${link.name} if its network is enough`,
+    passing: true,
   };
 }

@@ -4,5 +4,6 @@ export * from "./host.ts";
 export * from "./lab.ts";
 export * from "./link.ts";
 export * from "./namespace.ts";
+export * from "./patience.ts";
 export * from "./topology.ts";
 export * from "./traffic.ts";

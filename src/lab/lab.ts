@@ -4,6 +4,7 @@ import { LabError } from "./errors.ts";
 import { Host } from "./host.ts";
 import { Link, type LinkEnd } from "./link.ts";
 import { Namespace } from "./namespace.ts";
+import { patience } from "./patience.ts";
 import { type CheckedTopology, checkTopology, type Topology } from "./topology.ts";
 
 /** The first table for source routes; one per link. */
@@ -75,14 +76,14 @@ export class Lab implements AsyncDisposable {
     return link;
   }
 
-  /** Waits until the predicate gives something true and resolves to it; throws LAB_TIMEOUT after `deadline` ms. */
+  /** Waits until the predicate gives something true and resolves to it; throws LAB_TIMEOUT after {@link patience} of `deadline`. */
   async waitFor<T>(predicate: () => T | Promise<T>, deadline: Millis, what: string): Promise<NonNullable<T>> {
-    const end = performance.now() + deadline;
+    const end = performance.now() + patience(deadline);
     for (;;) {
       const value = await predicate();
       if (value) return value;
       if (performance.now() > end)
-        throw new LabError(`waited ${deadline} ms in vain for: ${what}`, { code: "LAB_TIMEOUT" });
+        throw new LabError(`waited ${Math.round(patience(deadline))} ms in vain for: ${what}`, { code: "LAB_TIMEOUT" });
       await sleep(POLL);
     }
   }

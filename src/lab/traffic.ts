@@ -4,6 +4,7 @@ import { createServer, type Server, Socket } from "node:net";
 import { loadNative, withNetns } from "../netlink/index.ts";
 import { addressBytes, ERRNO, errnoName, type Millis } from "../types/index.ts";
 import { LabError } from "./errors.ts";
+import { patience } from "./patience.ts";
 
 const CHUNK = 65_536;
 const BACKLOG = 128;
@@ -231,7 +232,7 @@ export class Service {
       };
       const timer = setTimeout(
         () => fail(new LabError("the connection was not accepted", { code: "LAB_TIMEOUT" })),
-        CONNECT_DEADLINE,
+        patience(CONNECT_DEADLINE),
       );
       client.socket.once("error", fail);
       this.#waiting.set(port, (socket) => {

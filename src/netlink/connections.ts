@@ -1,4 +1,5 @@
 import {
+  type Address,
   AF_INET,
   AF_INET6,
   type Connection,
@@ -11,6 +12,7 @@ import {
   type SocketAddress,
   type SubflowInfo,
   type Token,
+  unmap,
 } from "../types/index.ts";
 import {
   ALL_STATES,
@@ -138,6 +140,22 @@ export function listConnections(pm: MptcpPm, netns: string | undefined): Connect
       owner: ownerOf(pm, socket, info),
     }),
   );
+}
+
+/** States in which a socket has something to say or to hear still. */
+const IN_USE: ReadonlySet<DiagSocket["state"]> = new Set([
+  "established",
+  "syn-sent",
+  "fin-wait-1",
+  "fin-wait-2",
+  "close-wait",
+]);
+
+/** Local addresses of a namespace's TCP connections, subflows included; v4-mapped ones as IPv4. */
+export function listAddressesInUse(netns: string | undefined): Set<Address> {
+  using client = openDiag(netns);
+  const sockets = dumpSockets(client, IPPROTO.TCP, ALL_STATES & ~LISTEN_STATE).filter(({ state }) => IN_USE.has(state));
+  return new Set(sockets.map(({ local }) => unmap(local.address)));
 }
 
 export function subflowInfo(socket: DiagSocket, { flags, localId, remoteId }: SubflowDiag): SubflowInfo {

@@ -1,4 +1,4 @@
-import { type Address, ENDPOINT_FLAG } from "../types/index.ts";
+import { type Address, ENDPOINT_FLAG, ERRNO } from "../types/index.ts";
 import { decodeDiagSocket, encodeDiagRequest, IPPROTO, PM_COMMAND, SOCK_DIAG_BY_FAMILY } from "../wire/index.ts";
 import { NETLINK, NetlinkClient } from "./client.ts";
 import { NetlinkError } from "./errors.ts";
@@ -23,12 +23,22 @@ export interface Features {
 const LIMIT_TRIED_MAX = 255;
 const LOOPBACK = 1;
 
+/** How a kernel says that it does not know something, or has no more room for it. A request that was lost says neither. */
+const REFUSALS: ReadonlySet<number> = new Set([
+  ERRNO.EINVAL,
+  ERRNO.ERANGE,
+  ERRNO.EEXIST,
+  ERRNO.ENOENT,
+  ERRNO.ESRCH,
+  ERRNO.EOPNOTSUPP,
+]);
+
 function takes(attempt: () => void): boolean {
   try {
     attempt();
     return true;
   } catch (error) {
-    if (error instanceof NetlinkError) return false;
+    if (error instanceof NetlinkError && REFUSALS.has(error.errno)) return false;
     throw error;
   }
 }
@@ -91,7 +101,7 @@ function knowsTokens(pm: MptcpPm): boolean {
 
 /**
  * Probes the kernel. Some milliseconds; touches no namespace but its own throw-away one.
- * @throws UnsupportedError without MPTCP
+ * @throws UnsupportedError without MPTCP; NetlinkError when the kernel does not answer
  */
 export function probeFeatures(): Features {
   using own = MptcpPm.open();

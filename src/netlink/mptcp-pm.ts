@@ -28,7 +28,7 @@ import {
   pathAttributes,
 } from "../wire/index.ts";
 import { NETLINK, NetlinkClient, type Request } from "./client.ts";
-import { listConnections } from "./connections.ts";
+import { listAddressesInUse, listConnections } from "./connections.ts";
 import { NetlinkError, UnsupportedError } from "./errors.ts";
 import { EventStream } from "./event-stream.ts";
 import { findConnection, type SubflowHint } from "./find-connection.ts";
@@ -287,6 +287,11 @@ export class MptcpPm implements Disposable {
   /** Every MPTCP connection of the namespace with its subflows. */
   connections(): Connection[] {
     return listConnections(this, this.#netns);
+  }
+
+  /** Local addresses of the namespace's TCP connections, subflows included. */
+  addressesInUse(): ReadonlySet<Address> {
+    return listAddressesInUse(this.#netns);
   }
 
   /**

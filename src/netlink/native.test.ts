@@ -256,7 +256,8 @@ describe("another namespace", () => {
     // The type counts; the interface's index is copied into a request for that link, and each request has a number of its own.
     const mask = new Uint8Array(sample.length);
     mask.fill(0xff, 4, 6);
-    const request = linkMessage(RTM_GETLINK, NLM_F_REQUEST, { index: 99 });
+    // The link itself is more than a reply may be; the acknowledgement behind it is not.
+    const request = linkMessage(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, { index: 99 });
     const copies = Int32Array.of(20, 20, COPY.WORD, 0, 8, COPY.RUNNING_NUMBER);
     assert.equal(addon.prepare(handle, 3, answers, sample, mask, request, copies, 33, 0), 0);
     for (const nth of [1, 2]) {
@@ -265,7 +266,7 @@ describe("another namespace", () => {
       for (const kind of [RECORD.ANSWER, RECORD.REPLY]) {
         const view = new DataView(last.get(kind)!.buffer);
         assert.equal(view.getUint32(8, true), nth, "the running number");
-        assert.equal(view.getInt32(20, true), 1, "the loopback's");
+        if (kind === RECORD.ANSWER) assert.equal(view.getInt32(20, true), 1, "the loopback's");
       }
     }
     assert.equal(addon.receive(answers, new Uint8Array(8192), new Int32Array(1), 0), -ERRNO.EAGAIN, "nothing piles up");

@@ -163,6 +163,20 @@ export function loadNative(): NativeAddon {
   return loaded;
 }
 
+/**
+ * Puts another addon in the place of the real one until it is disposed: a double where there is no kernel to talk to, or the
+ * real one with faults in it. Sockets that are open keep the one that they were opened with.
+ */
+export function substituteNative(addon: NativeAddon): Disposable {
+  const before = loaded;
+  loaded = addon;
+  return {
+    [Symbol.dispose]: () => {
+      loaded = before;
+    },
+  };
+}
+
 function load(): NativeAddon {
   const name = join("prebuilds", `linux-${process.arch}`, "subflow.node");
   // The poll handles of libuv keep their ABI within a major version only, and other runtimes lack them.

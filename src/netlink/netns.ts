@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync } from "node:fs";
-import { errnoName } from "../types/index.ts";
+import { ERRNO, errnoName } from "../types/index.ts";
 import { NetnsError } from "./errors.ts";
 import { loadNative } from "./native.ts";
 
@@ -32,7 +32,9 @@ export function withNetns<T>(netns: string | undefined, use: (fd: number) => T):
 
 /** The inode that names a network namespace on this host (`ls -i /proc/self/ns/net`), the same from inside and outside. */
 export function netnsInode(netns?: string): number {
-  return withNetns(netns ?? "/proc/self/ns/net", (fd) => Number(loadNative().netnsInode(fd)));
+  return withNetns(netns ?? "/proc/self/ns/net", (fd) =>
+    checkNetns(Number(loadNative().netnsInode(fd)), "cannot tell which namespace it is", netns),
+  );
 }
 
 /** SOL_SOCKET, SO_NETNS_COOKIE (asm-generic/socket.h, Linux 5.14), NETLINK_ROUTE. */
@@ -50,7 +52,9 @@ export function netnsCookie(): string {
   const cookie = new Uint8Array(8);
   const length = native.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie);
   native.close(fd);
-  return length === cookie.length ? Buffer.from(cookie).toString("hex") : "";
+  if (length === -ERRNO.ENOPROTOOPT) return "";
+  checkNetns(length, "cannot tell which namespace it is", undefined);
+  return Buffer.from(cookie).toString("hex");
 }
 
 /** Throws for a negative result of a native verb that may enter a namespace. */

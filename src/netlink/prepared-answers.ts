@@ -39,13 +39,6 @@ export interface Expectation<T> {
   readonly meaning: T;
 }
 
-/** A message that is expected, whatever else it says, and what is always to be asked of the kernel then. */
-export interface FixedExpectation<T> extends Pattern {
-  readonly requests: readonly Request[];
-  readonly once?: boolean;
-  readonly meaning: T;
-}
-
 /** An answer that went out. */
 export interface Given<T> {
   readonly meaning: T;
@@ -130,20 +123,9 @@ export class PreparedAnswers<T> implements Disposable {
     return this.#put(slot, { pattern: first, mask: maskOf(sample, all) }, { requests, meaning }, copies, once);
   }
 
-  /** From now on a message that begins like the pattern is answered at once with the same requests, whatever else it says. */
-  prepareFixed(slot: number, { pattern, mask, requests, once = false, meaning }: FixedExpectation<T>): boolean {
-    this.free(slot);
-    return this.#put(slot, { pattern, mask }, { requests, meaning }, [], once);
-  }
-
   /** Messages like this one need no answer: they are told of together with the next other one. */
   hold(slot: number, sample: Uint8Array, varying: readonly Varying[]): void {
     this.#putEmpty(slot, { pattern: sample, mask: maskOf(sample, [ALWAYS_VARYING, ...varying]) }, 0);
-  }
-
-  /** Messages like this one are not answered, whatever later slots would do. */
-  except(slot: number, pattern: Pattern): void {
-    this.#putEmpty(slot, pattern, ANSWER.NEVER);
   }
 
   free(slot: number): void {

@@ -1,5 +1,5 @@
 import { closeSync, constants, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { errnoName } from "../types/index.ts";
+import { ERRNO, errnoName } from "../types/index.ts";
 import { NetlinkError } from "./errors.ts";
 import { loadNative } from "./native.ts";
 import { checkNetns, withNetns } from "./netns.ts";
@@ -49,9 +49,19 @@ function readHere(path: string): string | undefined {
   }
 }
 
-/** As sysctl(8): dots separate, and a slash stands for a dot inside a name (`net.ipv4.conf.eth0/5.rp_filter`). */
+/**
+ * As sysctl(8): dots separate, and a slash stands for a dot inside a name (`net.ipv4.conf.eth0/5.rp_filter`).
+ * @throws NetlinkError (EINVAL) for what would leave /proc/sys or name nothing: "..", an empty part
+ */
 function sysctlPath(name: string): string {
-  return `/proc/sys/${name.replace(/[./]/g, (mark) => (mark === "." ? "/" : "."))}`;
+  const parts = name.split(".").map((part) => part.replaceAll("/", "."));
+  if (parts.some((part) => ["", ".", ".."].includes(part) || part.includes("\0"))) {
+    throw new NetlinkError(`sysctl ${JSON.stringify(name)}`, {
+      errno: ERRNO.EINVAL,
+      kernelMessage: "this cannot be the name of a sysctl",
+    });
+  }
+  return `/proc/sys/${parts.join("/")}`;
 }
 
 /** "net.mptcp.enabled" → "1"; undefined when this kernel has no such sysctl. */

@@ -1,4 +1,4 @@
-import { eachMessage, type MessageHeader, NLMSG, readU32 } from "../wire/index.ts";
+import { CodecError, eachMessage, type MessageHeader, NLMSG, readU32 } from "../wire/index.ts";
 import { NetlinkError } from "./errors.ts";
 import { loadNative, type NativeAddon, RECORD, type WatchHandle } from "./native.ts";
 import { checkNetns, withNetns } from "./netns.ts";
@@ -10,7 +10,7 @@ export interface SubscriptionOptions {
   readonly receiveBuffer?: number;
   /** Called for each message. */
   readonly onMessage: (bytes: Uint8Array, header: MessageHeader) => void;
-  /** The kernel had to drop messages: what is known must be read anew. Later messages arrive as before. */
+  /** Messages were lost, or one cannot be decoded: what is known must be read anew. Later messages arrive as before. */
   readonly onOverrun: () => void;
   /** The thread that receives and answers never sleeps: it answers some microseconds sooner, and takes a processor for itself. */
   readonly spin?: boolean | undefined;
@@ -62,6 +62,8 @@ export class NetlinkSubscription implements Disposable {
   readonly #options: SubscriptionOptions;
   #given: { -readonly [Key in keyof GivenAnswer]: Key extends "replies" ? Range[] : GivenAnswer[Key] }[] = [];
   #takes = 0;
+  /** Of the batch at hand: a message was told of; one could not be. */
+  #heard = false;
   #lost = false;
   #closed = false;
 
@@ -177,7 +179,8 @@ export class NetlinkSubscription implements Disposable {
   }
 
   #endBatch(): void {
-    if (!this.#closed) this.#options.onBatchEnd?.();
+    if (this.#heard && !this.#closed) this.#options.onBatchEnd?.();
+    this.#heard = false;
     if (this.#given.length > 0) this.#given = [];
     const lost = this.#lost;
     this.#lost = false;
@@ -186,8 +189,15 @@ export class NetlinkSubscription implements Disposable {
 
   #deliver(from: number, to: number): void {
     const { onMessage } = this.#options;
-    eachMessage(this.#slab, from, to, (header) => {
-      if (header.type >= NLMSG.MIN_TYPE && !this.#closed) onMessage(this.#slab, header);
-    });
+    this.#heard = true;
+    try {
+      eachMessage(this.#slab, from, to, (header) => {
+        if (header.type >= NLMSG.MIN_TYPE && !this.#closed) onMessage(this.#slab, header);
+      });
+    } catch (error) {
+      // What cannot be read has not been heard: the tables are read anew. An error of whoever listens goes on to them.
+      if (!(error instanceof CodecError)) throw error;
+      this.#lost = true;
+    }
   }
 }

@@ -31,7 +31,7 @@ function hasSubflowFrom(view: ConnectionView, endpoint: Endpoint): boolean {
 
 function whyNotAnnounced(view: ConnectionView, endpoint: Endpoint): Reason {
   if (sameAddress(endpoint.address, view.initial.local.address)) {
-    return { reason: "the connection began with this address: the peer knows it", remedy: "none needed" };
+    return { reason: "the connection began with this address: the peer knows it", remedy: "nothing needs to be done" };
   }
   if (view.isUsed(endpoint.id)) {
     return { reason: "already used once in this connection", remedy: "delete the endpoint and add it again" };
@@ -52,7 +52,7 @@ function whyNotConnected(view: ConnectionView, endpoint: Endpoint): Reason {
   if (!familiesMatch(view.family, endpoint.address, remote)) {
     return {
       reason: "not of the address family of the peer's address",
-      remedy: "none: the peer must have one of this family",
+      remedy: "nothing helps here: the peer must have an address of this family",
     };
   }
   if (view.denyJoinId0 && !(endpoint.flags & (fullmesh | laminar))) {
@@ -87,7 +87,10 @@ function whyNotAnswered(view: ConnectionView, remote: RemoteAddressView): Reason
   const { addAddrAccepted, subflows } = view.limits;
   if (remote.state === "waiting") return { reason: "waiting for the route", remedy: "wait" };
   if (!familiesMatch(view.family, remote.address, remote.address)) {
-    return { reason: "not of the connection's address family", remedy: "none: the socket takes one family only" };
+    return {
+      reason: "not of the connection's address family",
+      remedy: "nothing helps here: the application's socket takes one family only",
+    };
   }
   const attempt = view.attempts.findLast((a) => sameAddress(a.remote, remote.address));
   if (attempt) {

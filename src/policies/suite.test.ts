@@ -8,6 +8,7 @@ import {
   type EngineEvent,
   type EngineOptions,
   type Policy,
+  Pump,
 } from "../engine/index.ts";
 import { type Address, ENDPOINT_FLAG, type Path, sameAddress } from "../types/index.ts";
 import { policies } from "./index.ts";
@@ -70,22 +71,20 @@ const life = fc.record({
   events: fc.array(happening, { maxLength: 30 }),
 });
 
-/** Answers everything as a kernel would on which all succeeds, until nothing is left to do. */
-function settle(engine: Engine, actions: readonly Action[], now: number, log: Action[], port: { next: number }): void {
-  for (const action of actions) {
-    log.push(action);
-    const more = (event: EngineEvent) => settle(engine, engine.handle(event, now), now, log, port);
-    if (action.type === "route.query") {
-      more({ type: "action.done", action, source: address("2", Number(action.remote.address.split(".")[2])) });
-    } else if (action.type !== "command.answer") more({ type: "action.done", action });
-    if (action.type === "subflow.create") {
-      const { localId, remoteId, remote } = action;
-      const created = { local: { ...action.local, port: port.next++ }, remote };
-      more({ type: "subflow.established", token: TOKEN, path: created, localId, remoteId, backup: false });
-    } else if (action.type === "subflow.destroy") {
-      more({ type: "subflow.closed", token: TOKEN, path: action.path, localId: 0, remoteId: 0 });
-    }
+/** What a kernel tells of an action where all succeeds; `port` is the next one that it gives away. */
+function outcomesOf(action: Action, port: { next: number }): EngineEvent[] {
+  if (action.type === "command.answer") return [];
+  if (action.type === "route.query") {
+    return [{ type: "action.done", action, source: address("2", Number(action.remote.address.split(".")[2])) }];
   }
+  const done: EngineEvent = { type: "action.done", action };
+  if (action.type === "subflow.create") {
+    const { localId, remoteId, remote } = action;
+    const created = { local: { ...action.local, port: port.next++ }, remote };
+    return [done, { type: "subflow.established", token: TOKEN, path: created, localId, remoteId, backup: false }];
+  }
+  if (action.type !== "subflow.destroy") return [done];
+  return [done, { type: "subflow.closed", token: TOKEN, path: action.path, localId: 0, remoteId: 0 }];
 }
 
 function live(options: EngineOptions, events: readonly EngineEvent[], each?: (engine: Engine) => void) {
@@ -93,14 +92,21 @@ function live(options: EngineOptions, events: readonly EngineEvent[], each?: (en
   const log: Action[] = [];
   const port = { next: 50_000 };
   let now = 0;
+  const pump = new Pump(engine, {
+    now: () => now,
+    run: (actions) => {
+      log.push(...actions);
+      return actions.flatMap((action) => outcomesOf(action, port));
+    },
+  });
   for (const event of events) {
     now += 10;
-    settle(engine, engine.handle(event, now), now, log, port);
+    pump.feed(event);
     each?.(engine);
   }
   for (let next = engine.nextTick; next !== undefined; next = engine.nextTick) {
     now = Math.max(now, next);
-    settle(engine, engine.handle({ type: "tick" }, now), now, log, port);
+    pump.feed({ type: "tick" });
   }
   assert.equal(engine.snapshot().counters.refusedPlans, 0);
   return { engine, log, now };

@@ -10,6 +10,7 @@ import {
 import { type Millis, pathKey, sameAddress, type Token } from "../types/index.ts";
 import type { SimConnection, SimKernel } from "./kernel.ts";
 import type { Peer } from "./peer.ts";
+import { Survival } from "./survival.ts";
 
 /** A law that does not hold; the simulation adds seed and transcript. */
 export class BrokenLaw extends Error {
@@ -23,6 +24,7 @@ function must(holds: boolean, law: string): void {
 /** Watches events and actions as they pass and states, after each, what must be true. */
 export class Checkers {
   readonly #timing: Timing;
+  readonly #survival = new Survival();
   #lastAction = 0;
   readonly #established = new Map<Token, ConnectionSnapshot["initial"] & { readonly denied: boolean }>();
   readonly #created = new Map<Token, ConnectionSnapshot["initial"]>();
@@ -37,6 +39,7 @@ export class Checkers {
   /** A new engine counts its actions anew and knows only what the kernel tells it. */
   restarted(): void {
     this.#lastAction = 0;
+    this.#survival.restarted();
     this.#removedAt.clear();
     this.#established.clear();
     this.#created.clear();
@@ -45,6 +48,7 @@ export class Checkers {
 
   /** Before the engine sees the event. */
   saw(event: EngineEvent): void {
+    this.#survival.saw(event);
     if (event.type === "subflow.established" && !this.#established.has(event.token)) {
       const initial = this.#created.get(event.token);
       if (initial) this.#established.set(event.token, { ...initial, denied: false });
@@ -86,6 +90,11 @@ export class Checkers {
         must(action.localId > 0 && action.localId <= 255, "id 0 is never announced");
     }
     this.#removesFirst(actions);
+    const ended = this.#survival.ended(actions);
+    must(
+      ended === undefined,
+      `the last subflow of a connection is never closed by us: ${ended}, ${JSON.stringify(actions)}`,
+    );
   }
 
   #mayCreate(action: Extract<Action, { type: "subflow.create" }>): void {
@@ -169,7 +178,7 @@ function checkSubflows(known: ConnectionSnapshot, connection: SimConnection): vo
   );
   const unjudged = known.planRefused === "" ? undefined : "arrived";
   must(
-    known.subflows.every(({ state }) => state === "established" || state === unjudged),
+    known.subflows.every(({ state, held }) => state === "established" || state === unjudged || held),
     "nothing is creating or closing when nothing is in flight",
   );
   for (const { address, port } of known.announced) {

@@ -1,4 +1,4 @@
-import { type Action, Engine, type EngineEvent, type Policy, TIMING, type Timing } from "../engine/index.ts";
+import { type Action, Engine, type EngineEvent, type Policy, Pump, TIMING, type Timing } from "../engine/index.ts";
 import type { Millis } from "../types/index.ts";
 import { BrokenLaw, Checkers, checkAnnouncements, checkConnection, checkPicture } from "./checkers.ts";
 import { Peer } from "./peer.ts";
@@ -97,7 +97,18 @@ class Simulation {
   readonly #world: World;
   readonly #checkers: Checkers;
   readonly #peer: Peer;
+  readonly #pump = new Pump(
+    { handle: (event) => this.#step(event) },
+    {
+      run: (actions) => this.#run(actions),
+      now: () => this.#now,
+      onCut: () => {
+        throw new BrokenLaw("what an event leads to comes to an end");
+      },
+    },
+  );
   #engine: Engine;
+  #isRestarting = false;
   #now: Millis = 0;
   #late: EngineEvent[] = [];
   #calm = false;
@@ -191,23 +202,35 @@ class Simulation {
   }
 
   #handle(event: EngineEvent): void {
+    this.#pump.feed(event);
+  }
+
+  /** One event, with everything that must be true of what the engine answers. */
+  #step(event: EngineEvent): readonly Action[] {
     this.#note(`${this.#now} ${JSON.stringify(event)}`);
     this.#result.events++;
     this.#checkers.saw(event);
     const actions = this.#engine.handle(event, this.#now);
+    if (event.type === "kernel.snapshot" && this.#isRestarting) {
+      for (const action of actions) if (action.type === "subflow.create") this.#mustBeNew(action);
+    }
     this.#checkers.acted(actions);
     if ("token" in event) checkConnection(this.#engine.connection(event.token));
-    for (const action of actions) this.#act(action);
+    return actions;
   }
 
-  #act(action: Action): void {
-    this.#note(`  -> ${JSON.stringify(action)}`);
-    this.#result.actions++;
-    if (action.type === "policy.report") this.#result.reports++;
-    const outcome = this.#outcome(action);
-    if (!outcome) return;
-    if (this.#fault("late")) this.#late.push(outcome);
-    else this.#handle(outcome);
+  #run(actions: readonly Action[]): EngineEvent[] {
+    const outcomes: EngineEvent[] = [];
+    for (const action of actions) {
+      this.#note(`  -> ${JSON.stringify(action)}`);
+      this.#result.actions++;
+      if (action.type === "policy.report") this.#result.reports++;
+      const outcome = this.#outcome(action);
+      if (!outcome) continue;
+      if (this.#fault("late")) this.#late.push(outcome);
+      else outcomes.push(outcome);
+    }
+    return outcomes;
   }
 
   #outcome(action: Action): EngineEvent | undefined {
@@ -241,13 +264,10 @@ class Simulation {
     this.#result.restarts++;
     this.#handle({ type: "config.changed", endpoints, limits });
     const connections = this.#world.kernel.observeAll();
-    const event: EngineEvent = { type: "kernel.snapshot", connections };
-    this.#checkers.saw(event);
-    this.#note(`${this.#now} restart ${JSON.stringify(event)}`);
-    const actions = this.#engine.handle(event, this.#now);
-    for (const action of actions) if (action.type === "subflow.create") this.#mustBeNew(action);
-    this.#checkers.acted(actions);
-    for (const action of actions) this.#act(action);
+    this.#note(`${this.#now} restart`);
+    this.#isRestarting = true;
+    this.#handle({ type: "kernel.snapshot", connections });
+    this.#isRestarting = false;
   }
 
   #mustBeNew({ token, local, localId, remote }: Extract<Action, { type: "subflow.create" }>): void {

@@ -65,6 +65,8 @@ export interface ControlHello {
   readonly overruns: number;
   /** Connections whose first commands were foreseen, and sent before their event was read. */
   readonly foreseen: number;
+  /** What the daemon cannot do at present and tries again ("the state cannot be written: ENOSPC ..."), a sentence each. */
+  readonly troubles: readonly string[];
 }
 
 /** One line from client to daemon. */
@@ -78,11 +80,18 @@ export interface ControlRequest {
 
 /** What went wrong, in a form that the CLI turns into iproute2's texts and exit statuses. */
 export interface ControlFailure {
-  /** Stable: KERNEL (refused as the kernel would), REQUEST (bad request), INTERNAL. */
-  readonly code: "KERNEL" | "REQUEST" | "INTERNAL";
+  /**
+   * Stable: KERNEL (refused as the kernel would), REQUEST (the request is wrong, at `offset` or `path`), VERSION (another version
+   * of this language), CONFIG (the configuration is wrong), BUSY, DENIED, INTERNAL.
+   */
+  readonly code: "KERNEL" | "REQUEST" | "VERSION" | "CONFIG" | "BUSY" | "DENIED" | "INTERNAL";
   readonly message: string;
   /** Positive; with code KERNEL. */
-  readonly errno?: number;
+  readonly errno?: number | undefined;
+  /** Of the request, where it is wrong: "params.address", "params.tokens.3". */
+  readonly path?: string | undefined;
+  /** Byte of the line, from 0, where it is no JSON. */
+  readonly offset?: number | undefined;
 }
 
 /** One line from daemon to client. */

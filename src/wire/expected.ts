@@ -1,28 +1,8 @@
-import { type Address, AF_INET, familyOf } from "../types/index.ts";
+import { type Address, AF_INET } from "../types/index.ts";
 import { encode } from "./attributes.ts";
 import { Writer } from "./bytes.ts";
 import { beginMessage, endMessage } from "./message.ts";
-import { encodeInterfaceAddress, encodeRoute, ROUTE_ATTRIBUTE, RT_TABLE, RTM, RTN } from "./rtnetlink.ts";
-
-/**
- * How the kernel's word of the end of an address begins (inet_fill_ifaddr, inet6_fill_ifaddr: IFA_ADDRESS comes first), as bytes and
- * a mask of those that count. Not for point-to-point addresses, whose IFA_ADDRESS is the peer's.
- */
-export function removedAddressPattern(
-  address: Address,
-  interfaceIndex: number,
-): { readonly pattern: Uint8Array; readonly mask: Uint8Array } {
-  const writer = new Writer();
-  beginMessage(writer, RTM.DELADDR, 0, 0);
-  const body = writer.length;
-  encodeInterfaceAddress(writer, { family: familyOf(address), prefixLength: 0, interfaceIndex }, { address });
-  const pattern = writer.bytes.slice(0, writer.length);
-  const mask = new Uint8Array(pattern.length);
-  mask.fill(0xff, 4, 6); // nlmsg_type
-  mask.fill(0xff, body, body + 1); // ifa_family
-  mask.fill(0xff, body + 4); // ifa_index, IFA_ADDRESS
-  return { pattern, mask };
-}
+import { encodeRoute, ROUTE_ATTRIBUTE, RT_TABLE, RTM, RTN } from "./rtnetlink.ts";
 
 /** A part of a message, in bytes from its beginning. */
 export interface MessagePart {

@@ -1,4 +1,4 @@
-import { ask, DaemonError } from "../../src/daemon/index.ts";
+import { ask, DaemonError } from "../../src/control/index.ts";
 import type { Host } from "../../src/lab/index.ts";
 import { MptcpPm, NetlinkError } from "../../src/netlink/index.ts";
 import {

@@ -107,7 +107,7 @@ describe("the command line on a real kernel", { skip }, () => {
     interface Shown {
       token: string;
       side: string;
-      subflows: { state: string; localId: number; backupLocal: boolean; interface: string }[];
+      subflows: { state: string; local_id: number; backup_local: boolean; interface: string }[];
     }
     const shown = (side: string): Shown =>
       (JSON.parse(run("-j", "connections").stdout) as Shown[]).find((one) => one.side === side)!;
@@ -132,18 +132,18 @@ describe("the command line on a real kernel", { skip }, () => {
       run("destroy", token, "d1", "--all");
       assert.equal(shown("client").subflows.length, 1);
 
-      const created = run("create", token.slice(2), "10.0.2.1");
+      const created = run("create", `0x${token}`, "10.0.2.1");
       assert.match(created.stdout, /^creating 10\.0\.2\.1 id 1 → 10\.0\.1\.1:5000 id 0\n$/);
       await connection.exchange();
       const join = (): Shown["subflows"][0] | undefined =>
-        shown("client").subflows.find(({ localId }) => localId === 1);
+        shown("client").subflows.find(({ local_id }) => local_id === 1);
       await eventually("an established join", () => (join()?.state === "established" ? true : undefined));
       assert.equal(join()?.interface, "d1");
 
       assert.equal(run("backup", token, "d1").exitStatus, 0);
-      assert.equal(join()?.backupLocal, true);
+      assert.equal(join()?.backup_local, true);
       assert.equal(run("nobackup", token, "10.0.2.1").exitStatus, 0);
-      assert.equal(join()?.backupLocal, false);
+      assert.equal(join()?.backup_local, false);
       await eventually("the news of both", () => (monitor.stdout.match(/SF_PRIO/g)?.length === 2 ? true : undefined));
 
       assert.equal(run("destroy", token, "d1").exitStatus, 0);

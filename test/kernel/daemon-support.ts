@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ask, runtimeFiles } from "../../src/daemon/index.ts";
-import type { Host, Lab } from "../../src/lab/index.ts";
+import { ask, runtimeFiles } from "../../src/control/index.ts";
+import { type Host, type Lab, patience } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
-import type { Connection, ControlHello } from "../../src/types/index.ts";
+import type { Connection, ControlHello, ControlMethod, ControlMethods } from "../../src/types/index.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 export const SUBFLOW = join(root, "bin", "subflow");
@@ -33,11 +33,10 @@ export class DaemonProcess {
   readonly #process: ChildProcess;
   log = "";
 
-  private constructor(lab: Lab, host: Host, args: readonly string[], prefix: readonly string[] = []) {
+  private constructor(lab: Lab, host: Host, args: readonly string[], command = [process.execPath, SUBFLOW, "run"]) {
     this.#lab = lab;
     this.#host = host;
-    const command = [...prefix, process.execPath, SUBFLOW, "run", ...args];
-    this.#process = host.spawn(command, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#process = host.spawn([...command, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       stream?.setEncoding("utf8").on("data", (chunk: string) => {
         this.log += chunk;
@@ -55,13 +54,24 @@ export class DaemonProcess {
     return DaemonProcess.launch(lab, host, ...args).ready();
   }
 
-  /** Like {@link start}, in the mount namespace of another process: where its /run is. */
+  /** A script beside the tests that runs a daemon in its own way. */
+  static launchScript(lab: Lab, host: Host, script: string, ...args: string[]): DaemonProcess {
+    return new DaemonProcess(lab, host, args, [process.execPath, join(import.meta.dirname, script)]);
+  }
+
+  /** Like {@link launch}, in the mount namespace of another process: where its /run is. */
+  static launchBeside(pid: number, lab: Lab, host: Host, ...args: string[]): DaemonProcess {
+    const inside = ["nsenter", `--target=${pid}`, "--mount", "--"];
+    return new DaemonProcess(lab, host, args, [...inside, process.execPath, SUBFLOW, "run"]);
+  }
+
+  /** Like {@link start}, in the mount namespace of another process. */
   static startBeside(pid: number, lab: Lab, host: Host, ...args: string[]): Promise<DaemonProcess> {
-    return new DaemonProcess(lab, host, args, ["nsenter", `--target=${pid}`, "--mount", "--"]).ready();
+    return DaemonProcess.launchBeside(pid, lab, host, ...args).ready();
   }
 
   async ready(): Promise<DaemonProcess> {
-    const deadline = performance.now() + DEADLINE;
+    const deadline = performance.now() + patience(DEADLINE);
     for (;;) {
       const hello = await this.hello();
       if (hello?.pid === this.pid) return this;
@@ -75,8 +85,16 @@ export class DaemonProcess {
   /** Runs `subflow run` to its end, for runs that must fail. */
   static async fail(lab: Lab, host: Host, ...args: string[]): Promise<{ code: number | null; log: string }> {
     const daemon = new DaemonProcess(lab, host, args);
-    const [code] = (await once(daemon.#process, "exit", { signal: AbortSignal.timeout(DEADLINE) })) as [number | null];
+    const [code] = (await once(daemon.#process, "exit", { signal: AbortSignal.timeout(patience(DEADLINE)) })) as [
+      number | null,
+    ];
     return { code, log: daemon.log };
+  }
+
+  /** How it ended, null by a signal; undefined: it runs. */
+  get status(): number | null | undefined {
+    const { exitCode, signalCode } = this.#process;
+    return exitCode === null && signalCode === null ? undefined : exitCode;
   }
 
   get pid(): number {
@@ -87,6 +105,10 @@ export class DaemonProcess {
     return ask("hello", {}, { netns: this.#host.netns }).catch(() => undefined);
   }
 
+  ask<M extends ControlMethod>(method: M, params = {} as ControlMethods[M]["params"]) {
+    return ask(method, params, { netns: this.#host.netns });
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#process.kill(signal);
   }
@@ -94,7 +116,7 @@ export class DaemonProcess {
   /** Ends it, and waits until it has. @returns its exit status; null when a signal killed it */
   async end(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      const exit = once(this.#process, "exit", { signal: AbortSignal.timeout(DEADLINE) });
+      const exit = once(this.#process, "exit", { signal: AbortSignal.timeout(patience(DEADLINE)) });
       this.#process.kill(signal);
       await exit;
     }

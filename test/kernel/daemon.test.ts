@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:f
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ask, runtimeFiles } from "../../src/daemon/index.ts";
+import { ask, runtimeFiles } from "../../src/control/index.ts";
 import { type Host, Lab, transfer } from "../../src/lab/index.ts";
 import { MptcpPm, readPathManager, writePathManager } from "../../src/netlink/index.ts";
 import { configFile, connectionsOf, DaemonProcess, DEADLINE, pathsOf, subflow } from "./daemon-support.ts";
@@ -162,8 +162,8 @@ kernelTest("the control socket: mode, bad lines, unknown versions, too long line
     assert.equal(statSync(socket).mode & 0o777, 0o660);
     const cases: [string, RegExp][] = [
       ["nonsense\n", /not JSON/],
-      ["[]\n", /version 1/],
-      ['{"v":2,"id":7,"method":"hello"}\n', /"id":7.*version 1, not 2/],
+      ["[]\n", /an object with v, id, method/],
+      ['{"v":2,"id":7,"method":"hello"}\n', /"id":7.*"VERSION".*version 1 .*not 2/],
       ['{"v":1,"id":8}\n', /"id":8.*method is missing/],
       ['{"v":1,"id":9,"method":"explode"}\n', /unknown method/],
       ['{"v":1,"id":9,"method":"endpoint.add","params":{"address":"10.0.0.300","flags":2}}\n', /not an IP address/],
@@ -213,7 +213,7 @@ kernelTest("lost events are survived: after an overrun every connection has its 
 const RECEIVER =
   'socket(S,AF_UNIX,SOCK_DGRAM,0);bind(S,sockaddr_un($ARGV[0]));$|=1;print"bound\\n";while(defined recv(S,$b,4096,0)){print"$b\\n"}';
 
-kernelTest("sd_notify: READY=1 when it answers, STOPPING=1 at the end", () =>
+kernelTest("sd_notify: READY=1 when it answers, WATCHDOG=1 while it serves, STOPPING=1 at the end", () =>
   twoPaths(async ({ lab, client }) => {
     const path = join(mkdtempSync(join(tmpdir(), "subflow-notify-")), "notify");
     // Node has no datagram Unix sockets; perl-base is on every Debian.
@@ -223,11 +223,15 @@ kernelTest("sd_notify: READY=1 when it answers, STOPPING=1 at the end", () =>
       told += chunk;
     });
     await lab.waitFor(() => told.includes("bound"), DEADLINE, "the receiver");
-    process.env.NOTIFY_SOCKET = path;
+    Object.assign(process.env, { NOTIFY_SOCKET: path, WATCHDOG_USEC: "100000" });
     const daemon = await DaemonProcess.start(lab, client, ...USERSPACE).finally(() => {
       delete process.env.NOTIFY_SOCKET;
+      delete process.env.WATCHDOG_USEC;
     });
     await lab.waitFor(() => told.includes("READY=1"), DEADLINE, "READY=1");
+    const alive = (): number => told.split("WATCHDOG=1").length;
+    const before = alive();
+    await lab.waitFor(() => alive() >= before + 3, DEADLINE, "WATCHDOG=1, again and again");
     await daemon.end();
     await lab.waitFor(() => told.includes("STOPPING=1"), DEADLINE, "STOPPING=1");
     rmSync(path, { force: true });

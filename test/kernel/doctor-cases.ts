@@ -1,5 +1,15 @@
 import type { Host, Lab } from "../../src/lab/index.ts";
-import { connected, counted, impostor, mptcpClient, nft, ourDaemon, plainServer } from "./doctor-support.ts";
+import {
+  connected,
+  counted,
+  impostor,
+  mptcpClient,
+  nft,
+  nftOutput,
+  ourDaemon,
+  plainServer,
+  withoutRoutes,
+} from "./doctor-support.ts";
 
 /** A finding, and how to bring it about on a healthy lab. */
 export interface Case {
@@ -232,10 +242,62 @@ export const CASES: readonly Case[] = [
     seen: /iptables rule -t filter -A INPUT .* drops packets/,
   },
   {
+    id: "firewall-device",
+    level: "error",
+    provoke: (_lab, client) => nftOutput(client, "oifname cellular tcp flags syn drop"),
+    seen: /nft rule inet lab out handle \d+ drops what opens subflows through cellular$/,
+  },
+  {
+    id: "firewall-device",
+    level: "error",
+    provoke: (_lab, client) =>
+      client.exec(["iptables", "-A", "OUTPUT", "-o", "cellular", "-p", "tcp", "--syn", "-j", "DROP"]),
+    seen: /iptables rule -t filter -A OUTPUT .* drops what opens subflows through cellular$/,
+  },
+  {
     id: "firewall-invalid",
     level: "note",
     provoke: (_lab, client) => nft(client, "ct state invalid drop"),
     seen: /INVALID/,
+  },
+  {
+    id: "source-route",
+    level: "note",
+    provoke: async (lab, client) => {
+      await withoutRoutes(client, "cellular");
+      await connected(lab);
+      await counted(lab, "client", "MPJoinSynAckRx");
+    },
+    seen: /10\.0\.2\.1 id \d+: `ip route get 192\.0\.2\.1 from 10\.0\.2\.1 oif cellular` finds no gateway on cellular/,
+  },
+  {
+    id: "connection-without-subflow",
+    level: "warning",
+    provoke: async (lab, client) => {
+      await connected(lab);
+      await client.ip(["mptcp endpoint flush"]);
+      await client.exec(["ss", "-K", "src", "10.0.1.1"]);
+    },
+    seen: /a connection has no subflow left: [0-9a-f]{8}$/,
+  },
+  {
+    id: "connection-unmanaged",
+    level: "note",
+    provoke: async (lab, client) => {
+      client.sysctl("net.mptcp.pm_type", 1);
+      await connected(lab);
+    },
+    seen: /a connection belongs to a userspace path manager, and no Subflow daemon answers here: [0-9a-f]{8}$/,
+  },
+  {
+    id: "connection-unmanaged",
+    level: "note",
+    provoke: async (lab, client) => {
+      await ourDaemon(lab, client);
+      client.sysctl("net.mptcp.pm_type", 1);
+      await connected(lab);
+    },
+    seen: /a connection belongs to a userspace path manager, and the Subflow daemon here looks after the in-kernel one/,
   },
   {
     id: "blackhole",

@@ -1,7 +1,7 @@
 import type { Host } from "../../src/lab/index.ts";
 import { ERRNO } from "../../src/types/index.ts";
 import type { Case } from "./doctor-cases.ts";
-import { connected, counted, nft, ourDaemon } from "./doctor-support.ts";
+import { connected, counted, nft, nftOutput, ourDaemon, withoutRoutes } from "./doctor-support.ts";
 import { MPTCPD, startMptcpd } from "./support.ts";
 
 /** Numbers of socket(2) and prctl(2) by Node's name of the architecture. */
@@ -99,6 +99,16 @@ export const OUTSIDE: readonly Case[] = [
     seen: /wrong proof: MPJoinSynAckHMacFailure 1/,
   },
   {
+    id: "connection-fallback",
+    level: "note",
+    provoke: async (lab, _client, server) => {
+      await mangle(server, "oifname wifi tcp flags & syn == 0 reset tcp option mptcp");
+      await connected(lab);
+      await counted(lab, "client", "MPCapableDataFallback");
+    },
+    seen: /a connection fell back to plain TCP: [0-9a-f]{8}$/,
+  },
+  {
     id: "middlebox",
     level: "warning",
     provoke: async (lab, _client, server) => {
@@ -141,6 +151,20 @@ export const INNOCENT: readonly (Pick<Case, "id" | "on" | "under" | "program" | 
     what: "without any right they can be listed all the same",
     under: ["setpriv", "--bounding-set=-all", "--inh-caps=-all"],
     provoke: () => {},
+  },
+  {
+    id: "source-route",
+    what: "no route leads there, and the subflow exists: a neighbour answers",
+    provoke: async (lab, client) => {
+      for (const link of ["wifi", "cellular"]) await withoutRoutes(client, link);
+      await connected(lab);
+      await counted(lab, "client", "MPJoinSynAckRx");
+    },
+  },
+  {
+    id: "firewall-device",
+    what: "only one port is closed",
+    provoke: (_lab, client) => nftOutput(client, "oifname cellular tcp dport 25 drop"),
   },
   { id: "conntrack-full", what: "half full", provoke: (_lab, client) => track(client, 0.5) },
   {

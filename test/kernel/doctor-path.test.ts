@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Host } from "../../src/lab/index.ts";
 import { SUBFLOW } from "../compat/support.ts";
@@ -97,6 +98,8 @@ kernelTest("report: one file with everything, and masked without an address", as
   const client = lab.host("client");
   await connected(lab);
   await counted(lab, "client", "MPJoinSynAckRx");
+  // systemd names what is plugged in by its hardware address, which is in its sysctls' names too.
+  await client.ip(["link add enx021a2b3c4d5e type veth peer name other"]);
   const file = join(RUNTIME, "report.md");
   await client.exec([process.execPath, SUBFLOW, "report", file, "--window", "0"]);
   const text = readFileSync(file, "utf8");
@@ -115,8 +118,11 @@ kernelTest("report: one file with everything, and masked without an address", as
     assert.match(text, new RegExp(`^## ${heading}$`, "m"));
   }
   assert.match(text, /"address":"10\.0\.2\.1"/);
+  assert.match(text, /enx021a2b3c4d5e/);
   const masked = (await client.exec([process.execPath, SUBFLOW, "-j", "report", "--mask", "--window", "0"])).stdout;
-  assert.doesNotMatch(masked, /10\.0\.\d|[0-9a-f]{2}(:[0-9a-f]{2}){5}|fe80:/);
+  assert.doesNotMatch(masked, /10\.0\.\d|(?!00:00)[0-9a-f]{2}(:[0-9a-f]{2}){5}|fe80:|021a2b3c4d5e/);
+  assert.doesNotMatch(masked, new RegExp(`(?<![\\w-])${hostname()}(?![\\w-])`), "the host's name");
+  assert.match(masked, /"name":"enxmac-\d+"/);
   const { endpoints, addresses } = JSON.parse(masked) as Record<string, { address: string }[]>;
   const known = new Set(addresses?.map(({ address }) => address));
   assert.ok(

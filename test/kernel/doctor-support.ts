@@ -33,7 +33,7 @@ export interface Examination {
   readonly status: number | null;
   readonly level: string;
   readonly findings: readonly Found[];
-  readonly notLooked: readonly { what: string; why: string }[];
+  readonly not_looked: readonly { what: string; why: string }[];
   readonly applied: readonly { command: string; error?: string }[];
 }
 
@@ -82,6 +82,19 @@ export function nft(host: Host, ...rules: string[]): Promise<unknown> {
     ...rules.map((rule) => `add rule inet lab in ${rule}`),
   ];
   return host.exec(["nft", "-f", "-"], { input: `${lines.join("\n")}\n` });
+}
+
+/** A rule for what leaves. */
+export function nftOutput(host: Host, rule: string): Promise<unknown> {
+  const lines = ["add table inet lab", "add chain inet lab out { type filter hook output priority 0; }"];
+  return host.exec(["nft", "-f", "-"], { input: `${lines.join("\n")}\nadd rule inet lab out ${rule}\n` });
+}
+
+/** Nothing of a link but its network: no default route, and no table for its addresses. */
+export async function withoutRoutes(host: Host, link: string): Promise<void> {
+  for (const table of ["main", "100", "101"]) {
+    await host.exec(["ip", "route", "del", "default", "dev", link, "table", table], { mayFail: true });
+  }
 }
 
 /** Runs a copy of cat(1) under another name. */

@@ -15,7 +15,7 @@ kernelTest("doctor: a healthy client and a healthy server get no warning, before
   await lab.host("client").ip(["mptcp limits set add_addr_accepted 2"]);
   const look = async (): Promise<void> => {
     for (const name of ["client", "server"]) {
-      const { findings, status, notLooked } = await doctor(lab.host(name));
+      const { findings, status, not_looked: notLooked } = await doctor(lab.host(name));
       assert.deepEqual(
         findings.filter(({ level }) => level !== "ok"),
         [],
@@ -206,7 +206,7 @@ kernelTest("doctor works in another namespace, and without rights it says what i
   assert.ok(there.stdout.includes(`nsenter --net=${client.netns} ip mptcp limits set subflows 2`), there.stdout);
   const powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
   const { stdout } = await client.exec([...powerless, process.execPath, SUBFLOW, "-j", "doctor"], { mayFail: true });
-  const { level, notLooked, findings } = JSON.parse(stdout) as Examination;
+  const { level, not_looked: notLooked, findings } = JSON.parse(stdout) as Examination;
   assert.equal(level, "error");
   assert.ok(notLooked.some(({ what }) => /firewall rules of nft/.test(what)));
   assert.ok(!findings.some(({ id }) => id === "firewall-option"), "silence is no health");

@@ -64,6 +64,9 @@ async function living(
     } finally {
       watch.close();
     }
+    // What a connection lives by would stay.
+    connection.destroy();
+    await lab.waitFor(() => pathsOf(host).length === 0, DEADLINE, "the end of the connection");
     assert.equal(await daemon.end(), 0);
     assert.deepEqual(await endpoints(host), []);
     assert.deepEqual(sourceRoutes(host), []);

@@ -1,4 +1,4 @@
-import { ask } from "../../src/daemon/index.ts";
+import { ask } from "../../src/control/index.ts";
 import {
   commandLine,
   type HostConfig,

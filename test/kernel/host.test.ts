@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { hostConfig, loadConfig, runtimeFiles } from "../../src/daemon/index.ts";
+import { runtimeFiles } from "../../src/control/index.ts";
+import { hostConfig, loadConfig } from "../../src/daemon/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
 import { configFile, DaemonProcess, DEADLINE, stateOf, subflow } from "./daemon-support.ts";
 import { ALL, becomes, defaultRoute, difference, endpoints, threeLinks, WITHOUT_2 } from "./host-support.ts";
@@ -54,31 +55,32 @@ kernelTest("endpoints follow carrier, addresses, routes, names and devices, and 
   }),
 );
 
-kernelTest("what follows from an address that comes or goes is done ahead of the plan, with the right id", () =>
-  threeLinks(async ({ lab, host }) => {
-    const daemon = await DaemonProcess.start(lab, host);
-    await becomes(lab, host, ALL, "at start");
-    for (const round of [1, 2]) {
-      daemon.log = "";
-      await host.ip(["address del 10.0.2.1/24 dev eth2"]);
-      await becomes(lab, host, WITHOUT_2, `gone, round ${round}`);
-      await daemon.logged(/endpoint delete id \d+ \(went ahead\)/);
-      await host.ip(["address add 10.0.2.1/24 dev eth2", defaultRoute(2)]);
-      await becomes(lab, host, ALL, `back, round ${round}`);
-      assert.doesNotMatch(daemon.log, /removed by somebody else/);
-    }
-    // When all has settled, the next is foreseen again.
-    await pause(200);
-    await host.ip(["address add 10.0.2.9/24 dev eth2"]);
-    await becomes(lab, host, [...ALL, "10.0.2.9 eth2"], "one more");
-    await daemon.logged(/endpoint add 10\.0\.2\.9 .*\(went ahead\)/);
-    await pause(200);
-    await host.ip(["address add 169.254.7.7/16 dev eth2", "address add 10.0.3.9/24 dev eth3"]);
-    await becomes(lab, host, [...ALL, "10.0.2.9 eth2", "10.0.3.9 eth3"], "not the self-assigned one");
-    assert.doesNotMatch(daemon.log, /169\.254/);
-    // The other two have the ids that they had.
-    assert.equal(subflow(host, "endpoint", "show", "id", "1").stdout.split(" ")[0], "10.0.1.1");
-  }),
+kernelTest(
+  "what follows from an address that comes is done ahead of the plan; one that goes takes the right id with it",
+  () =>
+    threeLinks(async ({ lab, host }) => {
+      const daemon = await DaemonProcess.start(lab, host);
+      await becomes(lab, host, ALL, "at start");
+      for (const round of [1, 2]) {
+        daemon.log = "";
+        await host.ip(["address del 10.0.2.1/24 dev eth2"]);
+        await becomes(lab, host, WITHOUT_2, `gone, round ${round}`);
+        await host.ip(["address add 10.0.2.1/24 dev eth2", defaultRoute(2)]);
+        await becomes(lab, host, ALL, `back, round ${round}`);
+        assert.doesNotMatch(daemon.log, /removed by somebody else/);
+      }
+      // When all has settled, the next is foreseen again.
+      await pause(200);
+      await host.ip(["address add 10.0.2.9/24 dev eth2"]);
+      await becomes(lab, host, [...ALL, "10.0.2.9 eth2"], "one more");
+      await daemon.logged(/endpoint add 10\.0\.2\.9 .*\(went ahead\)/);
+      await pause(200);
+      await host.ip(["address add 169.254.7.7/16 dev eth2", "address add 10.0.3.9/24 dev eth3"]);
+      await becomes(lab, host, [...ALL, "10.0.2.9 eth2", "10.0.3.9 eth3"], "not the self-assigned one");
+      assert.doesNotMatch(daemon.log, /169\.254/);
+      // The other two have the ids that they had.
+      assert.equal(subflow(host, "endpoint", "show", "id", "1").stdout.split(" ")[0], "10.0.1.1");
+    }),
 );
 
 for (const pathManager of ["kernel", "userspace"] as const) {
@@ -199,7 +201,7 @@ kernelTest("kill -9 and restart: what is ours is known again, what is not is lef
     const first = await DaemonProcess.start(lab, host, "--config", config);
     await lab.waitFor(async () => (await endpoints(host)).length === 4, DEADLINE, "all endpoints");
     await first.end("SIGKILL");
-    await lab.link("eth2").loseCarrier(host);
+    await host.ip(["address del 10.0.2.1/24 dev eth2"]);
     assert.deepEqual(stateOf(host).host.owned.sort(), ["10.0.1.1", "10.0.2.1", "10.0.3.1"]);
     const second = await DaemonProcess.start(lab, host, "--config", config);
     await becomes(lab, host, [...WITHOUT_2, "10.0.9.9 undefined"], "after the restart");

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { hostConfig, loadConfig, runtimeFiles } from "../../src/daemon/index.ts";
-import { endpointKey, rpFilterName } from "../../src/host/index.ts";
+import { hostConfig, loadConfig } from "../../src/daemon/index.ts";
+import { rpFilterName } from "../../src/host/index.ts";
 import type { Host } from "../../src/lab/index.ts";
-import { MptcpPm, Rtnl, readMptcpSysctls } from "../../src/netlink/index.ts";
-import { AF_INET } from "../../src/types/index.ts";
-import { configFile, DaemonProcess, DEADLINE, stateOf } from "./daemon-support.ts";
-import { defaultRoute, difference, type PathManager, type ThreeLinks, tableOf, threeLinks } from "./host-support.ts";
+import { MptcpPm, Rtnl } from "../../src/netlink/index.ts";
+import { configFile, DaemonProcess, DEADLINE } from "./daemon-support.ts";
+import { defaultRoute, difference, type PathManager, type ThreeLinks, threeLinks } from "./host-support.ts";
 import { kernelTest } from "./support.ts";
+import { type Tables, tablesOf } from "./tables.ts";
 
 /** Something of every kind that is changed: endpoints, one with a listener, limits, rules, tables, sysctls of either sort. */
 const CONFIG = configFile(`
@@ -34,30 +33,6 @@ const NETWORKS = [
     "route replace default via 10.0.2.77 dev eth2 metric 200",
   ],
 ] as const;
-
-/** Everything that a daemon changes, as sorted text: what is there twice stands there twice. */
-async function tablesOf(host: Host, pathManager: PathManager) {
-  using pm = MptcpPm.open({ netns: host.netns });
-  using rtnl = Rtnl.open({ netns: host.netns });
-  const isRunning = existsSync(runtimeFiles(host.netns).state);
-  const owned = isRunning ? stateOf(host).host.owned.sort() : [];
-  const devices = ["all", ...rtnl.links().map(({ name }) => name)];
-  const table = await tableOf(host, isRunning ? pathManager : "kernel");
-  const sorted = (values: readonly object[]): string[] => values.map((value) => JSON.stringify(value)).sort();
-  return {
-    owned,
-    // Ids of ours may be others after a restart.
-    kernel: sorted(pm.endpoints().map((each) => (owned.includes(endpointKey(each)) ? { ...each, id: 0 } : each))),
-    table: sorted(table.endpoints.map((each) => ({ ...each, id: 0 }))),
-    limits: [pm.limits(), table.limits],
-    rules: sorted(rtnl.rules()),
-    // The kernel finds duplicates of its IPv6 link-local addresses in its own time.
-    routes: sorted(rtnl.routes().filter(({ family }) => family === AF_INET)),
-    sysctls: [...readMptcpSysctls(host.netns), ...devices.map((name) => [name, host.sysctl(rpFilterName(name))])],
-    files: Object.values(runtimeFiles(host.netns)).map((path) => existsSync(path)),
-  };
-}
-type Tables = Awaited<ReturnType<typeof tablesOf>>;
 
 /** What an undisturbed life is like: the tables without and with a daemon in each network, and how long it takes. */
 interface Calm {

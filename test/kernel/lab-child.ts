@@ -1,4 +1,5 @@
 // A process of its own for lab-cleanup.test.ts: makes a lab and ends, or is ended, in the way its argument says.
+import { once } from "node:events";
 import { Lab, rerunRootless, transfer } from "../../src/lab/index.ts";
 
 const TOPOLOGY = {
@@ -9,9 +10,16 @@ const TOPOLOGY = {
 async function hold(): Promise<Lab> {
   const lab = await Lab.create(TOPOLOGY);
   const command = lab.host("client").spawn(["sleep", "1000"], { stdio: "ignore" });
+  // As whoever starts a daemon: of no interest to the shell that it comes from, which ends at once.
+  const shell = lab.host("server").spawn(["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [background] = (await once(shell.stdout!, "data")) as [Buffer];
   const sockets = await lab.host("server").listen({ address: "10.0.1.2" });
   await sockets.connect(lab.host("client").netns);
-  console.log(JSON.stringify({ pids: [...lab.hosts].map(({ pid }) => pid).concat(command.pid ?? 0) }));
+  console.log(
+    JSON.stringify({ pids: [...lab.hosts].map(({ pid }) => pid).concat(command.pid ?? 0, Number(background)) }),
+  );
   return lab;
 }
 

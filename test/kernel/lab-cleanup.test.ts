@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { EXAMPLE_TOPOLOGY } from "../../src/lab/index.ts";
+import { SUBFLOW } from "../compat/support.ts";
 import { kernelTest } from "./support.ts";
 
 const CHILD = fileURLToPath(new URL("./lab-child.js", import.meta.url));
@@ -31,7 +35,7 @@ async function assertGone(pids: readonly number[]): Promise<void> {
 for (const signal of ["SIGKILL", "SIGINT", "SIGTERM", "SIGHUP"] as const) {
   kernelTest(`nothing survives ${signal}`, async () => {
     const { child, pids } = await startHolding("hold");
-    assert.equal(pids.length, 3);
+    assert.equal(pids.length, 4);
     assert.ok(pids.every(isAlive));
     child.kill(signal);
     await once(child, "exit");
@@ -59,6 +63,58 @@ function rootlessTest(name: string, run: () => Promise<void>): void {
   });
 }
 
+/** Processes whose command line has a certain word, wherever they are. */
+function withWord(word: string): number[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").includes(word);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Starts what is as far from the lab as a process gets: a session, a network namespace and an environment of its own. */
+const ESCAPE = (word: string): string =>
+  `env -i PATH="$PATH" setsid unshare --net sleep ${word} >/dev/null 2>&1 &
+   setsid nsenter --net="$SUBFLOW_LAB_SERVER" sleep ${word} >/dev/null 2>&1 &`;
+
+for (const [ending, signal] of [
+  ["the end of its command", undefined],
+  ["SIGTERM", "SIGTERM"],
+  ["SIGKILL", "SIGKILL"],
+] as const) {
+  for (const prefix of [[], ["setpriv", ...AS_NOBODY]] as const) {
+    const declare = prefix.length === 0 ? kernelTest : rootlessTest;
+    declare(`lab run: ${ending} ends whatever was started inside${prefix.length ? ", without root" : ""}`, async () => {
+      const word = `${1000 + Math.random()}`;
+      const directory = mkdtempSync(join(tmpdir(), "subflow-lab-"));
+      chmodSync(directory, 0o755);
+      const file = join(directory, "two-paths.yaml");
+      writeFileSync(file, EXAMPLE_TOPOLOGY);
+      // An ordinary user's path has no sbin: ip and tc are found all the same, by the lab and inside it.
+      const env = { ...process.env, PATH: `${dirname(process.execPath)}:/usr/bin:/bin` };
+      const script = `tc qdisc show dev wifi >/dev/null || exit 9; ${ESCAPE(word)} echo started; read -r _; exit 7`;
+      const words = [...prefix, process.execPath, SUBFLOW, "lab", "run", file, "--", "sh", "-c", script];
+      const child = spawn(words[0]!, words.slice(1), { stdio: ["pipe", "pipe", "inherit"], env });
+      await once(child.stdout!, "data");
+      const deadline = performance.now() + 10_000;
+      while (withWord(word).length < 2) {
+        assert.ok(performance.now() < deadline, "nothing was started");
+        await sleep(4);
+      }
+      const pids = withWord(word);
+      const exit = once(child, "exit");
+      if (signal) child.kill(signal);
+      else child.stdin!.end("\n");
+      const [status] = (await exit) as [number | null];
+      if (signal !== "SIGKILL") assert.equal(status, signal ? 143 : 7);
+      await assertGone(pids);
+      rmSync(directory, { recursive: true });
+    });
+  }
+}
 rootlessTest("a lab without root, in a user namespace", async () => {
   const child = spawn("setpriv", [...AS_NOBODY, process.execPath, CHILD, "rootless"], {
     stdio: ["ignore", "pipe", "inherit"],

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { after } from "node:test";
 import { EXAMPLE_TOPOLOGY } from "../../src/lab/index.ts";
 import { SUBFLOW } from "../compat/support.ts";
+import { conforms } from "../fixtures/schemas.ts";
 import { kernelTest } from "./support.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "subflow-lab-"));
@@ -24,12 +25,55 @@ async function subflow(...words: string[]): Promise<{ status: number; stdout: st
   return { status, ...output };
 }
 
+/** What is looked at here of docs/schemas/demo.json. */
+interface Demo {
+  readonly manager: string;
+  readonly checksum_equal: boolean;
+  readonly paths: { readonly bytes: number; readonly role: string }[];
+  readonly events: { readonly source: string; readonly text: string }[];
+  readonly counters: { readonly SubflowStale: number };
+  readonly kernel_events_while_cut: number;
+  readonly other_path_ms: number | null;
+  readonly wifi_again_ms: number | null;
+}
+
 kernelTest("lab run: the command runs on the first host and its exit status is ours", async () => {
   const script = "ip -br address show wifi; nsenter --net=$SUBFLOW_LAB_SERVER ip -br address show wifi; exit 7";
   const { status, stdout, stderr } = await subflow("lab", "run", file, "--", "sh", "-c", script);
   assert.equal(stderr, "");
   assert.match(stdout, /10\.0\.1\.1\/24[\s\S]*10\.0\.1\.2\/24/);
   assert.equal(status, 7);
+});
+
+kernelTest("lab run: the daemon finds the endpoints of the example by itself", async () => {
+  const { stdout } = await subflow(
+    "lab",
+    "run",
+    file,
+    "--",
+    "sh",
+    "-c",
+    `"${process.execPath}" "${SUBFLOW}" -j run --dry-run`,
+  );
+  const { steps } = JSON.parse(stdout) as { steps: { command: string }[] };
+  const added = steps.map(({ command }) => command).filter((command) => command.includes("endpoint add"));
+  assert.deepEqual(
+    added.map((command) => /add (\S+) dev (\S+)/.exec(command)?.slice(1)),
+    [
+      ["10.0.1.1", "wifi"],
+      ["10.0.2.1", "cellular"],
+    ],
+  );
+});
+
+kernelTest("lab run: a daemon that finds nothing to do says why", async () => {
+  const bare = join(directory, "bare.yaml");
+  writeFileSync(bare, EXAMPLE_TOPOLOGY.replace(/ +routes:.*\n( +- .*\n)+/, ""));
+  // sed ends at the first line that matches, the shell with it, and the lab with both: and so does the daemon.
+  const script = `"${process.execPath}" "${SUBFLOW}" run > ${directory}/log 2>&1 & tail -n +1 -F ${directory}/log 2>/dev/null | sed /ready/q`;
+  const { stdout } = await subflow("lab", "run", bare, "--", "sh", "-c", script);
+  assert.match(stdout, /there is no endpoint to set, so connections keep to one path; left out are:/);
+  assert.match(stdout, /10\.0\.1\.1 dev wifi: wifi has no IPv4 default route; set also_without_default_route/);
 });
 
 kernelTest("lab run: on another host", async () => {
@@ -55,7 +99,7 @@ kernelTest("lab run: what is wrong is said", async () => {
 kernelTest("demo: our daemon moves the transfer to the backup and back, and says what it did", async () => {
   const { status, stdout, stderr } = await subflow("-j", "demo");
   assert.equal(stderr, "");
-  const result = JSON.parse(stdout);
+  const result = conforms<Demo>("demo", stdout);
   assert.equal(result.manager, "subflow");
   assert.equal(result.checksum_equal, true);
   assert.ok(result.paths.every(({ bytes }: { bytes: number }) => bytes > 1_000_000));
@@ -81,7 +125,7 @@ kernelTest(
   "demo: with the in-kernel path manager the transfer survives too, and nothing is told of the cut",
   async () => {
     const { status, stdout } = await subflow("-j", "demo", "--kernel");
-    const result = JSON.parse(stdout);
+    const result = conforms<Demo>("demo", stdout);
     assert.equal(result.manager, "kernel");
     assert.equal(result.checksum_equal, true);
     assert.deepEqual(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Socket } from "node:net";
-import { ask } from "../../src/daemon/index.ts";
+import { ask } from "../../src/control/index.ts";
 import { type Host, Lab, transfer } from "../../src/lab/index.ts";
 import { loadNative, MptcpPm, withNetns } from "../../src/netlink/index.ts";
 import { type Address, AF_INET, ENDPOINT_FLAG } from "../../src/types/index.ts";

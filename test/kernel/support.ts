@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import { type Host, type Lab, labAccess } from "../../src/lab/index.ts";
+import { type Host, type Lab, labAccess, patience } from "../../src/lab/index.ts";
 import { loadNative, MptcpPm } from "../../src/netlink/index.ts";
 import { AF_INET, ENDPOINT_FLAG, errnoName } from "../../src/types/index.ts";
 
@@ -25,8 +25,8 @@ function probe(): string | undefined {
 
 /** A test on the real kernel; skipped with the reason where that is impossible, a failure with EXPECT_KERNEL=1. */
 export function kernelTest(name: string, run: (context: TestContext) => Promise<void> | void): void {
-  void test(name, { timeout: 240_000 }, async (context) => {
-    const obstacle = whyNot();
+  const obstacle = whyNot(); // tells how slow the machine is, too
+  void test(name, { timeout: patience(240_000) }, async (context) => {
     if (obstacle === undefined) return run(context);
     assert.ok(!process.env.EXPECT_KERNEL, `EXPECT_KERNEL is set, but ${obstacle}`);
     context.skip(obstacle);

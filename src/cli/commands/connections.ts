@@ -49,7 +49,7 @@ async function readReasons(connections: readonly Connection[], { netns }: Global
   const tokens = connections.filter(({ pathManager }) => pathManager === "userspace").map(({ token }) => token);
   const reasons = new Map<Token, ConnectionExplanation>();
   if (tokens.length === 0 || tokens.length > EXPLAINED_MAX) return reasons;
-  const { ask } = await import("../../daemon/index.ts");
+  const { ask } = await import("../../control/index.ts");
   const answers = await ask("why", { tokens }, { netns }).catch(() => []);
   for (const answer of answers as (ConnectionExplanation | null)[]) {
     if (answer) reasons.set(answer.connection.token, answer);
@@ -77,7 +77,7 @@ async function show({ global, streams }: Context, connections: readonly Connecti
     streams.out(renderJson(connectionsJson(connections, nameOf, reasons), global.pretty));
     return;
   }
-  streams.out(connectionTree(connections, { subflowInterface: nameOf, paint: streams.paint, reasons }));
+  streams.out(connectionTree(connections, { subflowInterface: nameOf, streams, reasons }));
   if (connections.length === 0) streams.err("There are no MPTCP connections.\n");
   else if (connections.every(({ pathManager }) => pathManager === undefined)) {
     streams.err(`Which path manager owns them is not shown. ${CAPABILITY_REMEDY}\n`);

@@ -12,9 +12,10 @@ import { SubflowError } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { applyStep, readYes } from "../diagnosis/fix.ts";
 import { gatherFacts } from "../diagnosis/gather.ts";
+import { ipFlags } from "../diagnosis/ip-flags.ts";
 import { findingsJson, findingsText, notLookedText, summaryText } from "../diagnosis/text.ts";
-import { EXIT, usageError, wrongArgument } from "../failure.ts";
-import { type Json, renderJson } from "../json.ts";
+import { EXIT, usageError } from "../failure.ts";
+import { machine, renderJson } from "../json.ts";
 import { parseOptions } from "../options.ts";
 import { isTerminalDescriptor } from "../streams.ts";
 
@@ -27,8 +28,7 @@ const STATUS: Record<Level, number> = {
 
 /** `doctor`: the findings, or with --path a test of each path. */
 export async function run(context: Context): Promise<number> {
-  const { values, words } = parseOptions(context);
-  if (words[0] !== undefined) throw wrongArgument(words[0], "`subflow doctor` takes options only");
+  const { values } = parseOptions(context);
   if (values.join && values.path === undefined) throw usageError("Error: --join is for --path HOST.");
   const { netns } = context.global;
   if (netns !== undefined) enterNetns(netns);
@@ -54,7 +54,11 @@ interface Examination {
 
 async function examine(netns: string | undefined): Promise<Examination> {
   const facts = await gatherFacts({ isForeign: netns !== undefined });
-  return { facts, findings: diagnose(facts), place: { netns, userspace: facts.daemon === "userspace" } };
+  return {
+    facts,
+    findings: diagnose(facts),
+    place: { netns, userspace: facts.daemon === "userspace", ipFlags: ipFlags() },
+  };
 }
 
 function print(
@@ -71,10 +75,10 @@ function print(
     const { notLooked } = facts;
     const level = worstLevel(findings);
     const value = { level, findings: findingsJson(findings, place), notLooked, applied };
-    return streams.out(renderJson(value as unknown as Json, global.pretty));
+    return streams.out(renderJson(machine(value), global.pretty));
   }
-  streams.out(findingsText(all ? findings : findings.filter(({ level }) => level !== "ok"), place, streams.paint));
-  streams.out(notLookedText(facts.notLooked, streams.paint));
+  streams.out(findingsText(all ? findings : findings.filter(({ level }) => level !== "ok"), place, streams));
+  streams.out(notLookedText(facts.notLooked, streams));
   streams.out(summaryText(findings));
 }
 

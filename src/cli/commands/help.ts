@@ -4,6 +4,6 @@ import { helpPage } from "../help.ts";
 
 /** `help [COMMAND]`. */
 export function run({ words, streams }: Context): number {
-  streams.out(helpPage(words));
+  streams.out(helpPage(words, streams.width));
   return EXIT.success;
 }

@@ -1,9 +1,11 @@
 import { EXAMPLE_TOPOLOGY } from "../../lab/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT } from "../failure.ts";
+import { parseOptions } from "../options.ts";
 
 /** `lab example`. */
-export function run({ streams }: Context): number {
-  streams.out(EXAMPLE_TOPOLOGY);
+export function run(context: Context): number {
+  parseOptions(context);
+  context.streams.out(EXAMPLE_TOPOLOGY);
   return EXIT.success;
 }

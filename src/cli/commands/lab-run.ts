@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { Lab, parseTopology, rerunRootless } from "../../lab/index.ts";
+import { Lab, labVariable, parseTopology, rerunContained } from "../../lab/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT, missingArgument, usageError } from "../failure.ts";
 import { parseOptions } from "../options.ts";
@@ -9,19 +9,20 @@ import { parseOptions } from "../options.ts";
 export async function run(context: Context): Promise<number> {
   const end = context.words.indexOf("--");
   const own = end < 0 ? context.words : context.words.slice(0, end);
-  const { values, words } = parseOptions({ ...context, words: own });
+  // A word too many is the command most likely, and its "--" forgotten.
+  const { values, words } = parseOptions({ ...context, words: own, command: { ...context.command, takes: undefined } });
   const [file, ...more] = words;
   if (file === undefined) throw missingArgument("FILE");
   if (more.length > 0) throw usageError(`Error: the command to run must stand behind "--": ${more.join(" ")}`);
   const topology = parseTopology(readFileSync(file, "utf8"), file);
-  const elsewhere = await rerunRootless();
+  const elsewhere = await rerunContained();
   if (elsewhere !== undefined) return elsewhere;
 
   await using lab = await Lab.create(topology);
   const host = values.in === undefined ? [...lab.hosts][0] : lab.host(values.in);
   if (!host) throw usageError(`Error: ${file} describes no host.`);
   const command = end < 0 ? [process.env.SHELL ?? "sh"] : context.words.slice(end + 1);
-  const namespaces = [...lab.hosts].map(({ name, netns }) => [variable(name), netns]);
+  const namespaces = [...lab.hosts].map(({ name, netns }) => [labVariable(name), netns]);
   const env = { ...process.env, ...Object.fromEntries(namespaces) };
   if (end < 0)
     context.streams.err(
@@ -39,11 +40,6 @@ export async function run(context: Context): Promise<number> {
   ];
   process.off("SIGINT", ignore);
   return status ?? (signal === "SIGINT" ? EXIT.interrupted : EXIT.failure);
-}
-
-/** SUBFLOW_LAB_WEB_1 for "web-1". */
-function variable(host: string): string {
-  return `SUBFLOW_LAB_${host.toUpperCase().replaceAll("-", "_")}`;
 }
 
 function welcome(host: string, variables: readonly string[]): string {

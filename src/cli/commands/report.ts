@@ -1,15 +1,17 @@
 import { closeSync, constants, openSync, readFileSync, writeFileSync } from "node:fs";
-import { release } from "node:os";
+import { hostname, release } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ask, enterNetns } from "../../daemon/index.ts";
-import { type DoctorFacts, diagnose, type Finding, maskAddresses } from "../../doctor/index.ts";
+import { ask } from "../../control/index.ts";
+import { enterNetns } from "../../daemon/index.ts";
+import { type DoctorFacts, diagnose, type Finding, Masker } from "../../doctor/index.ts";
 import { probeFeatures, readCounters } from "../../netlink/index.ts";
 import { SubflowError } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { gatherFacts } from "../diagnosis/gather.ts";
+import { ipFlags } from "../diagnosis/ip-flags.ts";
 import { findingsJson, findingsText, notLookedText } from "../diagnosis/text.ts";
 import { EXIT, wrongArgument } from "../failure.ts";
-import { type Json, renderJson } from "../json.ts";
+import { type Json, machine, Named, renderJson } from "../json.ts";
 import { parseOptions } from "../options.ts";
 import { painter } from "../streams.ts";
 import { VERSION } from "../version.ts";
@@ -20,20 +22,38 @@ const WINDOW_MAX = 600;
 /** `report`: everything that a bug report needs, in one file. */
 export async function run(context: Context): Promise<number> {
   const { values, words } = parseOptions(context);
-  const [file, more] = words;
-  if (more !== undefined) throw wrongArgument(more, "`subflow report` takes one file");
+  const [file] = words;
   const { global, streams } = context;
   if (global.netns !== undefined) enterNetns(global.netns);
-  const report = await collect(windowOf(values.window), global.netns !== undefined);
-  const place = { netns: global.netns, userspace: report.facts.daemon === "userspace" };
-  const plain = global.json ? json(report, place, global.pretty) : markdown(report, place);
-  const text = values.mask === undefined ? plain : maskAddresses(plain);
+  const seen = await collect(windowOf(values.window), global.netns !== undefined);
+  const report = values.mask === undefined ? seen : masked(seen);
+  const place = { netns: global.netns, userspace: report.facts.daemon === "userspace", ipFlags: ipFlags() };
+  const text = global.json ? json(report, place, global.pretty) : markdown(report, place);
   if (file === undefined) streams.out(text);
   else {
     write(file, text);
-    streams.err(`${file} is written; read it before you send it${values.mask ? "" : " (--mask hides addresses)"}.\n`);
+    streams.err(
+      `${file} is written; read it before you send it${values.mask ? "" : " (--mask hides addresses and names of hosts)"}.\n`,
+    );
   }
   return EXIT.success;
+}
+
+/** Every value is learnt before the first is written, so that no spelling of one slips through. */
+function masked(report: Report): Report {
+  const masker = new Masker();
+  for (const name of [hostname(), ...namesIn("/etc/hostname", /^(\S+)/gm)]) masker.learnHost(name);
+  for (const domain of namesIn("/etc/resolv.conf", /^(?:search|domain)[ \t]+(.+)$/gm)) masker.learnHost(domain);
+  masker.learn(report);
+  return masker.value(report);
+}
+
+function namesIn(file: string, pattern: RegExp): string[] {
+  try {
+    return [...readFileSync(file, "utf8").matchAll(pattern)].flatMap(([, names]) => names!.split(/\s+/));
+  } catch {
+    return [];
+  }
 }
 
 /** Addresses and peers are not everybody's to read, and an existing file of that name is not ours to fill by a link. */
@@ -107,14 +127,14 @@ function systemName(): string {
 
 type Place = Parameters<typeof findingsJson>[1];
 
-/** The parts of a report under their headings, as plain values. */
-function parts({ facts, features, growth, daemon }: Report): Record<string, unknown> {
+/** The parts of a report under their headings, as programs get them. */
+function parts({ facts, features, growth, daemon }: Report): Record<string, Json> {
   const { endpoints, limits, links, addresses, routes, rules, routeProbes, connections, counters } = facts;
   const { pathManager, kernelEndpoints, managers, listeners, plainListeners, plainConnections, firewall } = facts;
-  return {
+  return machine({
     features,
     pathManager: { pathManager, daemon: facts.daemon, eventListener: facts.eventListener, managers },
-    sysctls: Object.fromEntries(facts.sysctls),
+    sysctls: new Named(Object.fromEntries(facts.sysctls)),
     endpoints,
     limits,
     ...(kernelEndpoints !== endpoints && { kernelEndpoints }),
@@ -125,23 +145,26 @@ function parts({ facts, features, growth, daemon }: Report): Record<string, unkn
     routeProbes,
     sockets: { listeners, plainListeners, plainConnections },
     connections,
-    counters: Object.fromEntries(Object.entries(counters).filter(([, value]) => value !== 0)),
-    growth,
+    counters: new Named(Object.fromEntries(Object.entries(counters).filter(([, value]) => value !== 0))),
+    growth: { seconds: growth.seconds, counters: new Named(growth.counters) },
     firewall,
     ...(daemon && { daemon }),
-  };
+  }) as Record<string, Json>;
 }
 
 function json(report: Report, place: Place, pretty: boolean): string {
   const { versions, findings, facts } = report;
-  const value = { versions, findings: findingsJson(findings, place), notLooked: facts.notLooked, ...parts(report) };
-  return renderJson(JSON.parse(JSON.stringify(value)) as Json, pretty);
+  const head = machine({ versions, findings: findingsJson(findings, place), notLooked: facts.notLooked });
+  return renderJson({ ...(head as Record<string, Json>), ...parts(report) }, pretty);
 }
+
+/** A report is read everywhere: no colours, no broken lines. */
+const PLAIN = { paint: painter(false), width: Number.POSITIVE_INFINITY };
 
 function markdown(report: Report, place: Place): string {
   const { versions, findings, facts } = report;
   const fence = (text: string, language = ""): string => `\`\`\`${language}\n${text.trimEnd()}\n\`\`\`\n`;
-  const said = findingsText(findings, place, painter(false)) + notLookedText(facts.notLooked, painter(false));
+  const said = findingsText(findings, place, PLAIN) + notLookedText(facts.notLooked, PLAIN);
   const head = Object.entries(versions).map(([name, version]) => `- ${name}: ${version}\n`);
   const sections = Object.entries(parts(report)).map(
     ([name, value]) => `\n## ${name}\n\n${fence(rows(value), "json")}`,

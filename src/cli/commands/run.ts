@@ -1,7 +1,8 @@
 import { dryRun, type RunOptions, runDaemon } from "../../daemon/index.ts";
 import type { Context } from "../command.ts";
+import { ipFlags } from "../diagnosis/ip-flags.ts";
 import { EXIT, wrongArgument } from "../failure.ts";
-import { type Json, renderJson } from "../json.ts";
+import { machine, renderJson } from "../json.ts";
 import { parseOptions } from "../options.ts";
 import { VERSION } from "../version.ts";
 
@@ -10,8 +11,7 @@ const PATH_MANAGERS = ["auto", "kernel", "userspace"] as const;
 
 /** `run`: the daemon, in the foreground, until it is told to end. */
 export async function run(context: Context): Promise<number> {
-  const { values, words } = parseOptions(context);
-  if (words[0] !== undefined) throw wrongArgument(words[0], "`subflow run` takes options only");
+  const { values } = parseOptions(context);
   const pathManager = oneOf(PATH_MANAGERS, values["path-manager"], "a path manager");
   const logLevel = oneOf(LOG_LEVELS, values["log-level"], "a log level");
   const overrides: RunOptions["overrides"] = {
@@ -36,8 +36,8 @@ function oneOf<T extends string>(words: readonly T[], word: string | undefined, 
 
 /** The plan as a diff: every step is the command that it amounts to; below, what the plan leaves out. */
 function preview({ global, streams }: Context, options: RunOptions): void {
-  const { choice, plan, steps } = dryRun(options);
-  if (global.json) return streams.out(renderJson({ choice, plan, steps } as unknown as Json, global.pretty));
+  const { choice, plan, steps } = dryRun(options, ipFlags());
+  if (global.json) return streams.out(renderJson(machine({ choice, plan, steps }), global.pretty));
   streams.out(`# path manager: ${choice.pathManager}, because ${choice.because}\n`);
   if (steps.length === 0) streams.out("# nothing to do: the host is as planned\n");
   for (const { mark, command } of steps) {

@@ -6,23 +6,26 @@ import type { Context } from "../command.ts";
 import { CAPABILITY_REMEDY, EXIT, isKernelRefusal } from "../failure.ts";
 import { Interfaces } from "../interfaces.ts";
 import { renderJson } from "../json.ts";
-import type { GlobalOptions } from "../options.ts";
+import { wrapped } from "../layout.ts";
+import { type GlobalOptions, parseOptions } from "../options.ts";
 import { type Status, statusJson, statusText } from "../status-text.ts";
 import { withEndpointTable, withPathManager } from "../target.ts";
 
 /** `status`. Shows what can be read without rights, and says what could not. */
-export async function run({ global, streams }: Context): Promise<number> {
+export async function run(context: Context): Promise<number> {
+  const { global, streams } = context;
+  parseOptions(context);
   const interfaces = new Interfaces(global);
   const name = (index: number): string => interfaces.name(index);
   const notes: string[] = [];
   const table = await readTable(global, notes);
   const daemon = await readDaemon(global);
   const status = withPathManager(global, (manager) =>
-    readStatus(manager, { netns: global.netns, table, daemon, notes }),
+    readStatus(manager, { netns: global.netns, table, notes, ...daemon }),
   );
   if (global.json) streams.out(renderJson(statusJson(status, name), global.pretty));
-  else streams.out(statusText(status, name, streams.paint));
-  for (const note of status.notes) streams.err(`${note}\n`);
+  else streams.out(statusText(status, name, streams));
+  for (const note of status.notes) streams.err(`${wrapped(note, streams.width, 0).join("\n")}\n`);
   return EXIT.success;
 }
 
@@ -41,27 +44,24 @@ async function readTable(global: GlobalOptions, notes: string[]): Promise<Table>
   }
 }
 
-/** Nothing to say of a daemon that does not answer: most hosts have none. */
-async function readDaemon({ netns }: GlobalOptions): Promise<Status["daemon"]> {
-  const { ask } = await import("../../daemon/index.ts");
+type DaemonPart = Pick<Status, "daemon" | "daemonError">;
+
+/** Nothing to say of a daemon that is not there: most hosts have none. */
+async function readDaemon({ netns }: GlobalOptions): Promise<DaemonPart> {
+  const { ask, NoDaemonError } = await import("../../control/index.ts");
   try {
     const hello = await ask("hello", {}, { netns });
     const plan = (await ask("host", {}, { netns })) as { leftOut: LeftOutEndpoint[] } | null;
-    return { hello, leftOut: plan?.leftOut ?? [] };
+    return { daemon: { hello, leftOut: plan?.leftOut ?? [] }, daemonError: undefined };
   } catch (error) {
-    if (error instanceof SubflowError) return undefined;
-    throw error;
+    if (!(error instanceof SubflowError)) throw error;
+    return { daemon: undefined, daemonError: error instanceof NoDaemonError ? undefined : error.message };
   }
 }
 
 function readStatus(
   manager: MptcpPm,
-  {
-    netns,
-    table,
-    daemon,
-    notes,
-  }: { netns: string | undefined; table: Table; daemon: Status["daemon"]; notes: string[] },
+  { netns, table, notes, ...daemon }: { netns: string | undefined; table: Table; notes: string[] } & DaemonPart,
 ): Status {
   const features = probeFeatures();
   if (features.limitMax === undefined)
@@ -84,7 +84,7 @@ function readStatus(
     ...table,
     connections,
     counters: readCounters(netns),
-    daemon,
+    ...daemon,
     notes,
   };
 }

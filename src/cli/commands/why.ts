@@ -1,14 +1,15 @@
-import { ask, NoDaemonError } from "../../daemon/index.ts";
+import { ask, NoDaemonError } from "../../control/index.ts";
+import { standingOf } from "../../doctor/index.ts";
 import type { ConnectionExplanation } from "../../engine/index.ts";
 import type { MptcpPm } from "../../netlink/index.ts";
 import { type Connection, SubflowError, type Token } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT, failure } from "../failure.ts";
-import { type Json, renderJson } from "../json.ts";
+import { machine, renderJson } from "../json.ts";
 import { type GlobalOptions, parseOptions } from "../options.ts";
 import { withPathManager } from "../target.ts";
 import { leftOutByKernel } from "../why-kernel.ts";
-import { explanationText } from "../why-text.ts";
+import { type Explanation, explanationText } from "../why-text.ts";
 import { formatToken, tokenArgument } from "../words.ts";
 
 /** `why`: for each possible subflow and announcement of a connection, whether it is there, and if not, why. */
@@ -16,43 +17,54 @@ export async function run(context: Context): Promise<number> {
   const { words } = parseOptions(context);
   const token = tokenArgument(words[0]);
   const { global, streams } = context;
-  const explanation = (await askDaemon(token, global)) ?? withPathManager(global, (pm) => explainKernel(pm, token));
-  if (global.json) streams.out(renderJson(explanation as unknown as Json, global.pretty));
-  else streams.out(explanationText(explanation, streams.paint));
+  const daemon = await askDaemon(token, global);
+  const explanation = withPathManager(global, (pm) => explain(pm, token, daemon));
+  if (global.json) streams.out(renderJson(machine(explanation), global.pretty));
+  else streams.out(explanationText(explanation, streams));
   return EXIT.success;
 }
 
-/** The daemon knows its own connections only, and nothing where the in-kernel path manager is in charge. */
-async function askDaemon(token: Token, { netns }: GlobalOptions): Promise<ConnectionExplanation | undefined> {
+interface DaemonSide {
+  readonly pathManager: "kernel" | "userspace" | undefined;
+  readonly explanation: ConnectionExplanation | undefined;
+}
+
+/** The daemon knows its own connections only, and gives no reasons where the in-kernel path manager is in charge. */
+async function askDaemon(token: Token, { netns }: GlobalOptions): Promise<DaemonSide> {
   try {
+    const { pathManager } = await ask("hello", {}, { netns });
+    if (pathManager === "kernel") return { pathManager, explanation: undefined };
     const [explanation] = (await ask("why", { tokens: [token] }, { netns })) as (ConnectionExplanation | null)[];
-    return explanation ?? undefined;
+    return { pathManager, explanation: explanation ?? undefined };
   } catch (error) {
-    if (error instanceof NoDaemonError || (error instanceof SubflowError && error.code === "DAEMON")) return undefined;
+    if (error instanceof NoDaemonError || (error instanceof SubflowError && error.code === "DAEMON"))
+      return { pathManager: undefined, explanation: undefined };
     throw error;
   }
 }
 
-function explainKernel(pm: MptcpPm, token: Token): ConnectionExplanation {
+/** What the kernel shows of the connection now goes before what the daemon heard of it. */
+function explain(pm: MptcpPm, token: Token, { pathManager, explanation }: DaemonSide): Explanation {
   const connection = pm.connection(token);
   if (!connection) throw failure(`Error: no connection has the token ${formatToken(token)}.`);
-  if (connection.pathManager === "userspace") {
-    throw failure("Error: a userspace path manager has this connection, and it is not Subflow: only it knows why.");
-  }
-  const side = { connection, endpoints: pm.endpoints(), limits: pm.limits() };
-  return { connection: asSnapshot(connection), leftOut: leftOutByKernel(side) };
+  const standing = standingOf(connection, { daemon: pathManager, isManaged: explanation !== undefined });
+  const known = { pathManager: connection.pathManager, standing };
+  if (explanation) return { ...known, ...explanation };
+  const shown = { ...known, connection: asSnapshot(connection) };
+  if (connection.pathManager === "userspace" || connection.fallback) return { ...shown, leftOut: [] };
+  return { ...shown, leftOut: leftOutByKernel({ connection, endpoints: pm.endpoints(), limits: pm.limits() }) };
 }
 
-function asSnapshot(connection: Connection): ConnectionExplanation["connection"] {
+function asSnapshot(connection: Connection): Explanation["connection"] {
   const { token, side, path, subflows } = connection;
   return {
     token,
-    side: side ?? "client",
+    side,
     initial: path,
-    established: true,
+    established: connection.state === "established",
     denyJoinId0: false,
     owned: false,
-    policy: "in-kernel",
+    policy: connection.pathManager === "userspace" ? "none" : "in-kernel",
     subflows: subflows.map((subflow) => ({
       state: subflow.state === "established" ? "established" : "creating",
       path: subflow.path,

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { ask } from "../../daemon/index.ts";
+import { ask } from "../../control/index.ts";
 import type { ConnectionExplanation } from "../../engine/index.ts";
 import type { Host, Lab } from "../../lab/index.ts";
 import { MptcpPm } from "../../netlink/index.ts";

@@ -56,7 +56,7 @@ describe("the demo's text", () => {
     assert.equal(eventLine(STATE.events[0]!, plain), " 4.017 s  demo     wifi is cut");
   });
   it("draws a picture that fits a terminal of 80 columns", () => {
-    const lines = frame(STATE, plain);
+    const lines = frame(STATE, plain, 80);
     assert.deepEqual(lines.slice(1, 4), [
       "  wifi      ····················    0.0 of 20 Mbit/s  cut  initial",
       "  cellular  ███████████████·····    9.0 of 12 Mbit/s  up   joined, backup",
@@ -66,6 +66,7 @@ describe("the demo's text", () => {
       lines.every((line) => line.length <= 80),
       "a longer line would wrap",
     );
+    for (const width of [40, 50, 60, 70]) assert.ok(frame(STATE, plain, width).every((line) => line.length <= width));
   });
   it("sums up", () => {
     const text = report(RESULT, plain);

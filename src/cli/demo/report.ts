@@ -1,6 +1,7 @@
 import { longestStall } from "../../lab/index.ts";
 import type { Millis } from "../../types/index.ts";
 import type { Json } from "../json.ts";
+import { clipped } from "../layout.ts";
 import type { Colour, Streams } from "../streams.ts";
 import { formatBytes } from "../units.ts";
 import type { DemoEvent, DemoPath, DemoResult, DemoState, Source } from "./state.ts";
@@ -13,35 +14,40 @@ const SOURCE_COLOURS: Readonly<Record<Source, Colour>> = {
   kernel: "interface",
   traffic: "inet",
 };
+/** Columns of a bar, and of the widest line with one that long. */
 const BAR = 20;
+const BAR_MIN = 4;
+const FRAME_WIDTH = 78;
 
 /** "  4.05 s  demo     wifi is cut". */
 export function eventLine(event: DemoEvent, paint: Paint): string {
   return `${seconds(event.at)}  ${paint(SOURCE_COLOURS[event.source], event.source.padEnd(7))}  ${event.text}`;
 }
 
-/** The moving picture: one frame, without the events. Not wider than 80 columns, for a line that wraps breaks redrawing. */
-export function frame(state: DemoState, paint: Paint): string[] {
+/** The moving picture: one frame, without the events. No line is wider than the terminal: one that wraps breaks redrawing. */
+export function frame(state: DemoState, paint: Paint, width: number): string[] {
+  const size = Math.max(BAR_MIN, Math.min(BAR, BAR + width - FRAME_WIDTH));
+  const bar = (share: number, colour: Colour): string => barOf(share, size, paint, colour);
   const received = `${formatBytes(state.received)} of ${formatBytes(state.goal)}`;
   return [
     "",
-    ...state.paths.map((path) => pathLine(path, paint)),
-    `  ${"received".padEnd(10)}${bar(state.received / state.goal, paint, "good")}  ${received}`,
+    ...state.paths.map((path) => pathLine(path, bar, paint)),
+    `  ${"received".padEnd(10)}${bar(state.received / state.goal, "good")}  ${received}`,
     "",
-    `  ${seconds(state.elapsed).trim()}; longest time in which the application got nothing: ${millis(longestStall(state.stalls))}`,
+    `  ${seconds(state.elapsed).trim()}; longest time without data: ${millis(longestStall(state.stalls))}`,
     "",
-  ];
+  ].map((line) => clipped(line, width));
 }
 
-function pathLine(path: DemoPath, paint: Paint): string {
+function pathLine(path: DemoPath, bar: (share: number, colour: Colour) => string, paint: Paint): string {
   const link = path.isUp ? paint("good", "up ") : paint("bad", "cut");
   const rate = `${(path.throughput / 1e6).toFixed(1).padStart(5)} of ${path.rate / 1e6} Mbit/s`;
-  return `  ${paint("bold", path.name.padEnd(10))}${bar(path.throughput / path.rate, paint, "interface")}  ${rate}  ${link}  ${path.role}`;
+  return `  ${paint("bold", path.name.padEnd(10))}${bar(path.throughput / path.rate, "interface")}  ${rate}  ${link}  ${path.role}`;
 }
 
-function bar(share: number, paint: Paint, colour: Colour): string {
-  const full = Math.round(Math.min(1, Math.max(0, share)) * BAR);
-  return paint(colour, "█".repeat(full)) + paint("dim", "·".repeat(BAR - full));
+function barOf(share: number, size: number, paint: Paint, colour: Colour): string {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * size);
+  return paint(colour, "█".repeat(full)) + paint("dim", "·".repeat(size - full));
 }
 
 /** The table at the end: what happened when, what each path carried, how the application fared. */

@@ -14,11 +14,11 @@ export function lineView({ out, paint }: Streams): DemoView {
 }
 
 /** Events scroll by above a picture that is redrawn in place. */
-export function pictureView({ out, paint }: Streams): DemoView {
+export function pictureView({ out, paint, width }: Streams): DemoView {
   let height = 0;
   let samples = 0;
   const draw = (state: DemoState, above: string): void => {
-    const lines = frame(state, paint);
+    const lines = frame(state, paint, width);
     // Up to the picture's first line, clear from there, and write once: no flicker, and the scroll-back stays clean.
     const back = height === 0 ? "" : `\u001b[${height}A\r\u001b[J`;
     out(`${back}${above}${lines.join("\n")}\n`);

@@ -1,5 +1,5 @@
 import { readSync } from "node:fs";
-import { ask } from "../../daemon/index.ts";
+import { ask } from "../../control/index.ts";
 import type { FixStep } from "../../doctor/index.ts";
 import { MptcpPm, Rtnl, writeSysctl } from "../../netlink/index.ts";
 import { failure } from "../failure.ts";

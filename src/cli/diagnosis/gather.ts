@@ -1,4 +1,5 @@
-import { ask, findRivals, NoDaemonError, sysfsFacts } from "../../daemon/index.ts";
+import { ask, NoDaemonError } from "../../control/index.ts";
+import { findRivals, sysfsFacts } from "../../daemon/index.ts";
 import { type DoctorFacts, type NotLooked, type Outcome, pathAddresses } from "../../doctor/index.ts";
 import { interfaceKind, rpFilterName } from "../../host/index.ts";
 import {
@@ -17,7 +18,16 @@ import {
   readSysctl,
   UnsupportedError,
 } from "../../netlink/index.ts";
-import { type Address, AF_INET, AF_INET6, type Connection, ERRNO, SubflowError, unmap } from "../../types/index.ts";
+import {
+  type Address,
+  AF_INET,
+  AF_INET6,
+  type Connection,
+  ERRNO,
+  SubflowError,
+  type Token,
+  unmap,
+} from "../../types/index.ts";
 import { RTN } from "../../wire/index.ts";
 import { readFirewall } from "./firewall.ts";
 import { probeRoutes } from "./routes.ts";
@@ -74,6 +84,7 @@ export async function gatherFacts({ isForeign }: { isForeign: boolean }): Promis
     managers: looking.at("other programs that manage endpoints", () => findRivals(), []),
     counters: looking.at("MPTCP counters", () => readCounters(), {}),
     ...readFirewall(looking),
+    managed: await readManaged(table.daemon, sockets.connections, looking),
     ...NO_ROUTES,
     notLooked: looking.notLooked,
   };
@@ -114,6 +125,34 @@ function readKernelTable(): Omit<Table, "daemon"> {
   const endpoints = pm.endpoints();
   const eventListener = hasNetlinkListener(NETLINK.GENERIC, pm.family.groups.get(EVENTS_GROUP) ?? 0);
   return { eventListener, endpoints, kernelEndpoints: endpoints, limits: pm.limits() };
+}
+
+/** As many tokens as one request may have. */
+const ASKED_MAX = 1000;
+
+/** Which of the connections the daemon knows. */
+async function readManaged(
+  daemon: Table["daemon"],
+  connections: readonly Connection[],
+  looking: Looking,
+): Promise<ReadonlySet<Token> | undefined> {
+  if (daemon !== "userspace") return undefined;
+  const tokens = connections.filter(({ pathManager }) => pathManager === "userspace").map(({ token }) => token);
+  if (tokens.length > ASKED_MAX) {
+    looking.skip(
+      "whether the daemon manages every connection",
+      `there are ${tokens.length}, and it is asked for ${ASKED_MAX} at most`,
+    );
+    return undefined;
+  }
+  try {
+    const answers = await ask("why", { tokens });
+    return new Set(tokens.filter((_, index) => answers[index] !== null));
+  } catch (error) {
+    if (!(error instanceof SubflowError)) throw error;
+    looking.skip("whether the daemon manages every connection", error.message);
+    return undefined;
+  }
 }
 
 type Network = Pick<DoctorFacts, "links" | "addresses" | "routes" | "rules">;

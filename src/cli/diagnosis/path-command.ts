@@ -14,7 +14,7 @@ import {
 } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT, failure, wrongArgument } from "../failure.ts";
-import { type Json, renderJson } from "../json.ts";
+import { machine, renderJson } from "../json.ts";
 import { mptcpInfo, type Route, tryMptcp, tryPlain } from "./connect.ts";
 import { gatherFacts } from "./gather.ts";
 import { verdictsText } from "./text.ts";
@@ -46,10 +46,10 @@ export async function testPaths(
     throw failure(`Error: no local address can reach ${host} by its family (${remotes.join(", ")}).`);
   const joined = join ? await testJoins(trials, port, paths) : trials;
   const verdicts = judgePaths(joined);
-  if (global.json) streams.out(renderJson(verdicts as unknown as Json, global.pretty));
+  if (global.json) streams.out(renderJson(machine(verdicts), global.pretty));
   else {
     streams.out(`to ${remotes.map((address) => formatSocketAddress({ address, port })).join(", ")}\n`);
-    streams.out(verdictsText(verdicts, streams.paint));
+    streams.out(verdictsText(verdicts, streams));
   }
   return verdicts.every(({ verdict }) => verdict === "survives") ? EXIT.success : EXIT.warnings;
 }

@@ -7,29 +7,36 @@ import {
   type PathVerdict,
 } from "../../doctor/index.ts";
 import type { Json } from "../json.ts";
+import { wrapped } from "../layout.ts";
 import type { Colour, Streams } from "../streams.ts";
+
+type Layout = Pick<Streams, "paint" | "width">;
 
 const COLOUR: Record<Level, Colour> = { ok: "good", note: "dim", warning: "warning", error: "bad" };
 
 /** Findings for a person: the worst first, each with its reason and its fix. */
-export function findingsText(findings: readonly Finding[], place: FixPlace, paint: Streams["paint"]): string {
+export function findingsText(findings: readonly Finding[], place: FixPlace, layout: Layout): string {
   const blocks = (["error", "warning", "note", "ok"] as const).flatMap((level) =>
-    findings.filter((finding) => finding.level === level).map((finding) => block(finding, place, paint)),
+    findings.filter((finding) => finding.level === level).map((finding) => block(finding, place, layout)),
   );
   return blocks.join("");
 }
 
-function block({ id, level, seen, why, fix, safe }: Finding, place: FixPlace, paint: Streams["paint"]): string {
-  const lines = [`${paint(COLOUR[level], level.padEnd(8))}${seen} ${paint("dim", `[${id}]`)}`];
-  if (why !== "") lines.push(`        ${why}`);
+/** Commands are never broken: they are there to be copied. */
+function block({ id, level, seen, why, fix, safe }: Finding, place: FixPlace, { paint, width }: Layout): string {
+  const lines = wrapped(`${paint(COLOUR[level], level.padEnd(8))}${seen} ${paint("dim", `[${id}]`)}`, width, 8);
+  if (why !== "") lines.push(...wrapped(`        ${why}`, width, 8));
   for (const step of fix) lines.push(`        ${paint("bold", "$")} ${fixCommand(step, place)}`);
   if (safe && level !== "note") lines.push(`        ${paint("dim", "(`subflow doctor --fix` does this)")}`);
   return `${lines.join("\n")}\n`;
 }
 
 /** What could not be looked at, one line each. */
-export function notLookedText(notLooked: readonly NotLooked[], paint: Streams["paint"]): string {
-  return notLooked.map(({ what, why }) => paint("dim", `not looked at: ${what}: ${why}\n`)).join("");
+export function notLookedText(notLooked: readonly NotLooked[], { paint, width }: Layout): string {
+  return notLooked
+    .flatMap(({ what, why }) => wrapped(`not looked at: ${what}: ${why}`, width, 8))
+    .map((line) => `${paint("dim", line)}\n`)
+    .join("");
 }
 
 /** "2 errors, 1 warning, 3 notes": the last line. */
@@ -53,14 +60,15 @@ const VERDICT_COLOUR: Record<PathVerdict["verdict"], Colour> = {
 };
 
 /** One line per path, and one for its join where it was tried. */
-export function verdictsText(verdicts: readonly PathVerdict[], paint: Streams["paint"]): string {
+export function verdictsText(verdicts: readonly PathVerdict[], { paint, width }: Layout): string {
   return verdicts
-    .map(({ local, device, remote, verdict, because, withMptcp, join, joinNote }) => {
+    .flatMap(({ local, device, remote, verdict, because, withMptcp, join, joinNote }) => {
       const last = withMptcp.at(-1);
       const time = last && "duration" in last ? ` (${last.duration.toFixed(1)} ms)` : "";
       const head = `${local} ${paint("interface", device)} → ${remote}: ${paint(VERDICT_COLOUR[verdict], verdict)}`;
-      const joined = joinNote === "" ? "" : `        join: ${join ?? "unknown"}: ${joinNote}\n`;
-      return `${head}: ${because}${time}\n${joined}`;
+      const joined = joinNote === "" ? [] : wrapped(`        join: ${join ?? "unknown"}: ${joinNote}`, width, 8);
+      return [...wrapped(`${head}: ${because}${time}`, width, 8), ...joined];
     })
+    .map((line) => `${line}\n`)
     .join("");
 }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
 import { ConfigError, editDistance, hostConfig, loadConfig, nearest } from "./index.ts";
+import { currentReader, distrust } from "./trust.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "subflow-config-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -117,6 +118,55 @@ test("conf.d: later files win key by key, endpoints add up, duplicates over file
 test("a missing file is said, one that is not ours is not read", () => {
   assert.throws(() => loadConfig(join(directory, "nope.yaml")), /nope\.yaml:1:1: cannot be read: ENOENT/);
   assert.match(faults(`# ${"x".repeat(1 << 20)}\n`)[0] ?? "", /larger than/);
+});
+
+test("whose word counts: root, who runs it, who called sudo; what others may write does not", () => {
+  const reader = { trusted: [0, 1000], stranger: undefined };
+  const cases: [number, number, number, RegExp | undefined][] = [
+    [0, 0, 0o644, undefined],
+    [0, 0, 0o664, undefined],
+    [1000, 1000, 0o664, undefined],
+    [1000, 50, 0o644, undefined],
+    [1000, 50, 0o664, /^can be written by others \(mode 664\)/],
+    [0, 50, 0o660, /^can be written by others/],
+    [0, 0, 0o666, /^can be written by others/],
+    [0, 0, 0o1777, /^can be written by others/],
+    [1001, 1001, 0o600, /^belongs to user 1001/],
+    [65534, 65534, 0o600, /^belongs to user 65534/],
+  ];
+  for (const [uid, gid, mode, fault] of cases) {
+    const said = distrust({ uid, gid, mode }, reader);
+    if (fault === undefined) assert.equal(said, undefined, `${uid} ${gid} ${mode.toString(8)}`);
+    else assert.match(said ?? "nothing", fault);
+  }
+  assert.equal(distrust({ uid: 65534, gid: 65534, mode: 0o644 }, { trusted: [0], stranger: 65534 }), undefined);
+  assert.match(distrust({ uid: 65534, gid: 0, mode: 0o666 }, { trusted: [0], stranger: 65534 }) ?? "", /others/);
+});
+
+test("a file beside --config FILE, its folder, and FILE itself: all of one rule", () => {
+  const base = mkdtempSync(join(directory, "owned-"));
+  const folder = join(base, "conf.d");
+  mkdirSync(folder);
+  const [main, beside] = [join(base, "my.yaml"), join(folder, "10.yaml")];
+  for (const file of [main, beside]) writeFileSync(file, "limits: { subflows: 3 }\n");
+  for (const path of [main, folder, beside]) {
+    assert.equal(loadConfig(main).files.length, 2);
+    const mode = path === folder ? 0o755 : 0o644;
+    chmodSync(path, mode | 0o002);
+    assert.throws(() => loadConfig(main), new RegExp(`${path}:1:1: can be written by others`));
+    chmodSync(path, mode);
+    if (process.getuid?.() !== 0 || currentReader().stranger !== undefined) continue;
+    chownSync(path, 12345, 12345);
+    assert.throws(() => loadConfig(main), new RegExp(`${path}:1:1: belongs to user 12345`));
+    chownSync(path, 0, 0);
+  }
+});
+
+test("conf.d that is no folder is a fault of the configuration", () => {
+  const base = mkdtempSync(join(directory, "plain-"));
+  writeFileSync(join(base, "conf.d"), "");
+  writeFileSync(join(base, "my.yaml"), "");
+  assert.throws(() => loadConfig(join(base, "my.yaml")), /conf\.d:1:1: cannot be read: ENOTDIR/);
 });
 
 test("any text gives a configuration or a ConfigError", () => {

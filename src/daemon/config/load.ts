@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
@@ -6,6 +6,7 @@ import { parseAddress } from "../../types/index.ts";
 import { ConfigError, type ConfigFault } from "./error.ts";
 import { nearest } from "./nearest.ts";
 import { CONFIG_SCHEMA, type Config } from "./schema.ts";
+import { checkTrusted, currentReader, DistrustError, type Reader, readTrusted } from "./trust.ts";
 
 export const DEFAULT_CONFIG_FILE = "/etc/subflow/subflow.yaml";
 /** A configuration is written by a person: one beyond this is a mistake (a disk image, a log), not a configuration. */
@@ -25,18 +26,23 @@ interface Source {
   readonly value: unknown;
 }
 
-function readSource(file: string): Source {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    const problem = `cannot be read: ${(error as NodeJS.ErrnoException).code ?? error}`;
-    throw new ConfigError([{ file, line: 1, column: 1, problem }]);
-  }
+function readSource(file: string, reader: Reader): Source {
+  const text = orFault(file, () => readTrusted(file, CONFIG_BYTES_MAX, reader));
   if (text.length > CONFIG_BYTES_MAX) {
     throw new ConfigError([{ file, line: 1, column: 1, problem: `larger than ${CONFIG_BYTES_MAX} bytes` }]);
   }
   return parseSource(file, text);
+}
+
+/** Calls, and tells what the file system or {@link DistrustError} says as a fault of the file. */
+function orFault<T>(file: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const problem = error instanceof DistrustError ? error.message : `cannot be read: ${code ?? error}`;
+    throw new ConfigError([{ file, line: 1, column: 1, problem }]);
+  }
 }
 
 function parseSource(file: string, text: string): Source {
@@ -178,23 +184,37 @@ function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function dropIns(file: string): string[] {
+function dropIns(file: string, reader: Reader): string[] {
   const directory = join(dirname(file), "conf.d");
-  if (!existsSync(directory)) return [];
-  return readdirSync(directory)
+  const names = namesIn(directory);
+  if (names.length > 0) orFault(directory, () => checkTrusted(directory, reader));
+  return names
     .filter((name) => name.endsWith(".yaml"))
     .sort()
     .map((name) => join(directory, name));
 }
 
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    const hint = code === "ENOTDIR" ? "it is a directory of further *.yaml files, or is not there" : undefined;
+    throw new ConfigError([{ file: directory, line: 1, column: 1, problem: `cannot be read: ${code ?? error}`, hint }]);
+  }
+}
+
 /**
  * Reads the configuration: `file` and the `conf.d/*.yaml` beside it. Without `file` the default one, which may be absent.
+ * All of them, and the folder, must be written by nobody but root and us (`distrust`).
  * @throws ConfigError with every fault
  */
 export function loadConfig(file?: string): LoadedConfig {
   const main = file ?? DEFAULT_CONFIG_FILE;
-  const files = [...(file !== undefined || existsSync(main) ? [main] : []), ...dropIns(main)];
-  const sources = files.map(readSource);
+  const reader = currentReader();
+  const files = [...(file !== undefined || existsSync(main) ? [main] : []), ...dropIns(main, reader)];
+  const sources = files.map((each) => readSource(each, reader));
   for (const source of sources) validate(source);
   const last = sources.at(-1);
   const config = merge(sources);

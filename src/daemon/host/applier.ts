@@ -23,6 +23,13 @@ export interface ApplierOptions {
 /** What "it is so already" looks like: somebody, or a link that went, was faster. */
 const DONE_ALREADY: ReadonlySet<number> = new Set([ERRNO.EEXIST, ERRNO.ENOENT, ERRNO.ESRCH, ERRNO.ENODEV]);
 
+function isFailure(refused: Refusal | undefined): boolean {
+  return refused !== undefined && !DONE_ALREADY.has(refused.errno);
+}
+
+/** How a request ends of which nobody knows what became: what the kernel does not want it says in other words. */
+const ANSWER_LOST: ReadonlySet<number> = new Set([ERRNO.ETIMEDOUT, ERRNO.ENOBUFS, ERRNO.ENOMEM, ERRNO.EINTR]);
+
 /** Carries host actions out, one by one, and remembers what is ours. */
 export class Applier {
   readonly #options: ApplierOptions;
@@ -31,9 +38,12 @@ export class Applier {
     this.#options = options;
   }
 
-  /** @param limitsBefore the limits in force, remembered before the first change */
-  apply(actions: readonly HostAction[], limitsBefore: Limits): void {
-    if (actions.length === 0) return;
+  /**
+   * @param limitsBefore the limits in force, remembered before the first change
+   * @returns how many were refused
+   */
+  apply(actions: readonly HostAction[], limitsBefore: Limits): number {
+    if (actions.length === 0) return 0;
     const { memory } = this.#options;
     // What was there before us is written down before it is changed. That an endpoint is ours may be written after: the next
     // life knows it by its likeness (HostMemory.afterCrash), and every microsecond until it is there counts.
@@ -41,6 +51,7 @@ export class Applier {
     const results = actions.map((action) => this.#run(action));
     if (this.#rememberOwnership(actions, results)) memory.save();
     for (const [index, action] of actions.entries()) this.#report(action, results[index]);
+    return results.filter(isFailure).length;
   }
 
   /** @returns whether there is something new to write down */
@@ -62,6 +73,8 @@ export class Applier {
     const before = owned.size + sysctls.size;
     const keys = [...owned].join();
     for (const [index, action] of actions.entries()) {
+      // What was not taken back is still to be taken back.
+      if (isFailure(results[index])) continue;
       // What somebody else added a moment before us is theirs.
       if (action.type === "endpoint.add" && !results[index]) owned.add(endpointKey(action.endpoint));
       else if (action.type === "endpoint.adopt") owned.add(endpointKey(action));
@@ -74,8 +87,10 @@ export class Applier {
   #run(action: HostAction): Refusal | undefined {
     const { endpoints, rtnl } = this.#options;
     switch (action.type) {
-      case "endpoint.add":
-        return endpoints.add(newEndpoint(action.endpoint));
+      case "endpoint.add": {
+        const refused = endpoints.add(newEndpoint(action.endpoint));
+        return refused && this.#isThereAllTheSame(action, refused) ? undefined : refused;
+      }
       case "endpoint.delete":
         return endpoints.remove({ id: action.id });
       case "endpoint.flags":
@@ -97,6 +112,12 @@ export class Applier {
       case "sysctl.set":
         return refusalOf(() => writeSysctl(action.name, action.value));
     }
+  }
+
+  /** The answer was lost, not the request: what is there is ours, or it would never be taken back. */
+  #isThereAllTheSame({ endpoint }: Extract<HostAction, { type: "endpoint.add" }>, { errno }: Refusal): boolean {
+    const key = endpointKey(endpoint);
+    return ANSWER_LOST.has(errno) && this.#options.endpoints.endpoints().some((each) => endpointKey(each) === key);
   }
 
   #route(change: "add" | "delete", route: PlannedRoute): Refusal | undefined {

@@ -1,32 +1,31 @@
 import { endpointKey, type HostAction, type HostAddress, type HostFacts, type HostMemory } from "../../host/index.ts";
 import { type Given, type NetlinkSubscription, PreparedAnswers, type Request } from "../../netlink/index.ts";
 import { type Address, formatAddress, parseAddress } from "../../types/index.ts";
-import { type ExpectedLocalRoute, expectedLocalRoute, IFA_F, removedAddressPattern } from "../../wire/index.ts";
+import { type ExpectedLocalRoute, expectedLocalRoute, IFA_F } from "../../wire/index.ts";
 import { type EndpointPort, newEndpoint } from "./endpoint-port.ts";
 
 type Requests = NonNullable<EndpointPort["requests"]>;
 type Addition = Extract<HostAction, { readonly type: "endpoint.add" }>;
 type Gain = Addition | Extract<HostAction, { readonly type: "limits.set" }>;
-type Deletion = Extract<HostAction, { readonly type: "endpoint.delete" }>;
 
-/** What went out: the end of endpoints, or the beginning of one, with some address in place of the one that the message has. */
-type Meaning =
-  | { readonly deletions: readonly Deletion[] }
-  | { readonly addition?: Addition; readonly addressAt: number };
+/** What went out, with some address, and where the message has the real one. */
+interface Meaning {
+  addition?: Addition;
+  readonly addressAt: number;
+}
 
 /** Slots of the addon, of which the first that fits decides; what has none is served when JavaScript hears of it. */
 const NEVER_SLOT = 0;
 const LINKS_MAX = 15;
-const LOSSES_FROM = 1 + LINKS_MAX;
-const LOSSES_MAX = 64;
 /** Any address of 169.254.0.0/16, which a host gives itself when nobody else did: never a path. */
 const SELF_ASSIGNED = parseAddress("169.254.0.0") as Address;
 const SELF_ASSIGNED_BYTES = 2;
 const IPV4_BYTES = 4;
 
 /**
- * What goes out before JavaScript hears why: the host plan is pure, so what the end of an address leads to is known beforehand, and
- * what a new IPv4 address leads to, whichever it is. The manager hears of it afterwards, and comes to the same.
+ * What goes out before JavaScript hears why: the host plan is pure, so what a new IPv4 address leads to is known beforehand, whichever
+ * it is. The manager hears of it afterwards, and comes to the same. A loss is not foreseen: whether an endpoint may go depends on
+ * the connections of that moment (LastPathGuard).
  */
 export class HostForesight implements Disposable {
   readonly #answers: PreparedAnswers<Meaning>;
@@ -52,7 +51,6 @@ export class HostForesight implements Disposable {
   /** Thinks everything over: after each change of the facts, or of what is done with them. */
   renew(facts: HostFacts, memory: HostMemory): void {
     this.#answers.withdraw();
-    this.#foreseeLosses(facts);
     // Whoever keeps removing ours is not to be met with another.
     if (memory.yielded.size === 0) this.#foreseeGains(facts, memory);
   }
@@ -62,15 +60,13 @@ export class HostForesight implements Disposable {
   }
 
   /** What was done ahead of the batch at hand. To be called once a batch, by the subscription's callbacks. */
-  given(): readonly (Addition | Deletion)[] {
-    return this.#answers.given().flatMap((given) => this.#done(given));
+  given(): readonly Addition[] {
+    return this.#answers.given().flatMap((given) => this.#additions(given));
   }
 
-  #done({ meaning, from, requests }: Given<Meaning>): (Addition | Deletion)[] {
-    if ("deletions" in meaning) return meaning.deletions.filter((_, nth) => !requests[nth]?.error);
-    const { addition } = meaning;
+  #additions({ meaning: { addition, addressAt }, from, requests }: Given<Meaning>): Addition[] {
     if (!addition || requests.some(({ error }) => error)) return [];
-    const address = formatAddress(this.#subscription.bytes, from + meaning.addressAt, IPV4_BYTES);
+    const address = formatAddress(this.#subscription.bytes, from + addressAt, IPV4_BYTES);
     return [{ ...addition, endpoint: { ...addition.endpoint, address } }];
   }
 
@@ -97,7 +93,7 @@ export class HostForesight implements Disposable {
     { message: sample, flags, destination, preferredSource }: ExpectedLocalRoute,
     actionsWith: (address: Address) => readonly HostAction[],
   ): void {
-    const meaning: { addition?: Addition; readonly addressAt: number } = { addressAt: destination.at };
+    const meaning: Meaning = { addressAt: destination.at };
     this.#answers.prepare(slot, {
       sample,
       varying: [flags, destination, preferredSource],
@@ -111,20 +107,6 @@ export class HostForesight implements Disposable {
         return gain.actions.map((action) => this.#request(action));
       },
     });
-  }
-
-  #foreseeLosses(facts: HostFacts): void {
-    let slot = LOSSES_FROM;
-    for (const address of facts.addresses) {
-      if (address.peer !== undefined || slot === LOSSES_FROM + LOSSES_MAX) continue;
-      const actions = this.#actionsFor({ ...facts, addresses: facts.addresses.filter((other) => other !== address) });
-      // More may be to do (limits); what is gone must not be used for another moment, and the rest can wait.
-      const deletions = actions.filter((action) => action.type === "endpoint.delete");
-      if (deletions.length === 0) continue;
-      const pattern = removedAddressPattern(address.address, address.interfaceIndex);
-      const requests = deletions.map(({ id }) => this.#requests.remove({ id }));
-      this.#answers.prepareFixed(slot++, { ...pattern, requests, meaning: { deletions } });
-    }
   }
 
   #request(action: Gain): Request {

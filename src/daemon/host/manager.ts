@@ -1,4 +1,5 @@
 import {
+  type AddressesInUse,
   type Capacity,
   commandLine,
   endpointKey,
@@ -12,11 +13,12 @@ import {
   rpFilterName,
 } from "../../host/index.ts";
 import { type Rtnl, readSysctl } from "../../netlink/index.ts";
-import type { Limits, Millis } from "../../types/index.ts";
+import type { Address, Connection, Limits, Millis } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { Applier } from "./applier.ts";
 import type { EndpointPort } from "./endpoint-port.ts";
 import { HostForesight } from "./foresight.ts";
+import { LastPathGuard } from "./last-path-guard.ts";
 import type { Memory } from "./memory.ts";
 import { type Change, NetworkModel } from "./network-model.ts";
 import { findRivals, type Rival } from "./rivals.ts";
@@ -37,6 +39,8 @@ const REMOVALS_WINDOW: Millis = 60_000;
 
 export interface HostManagerOptions {
   readonly endpoints: EndpointPort;
+  /** Whom deleting an endpoint may harm; absent where the table itself spares last subflows. */
+  readonly connections?: (() => readonly Connection[]) | undefined;
   readonly rtnl: Rtnl;
   readonly capacity: Capacity;
   readonly memory: Memory;
@@ -44,11 +48,20 @@ export interface HostManagerOptions {
   readonly now: () => Millis;
 }
 
+/** How far the host is as it was found. */
+export interface Restored {
+  /** Nothing was refused. */
+  readonly isWhole: boolean;
+  /** Something stays because connections live by it, and the next life must know that it is ours. */
+  readonly isLeft: boolean;
+}
+
 /** Keeps a host as its plan says: follows the network, plans, and carries out the difference. */
 export class HostManager implements Disposable {
   readonly #options: HostManagerOptions;
   readonly #model: NetworkModel;
   readonly #applier: Applier;
+  readonly #guard: LastPathGuard | undefined;
   readonly #audit: NodeJS.Timeout;
   readonly #removals = new Map<string, Millis[]>();
   #config: HostConfig | undefined;
@@ -75,6 +88,8 @@ export class HostManager implements Disposable {
       onChange: (change) => this.#onChange(change),
     });
     this.#applier = new Applier({ ...options, nameOf: (index) => this.#model.nameOf(index) });
+    const { connections, now, log } = options;
+    if (connections) this.#guard = new LastPathGuard({ connections, look: () => this.evaluate(), now, log });
     const { requests } = options.endpoints;
     if (requests) {
       this.#foresight = new HostForesight(this.#model.subscription, requests, (facts) => this.#actionsFor(facts));
@@ -87,12 +102,23 @@ export class HostManager implements Disposable {
     clearTimeout(this.#settling);
     clearImmediate(this.#foreseeing);
     this.#foresight?.[Symbol.dispose]();
+    this.#guard?.[Symbol.dispose]();
     this.#model[Symbol.dispose]();
   }
 
   /** The plan in force, with what it leaves out. */
   get plan(): HostPlan | undefined {
     return this.#plan;
+  }
+
+  /** Endpoints that should go, and stay because so many connections live by them: by address (and port). */
+  get spared(): ReadonlyMap<string, number> {
+    return this.#guard?.spared ?? NOTHING;
+  }
+
+  /** Connections have come, gone or changed. */
+  onConnections(): void {
+    this.#guard?.onEvents();
   }
 
   nameOf(interfaceIndex: number): string {
@@ -118,9 +144,9 @@ export class HostManager implements Disposable {
 
   /**
    * Plans many times what is not carried out, so that V8 has compiled the path when the first link is lost: interpreted it
-   * takes ten times as long, and a laptop's daemon sees few changes in its life.
+   * takes ten times as long, and a laptop's daemon sees few changes in its life. A step a plan.
    */
-  warmUp(): void {
+  *warmUp(): Generator<void> {
     const config = this.#config;
     if (!config) return;
     const facts = this.#facts();
@@ -130,7 +156,15 @@ export class HostManager implements Disposable {
       const plan = planHost(some, config, memory);
       for (const action of reconcileHost(some, plan, config, memory))
         commandLine(action, (index) => this.nameOf(index));
+      yield;
     }
+  }
+
+  /** Reads the network and the table anew and corrects. */
+  refresh(): void {
+    this.#table = undefined;
+    this.#sysctlDevices = undefined;
+    this.#model.refresh();
   }
 
   /** Compares and corrects now, with a table that is read now. */
@@ -145,7 +179,8 @@ export class HostManager implements Disposable {
     const { memory, endpoints } = this.#options;
     this.#noteRemovals(memory.look(facts.endpoints));
     this.#plan = planHost(facts, this.#config, memory);
-    const actions = reconcileHost(facts, this.#withoutOldLimits(this.#plan), this.#config, memory);
+    const wanted = reconcileHost(facts, this.#withoutOldLimits(this.#plan), this.#config, memory);
+    const actions = this.#guard?.permit(wanted, facts) ?? wanted;
     this.#applier.apply(actions, facts.limits);
     this.#limits = this.#plan.limits;
     const now = actions.length === 0 ? facts.endpoints : endpoints.endpoints();
@@ -184,24 +219,37 @@ export class HostManager implements Disposable {
     for (const action of this.#foresight?.given() ?? []) {
       this.#table = undefined;
       this.#unsaved = true;
-      if (action.type === "endpoint.add") memory.owned.add(endpointKey(action.endpoint));
-      else memory.owned.delete(endpointKey(action));
+      memory.owned.add(endpointKey(action.endpoint));
       log.info(`${commandLine(action, (index) => this.nameOf(index))} (went ahead)`);
     }
   }
 
   /**
-   * Puts everything back as it was found. The kernel's endpoints and limits outlive us and go back too; the daemon's own
-   * table ends with it, and taking its endpoints back one by one would only close the subflows.
+   * Puts everything back as it was found, but what connections live by. The kernel's endpoints and limits outlive us and go back
+   * too; the daemon's own table ends with it, and taking its endpoints back one by one would only close the subflows.
    */
-  restore({ endpoints }: { readonly endpoints: boolean }): void {
+  restore({ endpoints, inUse }: { readonly endpoints: boolean; readonly inUse: AddressesInUse }): Restored {
+    this.#config = undefined;
+    // Read anew: of what we have just done the kernel has not told yet.
+    this.refresh();
     const facts = this.#facts();
-    const actions = restoreHost(facts, this.#options.memory);
+    const { memory } = this.#options;
+    const actions = restoreHost(facts, memory, inUse);
     const ofTable = (action: HostAction): boolean =>
       action.type.startsWith("endpoint.") || action.type === "limits.set";
-    this.#applier.apply(endpoints ? actions : actions.filter((action) => !ofTable(action)), facts.limits);
-    this.#config = undefined;
+    const failed = this.#applier.apply(
+      endpoints ? actions : actions.filter((action) => !ofTable(action)),
+      facts.limits,
+    );
     this.#foresight?.withdraw();
+    this.#sayWhatStays(endpoints ? [...memory.owned].filter((key) => inUse.bySubflows.has(key as Address)) : []);
+    return { isWhole: failed === 0, isLeft: failed === 0 && memory.leave({ endpoints }) };
+  }
+
+  #sayWhatStays(keys: readonly string[]): void {
+    if (keys.length === 0) return;
+    const what = keys.length === 1 ? `endpoint ${keys[0]} stays` : `endpoints ${keys.join(", ")} stay`;
+    this.#options.log.info(`${what}: connections have subflows from there; the next start takes over`);
   }
 
   /** Limits are set when what is planned changes: what an administrator sets in between is meant, and stays until then. */
@@ -293,6 +341,8 @@ export class HostManager implements Disposable {
     this.evaluate();
   }
 }
+
+const NOTHING: ReadonlyMap<string, number> = new Map();
 
 const WATCHED = ["net.mptcp.enabled", "net.mptcp.allow_join_initial_addr_port"];
 

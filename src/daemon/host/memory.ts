@@ -14,6 +14,8 @@ export interface SavedHost {
   readonly sysctls: Readonly<Record<string, string>>;
   readonly limits: Limits | undefined;
   readonly table: Table | undefined;
+  /** The daemon ended well, and left what connections live by. */
+  readonly clean?: boolean;
 }
 
 /** What Subflow has done to this namespace, kept over a kill -9. */
@@ -28,10 +30,11 @@ export class Memory implements HostMemory {
   readonly table: Table | undefined;
   #readTable: () => Table | undefined;
   readonly #save: (saved: SavedHost) => void;
+  #clean = false;
 
   constructor(saved: Partial<SavedHost> | undefined, save: (saved: SavedHost) => void) {
-    // A daemon that ends well takes its state file with it.
-    this.afterCrash = saved !== undefined;
+    // A daemon that ends well takes its state file with it, or says so in it.
+    this.afterCrash = saved !== undefined && !saved.clean;
     this.owned = new Set(saved?.owned ?? []);
     this.foreign = saved?.foreign && new Set(saved.foreign);
     this.sysctls = new Map(Object.entries(saved?.sysctls ?? {}));
@@ -65,6 +68,19 @@ export class Memory implements HostMemory {
     return this.afterCrash ? [] : gone;
   }
 
+  /**
+   * Everything is put back but what connections live by: written down for the next life.
+   * @param endpoints whether they are in the kernel's table, which outlives us @returns whether anything is left
+   */
+  leave({ endpoints }: { readonly endpoints: boolean }): boolean {
+    this.limits = undefined;
+    this.#readTable = () => undefined;
+    if (!endpoints) this.owned.clear();
+    this.#clean = this.owned.size > 0 || this.sysctls.size > 0;
+    if (this.#clean) this.save();
+    return this.#clean;
+  }
+
   save(): void {
     const { owned, foreign, sysctls, limits } = this;
     const table = this.#readTable();
@@ -74,6 +90,7 @@ export class Memory implements HostMemory {
       sysctls: Object.fromEntries(sysctls),
       limits,
       table,
+      clean: this.#clean,
     });
   }
 }

@@ -113,21 +113,24 @@ export class NetworkModel implements Disposable {
   }
 
   #read(): void {
+    // Everything is there before anything is forgotten: a dump that fails must not look like a host without a network.
+    const [links, addresses, rules] = [this.#rtnl.links(), this.#rtnl.addresses(), this.#rtnl.rules()];
+    const routes = this.#rtnl.routes();
     this.#links.clear();
     this.#addresses.clear();
     this.#rules.clear();
     this.#routed.clear();
-    for (const link of this.#rtnl.links()) this.#putLink(link);
-    for (const address of this.#rtnl.addresses()) this.#addresses.set(addressKey(address), address);
-    this.#readRoutes();
-    for (const rule of this.#rtnl.rules()) this.#rules.set(ruleKey(rule), rule);
+    for (const link of links) this.#putLink(link);
+    for (const address of addresses) this.#addresses.set(addressKey(address), address);
+    this.#putRoutes(routes);
+    for (const rule of rules) this.#rules.set(ruleKey(rule), rule);
   }
 
-  #readRoutes(): void {
+  #putRoutes(routes: readonly Route[]): void {
     this.#routesAreStale = false;
     this.#revision++;
     this.#routes.clear();
-    for (const route of this.#rtnl.routes()) {
+    for (const route of routes) {
       if (isLocal(route)) this.#routed.add(localKey(route.outputInterface, route.destination));
       else if (isFollowed(route)) this.#routes.set(keyOfRoute(route), route);
     }
@@ -212,7 +215,7 @@ export class NetworkModel implements Disposable {
     // What is known to be lost is served first; what went with it in silence, right after.
     if (change) this.#listener.onChange(change);
     if (!this.#routesAreStale) return;
-    this.#readRoutes();
+    this.#putRoutes(this.#rtnl.routes());
     this.#listener.onChange("loss");
   }
 }

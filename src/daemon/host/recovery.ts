@@ -38,8 +38,11 @@ export interface RecoveryOptions {
 export function harmOf(endpoint: Endpoint, connections: readonly Connection[]): string | undefined {
   if (endpoint.flags & ENDPOINT_FLAG.signal)
     return "it is announced: taking it back would close what peers opened to it";
-  const users = connections.filter(({ subflows }) =>
-    subflows.some(({ path, state }) => state !== "closed" && unmap(path.local.address) === endpoint.address),
+  const users = connections.filter(
+    ({ subflows, fallback, remoteKeyReceived }) =>
+      // What was plain TCP from its handshake on has no part in path management.
+      (!fallback || remoteKeyReceived) &&
+      subflows.some(({ path, state }) => state !== "closed" && unmap(path.local.address) === endpoint.address),
   );
   return users.length === 0
     ? undefined

@@ -1,19 +1,29 @@
 import type { DoctorFacts } from "../facts.ts";
 import type { Remark } from "../finding.ts";
 import type { FirewallSuspect } from "../firewall.ts";
+import { nameOf, pathAddresses } from "../view.ts";
 
-const LEVEL = { option: "error", strip: "error", invalid: "note" } as const;
-const SEEN = {
+type Kind = FirewallSuspect["kind"];
+
+const LEVEL: Readonly<Record<Kind, Remark["level"]>> = {
+  option: "error",
+  strip: "error",
+  invalid: "note",
+  device: "error",
+};
+const SEEN: Readonly<Record<Kind, string>> = {
+  device: "drops what opens subflows",
   option: "drops packets with TCP option 30 (MPTCP)",
   strip: "takes TCP option 30 (MPTCP) out",
   invalid: "drops what connection tracking calls INVALID",
-} as const;
-const WHY = {
+};
+const WHY: Readonly<Record<Kind, string>> = {
+  device: "A SYN is how every subflow begins: none comes about on this interface.",
   option: "Connections and joins that pass it fail, or become plain TCP after lost SYNs.",
   strip: "Connections that pass it become plain TCP.",
   invalid:
     "Harmless in itself; but a subflow whose packets take another way out than in is INVALID to it. net.netfilter.nf_conntrack_tcp_be_liberal=1 is the milder cure.",
-} as const;
+};
 
 function remark({ tool, kind, rule, remove }: FirewallSuspect): Remark {
   return {
@@ -26,7 +36,25 @@ function remark({ tool, kind, rule, remove }: FirewallSuspect): Remark {
 
 /** Firewall rules about MPTCP's option. */
 export function checkFirewallOption({ firewall }: DoctorFacts): Remark[] {
-  return firewall.filter(({ kind }) => kind !== "invalid").map(remark);
+  return firewall.filter(({ kind }) => kind === "option" || kind === "strip").map(remark);
+}
+
+/** Firewall rules that close an interface to new subflows; of the interfaces that have an address, or a device's endpoint. */
+export function checkFirewallDevice(facts: DoctorFacts): Remark[] {
+  const used = new Set([
+    ...pathAddresses(facts).map(({ link }) => link.name),
+    ...facts.endpoints.flatMap(({ interfaceIndex }) => (interfaceIndex === 0 ? [] : [nameOf(facts, interfaceIndex)])),
+  ]);
+  return facts.firewall.flatMap((suspect): Remark[] => {
+    const closed = [...used].filter((name) => suspect.devices?.some((device) => isNamed(name, device)));
+    if (closed.length === 0) return [];
+    const { seen, ...rest } = remark(suspect);
+    return [{ ...rest, seen: `${seen} through ${closed.join(" and ")}` }];
+  });
+}
+
+function isNamed(name: string, device: string): boolean {
+  return device.endsWith("*") ? name.startsWith(device.slice(0, -1)) : name === device;
 }
 
 /** Firewall rules about state INVALID; only where connection tracking is strict. */

@@ -52,6 +52,23 @@ function sourceRoute(facts: DoctorFacts, { address, interfaceIndex }: RouteProbe
   ];
 }
 
+/**
+ * A subflow that exists is the proof of its way, whatever a question about routes says: a socket is routed by more than can
+ * be asked (marks, rules of a user, neighbours that answer for others). One bound to the device cannot leave by another.
+ */
+function isProven(facts: DoctorFacts, probe: RouteProbe, answer: RouteAnswer | undefined): boolean {
+  const isElsewhere = answer !== undefined && answer.outputInterface !== probe.interfaceIndex;
+  return facts.connections.some(({ subflows }) =>
+    subflows.some(
+      ({ state, path, interfaceIndex }) =>
+        state === "established" &&
+        sameAddress(path.local.address, probe.address) &&
+        sameAddress(path.remote.address, probe.remote) &&
+        (interfaceIndex === probe.interfaceIndex || !isElsewhere),
+    ),
+  );
+}
+
 /** The probes of an endpoint that can tell: peers first, the documentation address where there is a default route. */
 function probesOf(facts: DoctorFacts, { address }: Endpoint): RouteProbe[] {
   return facts.routeProbes.filter(
@@ -65,11 +82,14 @@ export function checkSourceRoute(facts: DoctorFacts): Remark[] {
     const opens = (endpoint.flags & OPENS) !== 0;
     if (!opens && !(endpoint.flags & signal)) return [];
     const isBound = opens && endpoint.interfaceIndex !== 0;
-    const wrong = probesOf(facts, endpoint).find(
-      (probe) => !leadsOut(facts, probe, isBound ? probe.bound : probe.unbound),
+    const answerOf = (probe: RouteProbe): RouteAnswer | undefined => (isBound ? probe.bound : probe.unbound);
+    const probes = probesOf(facts, endpoint);
+    const wrong = probes.find(
+      (probe) => !leadsOut(facts, probe, answerOf(probe)) && !isProven(facts, probe, answerOf(probe)),
     );
     if (!wrong) return [];
-    const answer = isBound ? wrong.bound : wrong.unbound;
+    const answer = answerOf(wrong);
+    const works = probes.filter(({ isPeer }) => isPeer && wrong.isPeer === false).map(({ remote }) => remote);
     const dev = nameOf(facts, wrong.interfaceIndex);
     const asked = `\`ip route get ${wrong.remote} from ${wrong.address}${isBound ? ` oif ${dev}` : ""}\``;
     const told =
@@ -80,11 +100,15 @@ export function checkSourceRoute(facts: DoctorFacts): Remark[] {
           : `leaves by ${nameOf(facts, answer.outputInterface)}, not by ${dev}`;
     return [
       {
-        level: opens ? "error" : "warning",
+        // Where its subflows are, there is a way: what is missing is one to everybody else.
+        level: works.length > 0 ? "note" : opens ? "error" : "warning",
         seen: `${endpointName(endpoint)}: ${asked} ${told}`,
-        why: opens
-          ? "Subflows from this address take another path than meant, or none: networks drop packets with a foreign source address."
-          : "Peers that join this address are answered by another interface; many networks drop such packets.",
+        why:
+          works.length > 0
+            ? `Subflows from this address to ${works.join(", ")} exist; towards other hosts they take another path than meant, or none.`
+            : opens
+              ? "Subflows from this address take another path than meant, or none: networks drop packets with a foreign source address."
+              : "Peers that join this address are answered by another interface; many networks drop such packets.",
         fix: sourceRoute(facts, wrong),
       },
     ];
@@ -97,7 +121,12 @@ export function checkEndpointWithoutDevice(facts: DoctorFacts): Remark[] {
     const { interfaceIndex, flags, id, address, port } = endpoint;
     if (interfaceIndex !== 0 || !(flags & OPENS)) return [];
     const probes = probesOf(facts, endpoint);
-    const wrong = probes.find((probe) => !leadsOut(facts, probe, probe.unbound) && leadsOut(facts, probe, probe.bound));
+    const wrong = probes.find(
+      (probe) =>
+        !leadsOut(facts, probe, probe.unbound) &&
+        leadsOut(facts, probe, probe.bound) &&
+        !isProven(facts, probe, probe.unbound),
+    );
     if (!wrong) return [];
     const dev = nameOf(facts, wrong.interfaceIndex);
     return [

@@ -1,6 +1,5 @@
 import * as v from "valibot";
-import type { Command } from "../engine/index.ts";
-import { type Address, type ControlMethod, parseAddress } from "../types/index.ts";
+import { type Address, type ControlFailure, type ControlMethod, parseAddress } from "../types/index.ts";
 
 const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
 const id = whole(0, 255);
@@ -46,29 +45,23 @@ export type CheckedRequest = {
   readonly [M in ControlMethod]: { readonly method: M; readonly params: Parameters[M] };
 }[ControlMethod];
 
-/** @returns the request, or what is wrong with it */
-export function checkRequest(method: string, params: unknown): CheckedRequest | string {
+/** Of what somebody sent, so much is repeated to them. */
+const QUOTED_MAX = 60;
+
+/** @returns the request, or what is wrong with it and where */
+export function checkRequest(method: string, params: unknown): CheckedRequest | ControlFailure {
   if (!Object.hasOwn(PARAMETERS, method)) {
-    return `unknown method "${method}"; there are ${Object.keys(PARAMETERS).join(", ")}`;
+    const message = `unknown method ${quote(method)}; there are ${Object.keys(PARAMETERS).join(", ")}`;
+    return { code: "REQUEST", path: "method", message };
   }
-  const parsed = v.safeParse(PARAMETERS[method as ControlMethod], params);
+  // To the library an array is an object too.
+  const parsed = v.safeParse(PARAMETERS[method as ControlMethod], Array.isArray(params) ? null : params);
   if (parsed.success) return { method, params: parsed.output } as CheckedRequest;
   const issue = parsed.issues[0];
-  const where = issue.path?.map((item) => String(item.key)).join(".");
-  return `${method}: ${where ? `${where}: ` : ""}${issue.message}`;
+  const path = ["params", ...(issue.path ?? []).map((item) => quote(String(item.key)).slice(1, -1))].join(".");
+  return { code: "REQUEST", path, message: `${method}: ${path}: ${issue.message.slice(0, 4 * QUOTED_MAX)}` };
 }
 
-/** The engine's command of a request that changes the endpoint table; undefined for the others. */
-export function commandOf({ method, params }: CheckedRequest): Command | undefined {
-  switch (method) {
-    case "endpoint.add":
-    case "endpoint.delete":
-    case "endpoint.change":
-    case "limits.set":
-      return { type: method, ...params } as Command;
-    case "endpoint.flush":
-      return { type: "endpoint.flush" };
-    default:
-      return undefined;
-  }
+function quote(text: string): string {
+  return JSON.stringify(text.length > QUOTED_MAX ? `${text.slice(0, QUOTED_MAX)}...` : text);
 }

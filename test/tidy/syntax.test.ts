@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, relative } from "node:path";
+import { describe, test } from "node:test";
+import { dispatches, importsOf, impurities, Room } from "./program.ts";
+
+const root = join(import.meta.dirname, "..", "..", "..");
+const PURE = ["types", "wire", "engine", "policies", "host", "doctor", "sim"];
+const own = (places: readonly string[]): string[] => places.map((place) => place.replace(`${root}/`, ""));
+
+/** A room that is made up, to see that the rules see. */
+function madeUp<T>(text: string, look: (room: Room) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), "subflow-tidy-"));
+  try {
+    writeFileSync(join(folder, "file.ts"), text);
+    const compilerOptions = { target: "ES2023", lib: ["ES2023", "DOM"], module: "NodeNext", strict: true, types: [] };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
+    using room = new Room(join(folder, "tsconfig.json"));
+    return look(room);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe("the engine has one switch over events", () => {
+  test("it has", () => {
+    using room = new Room(join(root, "src", "engine", "tsconfig.json"));
+    const found = own(dispatches(room, "EngineEvent"));
+    assert.equal(found.length, 1, found.join("\n"));
+    assert.match(found[0]!, /^src\/engine\/engine\.ts:/);
+  });
+
+  test("another one would be seen, however it is written", () => {
+    const types = `type EngineEvent = { type: "a" } | { type: "b" };\n`;
+    for (const [text, count] of [
+      ["export function f(e: EngineEvent) { switch (e.type) { case 'a': return 1; default: return 2; } }", 1],
+      ["export function f({ what }: { what: EngineEvent }) { switch (what.type) { default: return 2; } }", 1],
+      ["const T = { a: 1, b: 2 }; export const f = (x: EngineEvent) => T[x.type];", 1],
+      ["export function f(e: { type: 'a' | 'z' }) { switch (e.type) { default: return 2; } }", 0],
+    ] as const) {
+      assert.equal(madeUp(types + text, (room) => dispatches(room, "EngineEvent")).length, count, text);
+    }
+  });
+});
+
+describe("pure rooms know no clock, no chance, no promise", () => {
+  for (const name of PURE) {
+    test(name, () => {
+      using room = new Room(join(root, "src", name, "tsconfig.json"));
+      assert.ok(room.files.length > 0);
+      assert.deepEqual(own(impurities(room)), []);
+    });
+  }
+
+  test("each would be seen, and what only looks like one is none", () => {
+    for (const [text, count] of [
+      ["export const f = () => Date.now();", 1],
+      ["const D = Date; export const f = () => new D();", 1],
+      ["export const f = () => Math.random();", 1],
+      ["const { random } = Math; export const f = () => random();", 1],
+      ["export const f = (name: 'random') => Math[name]();", 1],
+      ["export const f = () => globalThis['Date'].now();", 1],
+      ["export const f = () => performance.now();", 1],
+      ["export async function f() {}", 1],
+      ["export const f = () => Promise.resolve();", 1],
+      ["export const f = (call: () => void) => setTimeout(call, 1);", 1],
+      ["export const f = (Date: number) => Date + 1;", 0],
+      ["export const f = (random: () => number) => Math.floor(random());", 0],
+      ["/** Date of Promise, Math.random() */ export const f = 'await performance.now()';", 0],
+    ] as const) {
+      const found = madeUp(text, impurities);
+      assert.equal(found.length > 0, count > 0, `${text}: ${found.join(", ")}`);
+    }
+  });
+});
+
+describe("the daemon has one clock", () => {
+  /** Where a clock is made that everything else is given, or asked for what no decision hangs on. */
+  const CLOCKS = ["src/daemon/daemon.ts", "src/daemon/dry-run.ts", "src/daemon/foresight.ts", "src/daemon/run.ts"];
+  test("and it is read where it is made", () => {
+    using room = new Room(join(root, "src", "daemon", "tsconfig.json"));
+    const clocks = own(impurities(room)).filter((place) => /: (Date|performance)$/.test(place));
+    assert.ok(clocks.length > 0);
+    assert.deepEqual(
+      clocks.filter((place) => !CLOCKS.some((file) => place.startsWith(`${file}:`))),
+      [],
+    );
+  });
+});
+
+describe("no file is dead", () => {
+  const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root })
+    .toString()
+    .split("\n")
+    .filter((file) => existsSync(join(root, file)));
+  const read = (file: string): string => readFileSync(join(root, file), "utf8");
+
+  /** File → the files of ours that it imports. */
+  const imports = new Map<string, string[]>();
+  const configs = files.filter((file) => /^(src\/[^/]+\/tsconfig|tsconfig\.test)\.json$/.test(file));
+  for (const config of configs) {
+    using room = new Room(join(root, config));
+    for (const file of room.files) {
+      const from = relative(root, file);
+      if (imports.has(from)) continue;
+      const targets = importsOf(room, file).map((text) => relative(root, join(dirname(file), text)));
+      imports.set(
+        from,
+        targets.map((target) => target.replace(/\.js$/, ".ts")),
+      );
+    }
+  }
+
+  function reachable(entries: readonly string[]): Set<string> {
+    const seen = new Set<string>();
+    const left = [...entries];
+    for (let file = left.pop(); file !== undefined; file = left.pop()) {
+      if (seen.has(file)) continue;
+      seen.add(file);
+      left.push(...(imports.get(file) ?? []));
+    }
+    return seen;
+  }
+
+  test("every source file is part of what is built", () => {
+    const sources = files.filter((file) => /^(src|test|bench|examples)\/.*\.ts$/.test(file));
+    assert.deepEqual(
+      sources.filter((file) => !imports.has(file)),
+      [],
+    );
+  });
+
+  test("every file of src is used by the command or by a door that the package opens", () => {
+    const { exports } = JSON.parse(read("package.json")) as { exports: Record<string, { types?: string }> };
+    const doors = Object.keys(exports).flatMap((name) =>
+      name.endsWith(".json") ? [] : [`src/${name.slice(2)}/index.ts`],
+    );
+    const used = reachable(["src/cli/entry.ts", "src/cli/index.ts", ...doors]);
+    const product = [...imports.keys()].filter((file) => file.startsWith("src/") && !file.endsWith(".test.ts"));
+    assert.deepEqual(
+      product.filter((file) => !used.has(file)),
+      [],
+    );
+  });
+
+  test("every other file is a test, a program of its own, or used by one", () => {
+    const tests = [...imports.keys()]
+      .filter((file) => file.startsWith("test/"))
+      .map((file) => [file, read(file)] as const);
+    // Started as a process of its own: by its name, as it is when it is compiled.
+    const isChild = (file: string): boolean =>
+      file.endsWith("-child.ts") &&
+      tests.some(([other, text]) => other !== file && text.includes(`"${basename(file, ".ts")}.js"`));
+    const isEntry = (file: string): boolean =>
+      file.endsWith(".test.ts") ||
+      isChild(file) ||
+      /^bench\/[^_/][^/]*\.ts$|^examples\//.test(file) ||
+      file === "test/sim/run.ts";
+    const used = reachable([...imports.keys()].filter(isEntry));
+    assert.deepEqual(
+      [...imports.keys()].filter((file) => !used.has(file) && !file.startsWith("src/")),
+      [],
+    );
+  });
+
+  test("every tool and every C file is named by something", () => {
+    const text = files
+      .filter((file) => /\.(json|mjs|cjs|ts|h|c|md)$|^\.ci\/|^bin\//.test(file) && file !== "package-lock.json")
+      .map((file) => [file, read(file)] as const);
+    const named = (file: string): boolean => {
+      const name = file.split("/").at(-1)!.replace(/\.c$/, ""); // `${name}.c`
+      return text.some(([other, content]) => other !== file && content.includes(name));
+    };
+    const alone = files.filter((file) => /^(tools|bench\/c|native|examples)\//.test(file) && !named(file));
+    assert.deepEqual(alone, []);
+  });
+});
