@@ -125,9 +125,11 @@ export class Applier {
   }
 
   #report(action: HostAction, refused: Refusal | undefined): void {
-    const { log, nameOf } = this.#options;
-    if (!refused) log.info(commandLine(action, nameOf));
-    else if (DONE_ALREADY.has(refused.errno)) log.debug(`${commandLine(action, nameOf)}: ${errnoName(refused.errno)}`);
-    else log.warn(`${commandLine(action, nameOf)}: ${errnoName(refused.errno)} ${refused.message}`);
+    const { log, nameOf, endpoints } = this.#options;
+    // The daemon's own table is none of ip(8)'s: `subflow endpoint` is what reaches it.
+    const line = commandLine(action, nameOf, () => (endpoints.requests ? "ip mptcp" : "subflow"));
+    if (!refused) log.info(line);
+    else if (DONE_ALREADY.has(refused.errno)) log.debug(`${line}: ${errnoName(refused.errno)}`);
+    else log.warn(`${line}: ${errnoName(refused.errno)} ${refused.message}`);
   }
 }

@@ -41,6 +41,8 @@ export interface HostManagerOptions {
   readonly endpoints: EndpointPort;
   /** Whom deleting an endpoint may harm; absent where the table itself spares last subflows. */
   readonly connections?: (() => readonly Connection[]) | undefined;
+  /** Told of all addresses of the host, at first and when one came or went. */
+  readonly onAddresses?: ((addresses: readonly Address[]) => void) | undefined;
   readonly rtnl: Rtnl;
   readonly capacity: Capacity;
   readonly memory: Memory;
@@ -71,6 +73,8 @@ export class HostManager implements Disposable {
   /** What was foreseen follows from this. */
   #foreseenBecause: string | undefined;
   #unsaved = false;
+  /** Of the addresses that {@link HostManagerOptions.onAddresses} was told last. */
+  #toldOf = -1;
   readonly #foresight: HostForesight | undefined;
   #waiting = false;
   #sysctls: ReadonlyMap<string, string> = new Map();
@@ -177,6 +181,7 @@ export class HostManager implements Disposable {
     if (!this.#config) return;
     const facts = this.#facts();
     const { memory, endpoints } = this.#options;
+    this.#tellAddresses();
     this.#noteRemovals(memory.look(facts.endpoints));
     this.#plan = planHost(facts, this.#config, memory);
     const wanted = reconcileHost(facts, this.#withoutOldLimits(this.#plan), this.#config, memory);
@@ -192,6 +197,14 @@ export class HostManager implements Disposable {
     this.#foreseeing ??= setImmediate(() => this.#foresee());
     // What was written is known; the cache would say what was before.
     if (actions.some(({ type }) => type === "sysctl.set")) this.#sysctlDevices = undefined;
+  }
+
+  #tellAddresses(): void {
+    const { onAddresses } = this.#options;
+    const { addressRevision, addresses } = this.#model;
+    if (!onAddresses || addressRevision === this.#toldOf) return;
+    this.#toldOf = addressRevision;
+    onAddresses(addresses.map(({ address }) => address));
   }
 
   #foresee(): void {
