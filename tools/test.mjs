@@ -6,7 +6,7 @@ import { must, PACKAGES, root, run, setup } from "./setup.mjs";
 /** Tests of these folders use the kernel: one at a time, because one listener of MPTCP events anywhere changes every namespace. */
 const KERNEL = /\/(kernel|compat|differential)\/|\.kernel\.test\.js$/;
 /** No test file may take longer than this, in milliseconds: a hang fails instead of holding up the run. */
-const TIMEOUT = 300_000;
+const TIMEOUT = process.env.SOAK === undefined ? 300_000 : 3_600_000;
 
 function testFiles(directory) {
   return readdirSync(directory).flatMap((name) => {

@@ -186,8 +186,9 @@ export class HostManager implements Disposable {
     this.#plan = planHost(facts, this.#config, memory);
     const wanted = reconcileHost(facts, this.#withoutOldLimits(this.#plan), this.#config, memory);
     const actions = this.#guard?.permit(wanted, facts) ?? wanted;
-    this.#applier.apply(actions, facts.limits);
-    this.#limits = this.#plan.limits;
+    const failed = this.#applier.apply(actions, facts.limits);
+    // What was refused is planned anew.
+    if (!failed.some(({ type }) => type === "limits.set")) this.#limits = this.#plan.limits;
     const now = actions.length === 0 ? facts.endpoints : endpoints.endpoints();
     this.#table = { endpoints: now, limits: endpoints.limits() };
     memory.afterCrash = false;
@@ -247,6 +248,8 @@ export class HostManager implements Disposable {
     this.refresh();
     const facts = this.#facts();
     const { memory } = this.#options;
+    // What is gone already, by whomever, is not left to the next start.
+    memory.look(facts.endpoints);
     const actions = restoreHost(facts, memory, inUse);
     const ofTable = (action: HostAction): boolean =>
       action.type.startsWith("endpoint.") || action.type === "limits.set";
@@ -256,7 +259,7 @@ export class HostManager implements Disposable {
     );
     this.#foresight?.withdraw();
     this.#sayWhatStays(endpoints ? [...memory.owned].filter((key) => inUse.bySubflows.has(key as Address)) : []);
-    return { isWhole: failed === 0, isLeft: failed === 0 && memory.leave({ endpoints }) };
+    return { isWhole: failed.length === 0, isLeft: failed.length === 0 && memory.leave({ endpoints }) };
   }
 
   #sayWhatStays(keys: readonly string[]): void {
