@@ -10,7 +10,9 @@ export interface Choice {
 
 /** What only the userspace path manager can do, of what a configuration asks for. */
 function onlyOurs(config: Config): string | undefined {
-  return config.policy === "standard" ? undefined : `policy ${config.policy} decides for each connection`;
+  if (config.policy !== "standard") return `policy ${config.policy} decides for each connection`;
+  const { allow, deny } = config.remote_addresses;
+  return allow.length + deny.length > 0 ? "the in-kernel one connects to whatever peers announce" : undefined;
 }
 
 /**

@@ -12,7 +12,7 @@ import type { MessageHeader } from "../wire/index.ts";
 import { kernelCapacity } from "./capacity.ts";
 import type { PathManager } from "./choice.ts";
 import { commandOf } from "./commands.ts";
-import { type Config, hostConfig } from "./config/index.ts";
+import { type Config, hostConfig, remoteAddressRules } from "./config/index.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostManager, type Restored } from "./host/manager.ts";
 import type { Memory } from "./host/memory.ts";
@@ -73,6 +73,7 @@ export class Daemon implements ControlService, Disposable {
       endpoints: this.#endpoints,
       capacity,
       memory,
+      onAddresses: (addresses) => this.#userspace?.setOwnAddresses(addresses),
       // The engine spares last subflows by itself.
       connections: this.#userspace ? undefined : () => this.#pm.connections(),
     });
@@ -115,7 +116,7 @@ export class Daemon implements ControlService, Disposable {
 
   /** Endpoints that stay keep their ids and what hangs on them. */
   configure(config: Config): void {
-    this.#userspace?.usePolicy(config.policy);
+    this.#userspace?.usePolicy(config.policy, remoteAddressRules(config));
     this.#host.configure(hostConfig(config));
     this.#saveTable();
     this.#sayIdle(config);

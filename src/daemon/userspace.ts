@@ -5,6 +5,7 @@ import {
   Engine,
   type EngineEvent,
   type EngineSnapshot,
+  type RemoteAddressRules,
 } from "../engine/index.ts";
 import type { EndpointChange, MptcpPm, NetlinkSubscription, NewEndpoint, Rtnl } from "../netlink/index.ts";
 import { policies } from "../policies/index.ts";
@@ -153,10 +154,15 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     rehearse(pm, rtnl, now, 1);
   }
 
-  usePolicy(policy: string): void {
+  usePolicy(policy: string, remoteAddresses: RemoteAddressRules): void {
     this.#foresight?.pause();
-    this.#driver.handle({ type: "config.changed", policy });
+    this.#driver.handle({ type: "config.changed", policy, remoteAddresses });
     this.#foresight?.check();
+  }
+
+  /** The addresses of this host: peers that announce one of them are not believed. */
+  setOwnAddresses(addresses: readonly Address[]): void {
+    this.#driver.handle({ type: "host.addresses", addresses });
   }
 
   endpoints(): readonly Endpoint[] {

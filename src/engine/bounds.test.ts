@@ -98,7 +98,8 @@ test("bounds: addresses of which none is dealt with are no more than remotesMax 
   engine.handle(established(1), 0);
   for (let id = 1; id <= 255; id++) {
     const address = `10.1.0.${id}` as Address;
-    engine.handle({ type: "address.announced", token: 1, remoteId: id, address, port: 80 }, 0);
+    // A second apart, so that each is looked at (admission.ts).
+    engine.handle({ type: "address.announced", token: 1, remoteId: id, address, port: 80 }, 1000 * id);
   }
   const ids = engine.connection(1)?.remotes.map((remote) => remote.id);
   assert.deepEqual(

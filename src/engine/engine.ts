@@ -1,6 +1,7 @@
 import { type Endpoint, type Limits, type Millis, type Token, unreachable } from "../types/index.ts";
 import type { Action } from "./actions.ts";
 import { command, configure } from "./admin.ts";
+import { TOO_MANY } from "./admission.ts";
 import { TABLE_BOUNDS, type TableBounds, TIMING, type Timing } from "./bounds.ts";
 import { messageOf } from "./consult.ts";
 import type { ConnectionEstablished, EngineEvent } from "./events.ts";
@@ -18,7 +19,7 @@ import type { Connection } from "./model.ts";
 import { compare, snapshotTaken } from "./observe.ts";
 import { done, failed } from "./outcome.ts";
 import { arm, replan } from "./plan.ts";
-import type { Policy } from "./policy.ts";
+import type { LeftOut, Policy } from "./policy.ts";
 import { show } from "./show.ts";
 import type { ConnectionExplanation, ConnectionSnapshot, EngineSnapshot } from "./snapshot.ts";
 import { State } from "./state.ts";
@@ -113,10 +114,20 @@ export class Engine {
     if (!connection) return undefined;
     const shown = show(connection, policy.name);
     try {
-      return { connection: shown, leftOut: policy.explain(connection) };
+      return { connection: shown, leftOut: [...policy.explain(connection), ...this.#refused(connection)] };
     } catch (error) {
       return { connection: { ...shown, planRefused: shown.planRefused || messageOf(error) }, leftOut: [] };
     }
+  }
+
+  /** What was announced and no policy may use. */
+  #refused(connection: Connection): LeftOut[] {
+    return connection.remotes
+      .filter(({ state }) => state === "refused")
+      .map(({ id, address }) => {
+        const fault = this.#state.admission.fault(connection, address) ?? TOO_MANY;
+        return { what: "remote", id, address, ...fault };
+      });
   }
 
   /** Everything. */
@@ -195,7 +206,11 @@ export class Engine {
         return;
       case "config.changed":
         this.#choose(event.policy);
+        if (event.remoteAddresses) state.admission.setRules(event.remoteAddresses);
         configure(state, event);
+        return;
+      case "host.addresses":
+        state.admission.setOwnAddresses(event.addresses);
         return;
       case "tick":
         this.#tick();

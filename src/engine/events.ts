@@ -1,5 +1,6 @@
 import type { Address, AddressId, Connection, Endpoint, Limits, Path, Side, Token } from "../types/index.ts";
 import type { Action } from "./actions.ts";
+import type { RemoteAddressRules } from "./admission.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
 
 /**
@@ -28,6 +29,7 @@ export type EngineEvent =
   | ActionFailed
   | CommandReceived
   | ConfigChanged
+  | HostAddresses
   | Tick;
 
 interface ConnectionFacts {
@@ -168,6 +170,14 @@ export interface ConfigChanged {
   readonly limits?: Partial<Limits> | undefined;
   /** Name of one of the policies given to the engine. */
   readonly policy?: string | undefined;
+  /** Which announced addresses may be connected to; undefined: as before. */
+  readonly remoteAddresses?: RemoteAddressRules | undefined;
+}
+
+/** The addresses of this host, all of them: at start, and whenever one came or went. */
+export interface HostAddresses {
+  readonly type: "host.addresses";
+  readonly addresses: readonly Address[];
 }
 
 /** Time has passed: `Engine.nextTick` was reached. */

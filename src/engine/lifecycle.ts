@@ -152,23 +152,28 @@ export function priority(connection: Connection, event: SubflowPriority): void {
 export function announced(state: State, connection: Connection, event: AddressAnnounced): void {
   const { remoteId: id, address, port } = event;
   const known = connection.remotes.find((remote) => remote.id === id);
+  if (known?.state === "waiting") return;
+  // It repeats what nothing will come of.
+  if (known?.state === "refused" && known.address === address && state.admission.fault(connection, address)) return;
+  const admitted = !state.admission.fault(connection, address) && state.admission.takes(connection, state.now);
+  if (!admitted) state.counters.bounded++;
+  const standing = admitted ? "new" : "refused";
   if (known) {
-    if (known.state === "waiting") return;
     known.address = address;
     known.port = port;
-    known.state = "new";
+    known.state = standing;
     known.source = undefined;
   } else {
     let kept = connection.remotes;
     if (kept.length >= BOUNDS.remotesMax) {
-      const oldest = kept.find((remote) => remote.state === "served");
+      const oldest = kept.find((remote) => remote.state === "served" || remote.state === "refused");
       state.counters.bounded++;
       if (!oldest) return;
       kept = kept.filter((remote) => remote !== oldest);
     }
-    connection.remotes = [...kept, { id, address, port, state: "new", source: undefined }];
+    connection.remotes = [...kept, { id, address, port, state: standing, source: undefined }];
   }
-  replan(state, connection, false);
+  if (admitted) replan(state, connection, false);
 }
 
 /**

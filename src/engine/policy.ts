@@ -38,8 +38,11 @@ export interface SubflowView {
   readonly backupByPeer: boolean;
 }
 
-/** `new`: no plan has served it yet. `waiting`: for the answer to a route query. `served`: used or turned down. */
-export type RemoteAddressState = "new" | "waiting" | "served";
+/**
+ * `new`: no plan has served it yet. `waiting`: for the answer to a route query. `served`: used or turned down. `refused`: no plan is
+ * to use it (admission.ts).
+ */
+export type RemoteAddressState = "new" | "waiting" | "served" | "refused";
 
 /** An address that the peer announced; kept until it removes it. */
 export interface RemoteAddressView {

@@ -1,5 +1,6 @@
 import type { Millis } from "../types/index.ts";
 import type { Action, ActionId } from "./actions.ts";
+import { Admission } from "./admission.ts";
 import type { Timing } from "./bounds.ts";
 import { ByToken } from "./by-token.ts";
 import type { Command } from "./commands.ts";
@@ -25,6 +26,7 @@ export class State {
   readonly timing: Timing;
   readonly connections = new ByToken<Connection>();
   readonly timers: Timers<Connection>;
+  readonly admission = new Admission();
   readonly openings = new Map<ActionId, Opening>();
   /** Endpoints that came from the configuration, by id. */
   readonly configured = new Set<number>();

@@ -83,7 +83,7 @@ export class Lab implements AsyncDisposable {
       const value = await predicate();
       if (value) return value;
       if (performance.now() > end)
-        throw new LabError(`waited ${Math.round(patience(deadline))} ms in vain for: ${what}`, { code: "LAB_TIMEOUT" });
+        throw new LabError(`waited ${patience(deadline)} ms in vain for: ${what}`, { code: "LAB_TIMEOUT" });
       await sleep(POLL);
     }
   }

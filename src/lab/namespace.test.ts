@@ -49,6 +49,8 @@ test("deadlines grow with what a machine was seen to need, never shrink, and hav
   assert.ok(now >= 1000);
   noteSlowness(0.001);
   assert.equal(patience(1000), now);
+  noteSlowness(77.7);
+  assert.ok(Number.isInteger(patience(1001)));
   noteSlowness(500);
   assert.ok(patience(1000) >= 10_000);
   noteSlowness(1e9);

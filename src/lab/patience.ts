@@ -12,7 +12,10 @@ export function noteSlowness(took: Millis): void {
   slowness = Math.min(SLOWEST, Math.max(slowness, took / USUAL));
 }
 
-/** A deadline for an ordinary machine → one for this machine: as many times longer as it was seen to be slower. */
+/**
+ * A deadline for an ordinary machine → one for this machine: as many times longer as it was seen to be slower. Whole
+ * milliseconds: not every timer takes others.
+ */
 export function patience(deadline: Millis): Millis {
-  return deadline * slowness;
+  return Math.ceil(deadline * slowness);
 }

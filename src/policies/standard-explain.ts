@@ -18,6 +18,8 @@ export function explain(view: ConnectionView): readonly LeftOut[] {
     }
   }
   for (const remote of view.remotes) {
+    // Why, says who refused it.
+    if (remote.state === "refused") continue;
     if (view.subflows.some((s) => s.state !== "closing" && sameAddress(s.path.remote.address, remote.address)))
       continue;
     leftOut.push({ what: "remote", id: remote.id, address: remote.address, ...whyNotAnswered(view, remote) });

@@ -4,3 +4,4 @@ export * from "./control.ts";
 export * from "./errno.ts";
 export * from "./errors.ts";
 export * from "./mptcp.ts";
+export * from "./prefix.ts";

@@ -26,7 +26,7 @@ function probe(): string | undefined {
 /** A test on the real kernel; skipped with the reason where that is impossible, a failure with EXPECT_KERNEL=1. */
 export function kernelTest(name: string, run: (context: TestContext) => Promise<void> | void): void {
   const obstacle = whyNot(); // tells how slow the machine is, too
-  void test(name, { timeout: patience(240_000) }, async (context) => {
+  void test(name, { timeout: patience(process.env.SOAK === undefined ? 240_000 : 3_600_000) }, async (context) => {
     if (obstacle === undefined) return run(context);
     assert.ok(!process.env.EXPECT_KERNEL, `EXPECT_KERNEL is set, but ${obstacle}`);
     context.skip(obstacle);

@@ -1,7 +1,8 @@
 import * as v from "valibot";
+import type { RemoteAddressRules } from "../../engine/index.ts";
 import { type HostConfig, INTERFACE_KINDS, ROLES } from "../../host/index.ts";
 import type { Address } from "../../types/index.ts";
-import { ENDPOINT_FLAG, parseAddress } from "../../types/index.ts";
+import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../../types/index.ts";
 
 /** Words of ip-mptcp(8) that may stand in a configuration: `implicit` is the kernel's own. */
 const FLAGS = ["signal", "subflow", "backup", "fullmesh", "laminar"] as const;
@@ -69,6 +70,44 @@ const interfaceRule = v.pipe(
   ),
 );
 
+const prefix = v.pipe(
+  v.string("a network, in quotes when it has colons"),
+  v.check((text) => parsePrefix(text) !== undefined, "not a network (10.0.0.0/8, 2001:db8::/32)"),
+  v.description("a network, or an address"),
+);
+
+const expected = v.optional(
+  v.pipe(count("expected", 1, 64), v.description("addresses that a peer is expected to have, for computed limits")),
+  2,
+);
+
+/**
+ * What may be connected to when a peer announces it. By default: nothing impossible, no address of this host, and no inner network
+ * (RFC 1918, RFC 6598, RFC 4193, link-local) that a peer outside of it names, for otherwise a server could make its clients scan
+ * the networks that they are in.
+ */
+const remoteAddresses = v.pipe(
+  v.union(
+    [
+      v.pipe(
+        count("remote_addresses", 1, 64),
+        v.transform((number) => ({ expected: number })),
+      ),
+      v.strictObject({
+        expected,
+        allow: v.optional(v.pipe(v.array(prefix), v.description("also where the default says no"))),
+        deny: v.optional(v.pipe(v.array(prefix), v.description("whatever else is said"))),
+      }),
+    ],
+    "remote_addresses is a number, or has expected, allow, deny",
+  ),
+  v.transform(({ expected, ...lists }: { expected: number; allow?: string[]; deny?: string[] }) => ({
+    expected,
+    allow: lists.allow ?? [],
+    deny: lists.deny ?? [],
+  })),
+);
+
 const limit = (what: string) =>
   v.optional(v.union([count(what, 0, 64), v.literal("auto")], `${what} is a number or auto`));
 
@@ -107,13 +146,7 @@ export const CONFIG_SCHEMA = v.strictObject({
     }),
     {},
   ),
-  remote_addresses: v.optional(
-    v.pipe(
-      count("remote_addresses", 1, 64),
-      v.description("addresses that a peer is expected to have, for computed limits"),
-    ),
-    2,
-  ),
+  remote_addresses: v.optional(remoteAddresses, {}),
   endpoints: v.optional(v.array(endpoint), []),
   foreign_endpoints: v.optional(
     v.pipe(
@@ -160,6 +193,12 @@ export function flagBits(flags: ConfigEndpoint["flags"]): number {
   return flags.reduce((bits, flag) => bits | ENDPOINT_FLAG[flag], 0);
 }
 
+/** What the engine takes of a configuration's `remote_addresses`. */
+export function remoteAddressRules({ remote_addresses: { allow, deny } }: Config): RemoteAddressRules {
+  const parsed = (texts: readonly string[]) => texts.flatMap((text) => parsePrefix(text) ?? []);
+  return { allow: parsed(allow), deny: parsed(deny) };
+}
+
 /** What the host plan takes of a configuration. Limits that are not given are computed when automatic, else left alone. */
 export function hostConfig(config: Config): HostConfig {
   const byDefault = config.automatic ? "auto" : undefined;
@@ -182,7 +221,7 @@ export function hostConfig(config: Config): HostConfig {
       subflows: config.limits.subflows ?? byDefault,
       addAddrAccepted: config.limits.add_addr_accepted ?? byDefault,
     },
-    remoteAddresses: config.remote_addresses,
+    remoteAddresses: config.remote_addresses.expected,
     routing: config.routing,
     rpFilter: config.rp_filter,
     enableMptcp: config.enable_mptcp,

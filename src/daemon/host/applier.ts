@@ -40,10 +40,10 @@ export class Applier {
 
   /**
    * @param limitsBefore the limits in force, remembered before the first change
-   * @returns how many were refused
+   * @returns what was refused
    */
-  apply(actions: readonly HostAction[], limitsBefore: Limits): number {
-    if (actions.length === 0) return 0;
+  apply(actions: readonly HostAction[], limitsBefore: Limits): readonly HostAction[] {
+    if (actions.length === 0) return [];
     const { memory } = this.#options;
     // What was there before us is written down before it is changed. That an endpoint is ours may be written after: the next
     // life knows it by its likeness (HostMemory.afterCrash), and every microsecond until it is there counts.
@@ -51,7 +51,7 @@ export class Applier {
     const results = actions.map((action) => this.#run(action));
     if (this.#rememberOwnership(actions, results)) memory.save();
     for (const [index, action] of actions.entries()) this.#report(action, results[index]);
-    return results.filter(isFailure).length;
+    return actions.filter((_, index) => isFailure(results[index]));
   }
 
   /** @returns whether there is something new to write down */
@@ -125,9 +125,11 @@ export class Applier {
   }
 
   #report(action: HostAction, refused: Refusal | undefined): void {
-    const { log, nameOf } = this.#options;
-    if (!refused) log.info(commandLine(action, nameOf));
-    else if (DONE_ALREADY.has(refused.errno)) log.debug(`${commandLine(action, nameOf)}: ${errnoName(refused.errno)}`);
-    else log.warn(`${commandLine(action, nameOf)}: ${errnoName(refused.errno)} ${refused.message}`);
+    const { log, nameOf, endpoints } = this.#options;
+    // The daemon's own table is none of ip(8)'s: `subflow endpoint` is what reaches it.
+    const line = commandLine(action, nameOf, () => (endpoints.requests ? "ip mptcp" : "subflow"));
+    if (!refused) log.info(line);
+    else if (DONE_ALREADY.has(refused.errno)) log.debug(`${line}: ${errnoName(refused.errno)}`);
+    else log.warn(`${line}: ${errnoName(refused.errno)} ${refused.message}`);
   }
 }

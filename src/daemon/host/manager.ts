@@ -41,6 +41,8 @@ export interface HostManagerOptions {
   readonly endpoints: EndpointPort;
   /** Whom deleting an endpoint may harm; absent where the table itself spares last subflows. */
   readonly connections?: (() => readonly Connection[]) | undefined;
+  /** Told of all addresses of the host, at first and when one came or went. */
+  readonly onAddresses?: ((addresses: readonly Address[]) => void) | undefined;
   readonly rtnl: Rtnl;
   readonly capacity: Capacity;
   readonly memory: Memory;
@@ -71,6 +73,8 @@ export class HostManager implements Disposable {
   /** What was foreseen follows from this. */
   #foreseenBecause: string | undefined;
   #unsaved = false;
+  /** Of the addresses that {@link HostManagerOptions.onAddresses} was told last. */
+  #toldOf = -1;
   readonly #foresight: HostForesight | undefined;
   #waiting = false;
   #sysctls: ReadonlyMap<string, string> = new Map();
@@ -177,12 +181,14 @@ export class HostManager implements Disposable {
     if (!this.#config) return;
     const facts = this.#facts();
     const { memory, endpoints } = this.#options;
+    this.#tellAddresses();
     this.#noteRemovals(memory.look(facts.endpoints));
     this.#plan = planHost(facts, this.#config, memory);
     const wanted = reconcileHost(facts, this.#withoutOldLimits(this.#plan), this.#config, memory);
     const actions = this.#guard?.permit(wanted, facts) ?? wanted;
-    this.#applier.apply(actions, facts.limits);
-    this.#limits = this.#plan.limits;
+    const failed = this.#applier.apply(actions, facts.limits);
+    // What was refused is planned anew.
+    if (!failed.some(({ type }) => type === "limits.set")) this.#limits = this.#plan.limits;
     const now = actions.length === 0 ? facts.endpoints : endpoints.endpoints();
     this.#table = { endpoints: now, limits: endpoints.limits() };
     memory.afterCrash = false;
@@ -191,6 +197,14 @@ export class HostManager implements Disposable {
     this.#foreseeing ??= setImmediate(() => this.#foresee());
     // What was written is known; the cache would say what was before.
     if (actions.some(({ type }) => type === "sysctl.set")) this.#sysctlDevices = undefined;
+  }
+
+  #tellAddresses(): void {
+    const { onAddresses } = this.#options;
+    const { addressRevision, addresses } = this.#model;
+    if (!onAddresses || addressRevision === this.#toldOf) return;
+    this.#toldOf = addressRevision;
+    onAddresses(addresses.map(({ address }) => address));
   }
 
   #foresee(): void {
@@ -234,6 +248,8 @@ export class HostManager implements Disposable {
     this.refresh();
     const facts = this.#facts();
     const { memory } = this.#options;
+    // What is gone already, by whomever, is not left to the next start.
+    memory.look(facts.endpoints);
     const actions = restoreHost(facts, memory, inUse);
     const ofTable = (action: HostAction): boolean =>
       action.type.startsWith("endpoint.") || action.type === "limits.set";
@@ -243,7 +259,7 @@ export class HostManager implements Disposable {
     );
     this.#foresight?.withdraw();
     this.#sayWhatStays(endpoints ? [...memory.owned].filter((key) => inUse.bySubflows.has(key as Address)) : []);
-    return { isWhole: failed === 0, isLeft: failed === 0 && memory.leave({ endpoints }) };
+    return { isWhole: failed.length === 0, isLeft: failed.length === 0 && memory.leave({ endpoints }) };
   }
 
   #sayWhatStays(keys: readonly string[]): void {

@@ -46,6 +46,7 @@ export class NetworkModel implements Disposable {
   #connections: ReadonlyMap<number, string> = new Map();
   #pending: Change | undefined;
   #revision = 0;
+  #addressRevision = 0;
   /**
    * IPv4 routes go without a word of their own when their link goes down (fib_sync_down_dev), when their source address is
    * deleted (fib_sync_down_addr), and when another takes their place: then they are read anew.
@@ -76,6 +77,11 @@ export class NetworkModel implements Disposable {
   /** Another number after each change. */
   get revision(): number {
     return this.#revision;
+  }
+
+  /** Another number after each change of the addresses. */
+  get addressRevision(): number {
+    return this.#addressRevision;
   }
 
   get links(): readonly HostLink[] {
@@ -118,6 +124,7 @@ export class NetworkModel implements Disposable {
     const routes = this.#rtnl.routes();
     this.#links.clear();
     this.#addresses.clear();
+    this.#addressRevision++;
     this.#rules.clear();
     this.#routed.clear();
     for (const link of links) this.#putLink(link);
@@ -169,6 +176,7 @@ export class NetworkModel implements Disposable {
   }
 
   #onAddress(address: InterfaceAddress, gone: boolean): void {
+    this.#addressRevision++;
     if (gone) {
       this.#addresses.delete(addressKey(address));
       this.#routed.delete(localKey(address.interfaceIndex, address.address));

@@ -1,0 +1,30 @@
+import { type Address, addressBytes, unmap } from "./address.ts";
+
+/** A network: the addresses that share its first `length` bits. */
+export interface Prefix {
+  /** 4 or 16 bytes in network order. */
+  readonly bytes: readonly number[];
+  readonly length: number;
+}
+
+/** "10.0.0.0/8", "2001:db8::/32", or an address alone → {@link Prefix}; undefined when it is none. Bits behind the length are ignored. */
+export function parsePrefix(text: string): Prefix | undefined {
+  const [address = "", length, ...rest] = text.split("/");
+  const bytes = addressBytes(address);
+  if (!bytes || rest.length > 0) return undefined;
+  if (length === undefined) return { bytes, length: 8 * bytes.length };
+  if (!/^\d{1,3}$/.test(length) || Number(length) > 8 * bytes.length) return undefined;
+  return { bytes, length: Number(length) };
+}
+
+/** Is the address in the network? An IPv4-mapped one counts as IPv4. */
+export function isWithin(prefix: Prefix, address: Address): boolean {
+  const bytes = addressBytes(unmap(address));
+  if (bytes?.length !== prefix.bytes.length) return false;
+  for (let bit = 0; bit < prefix.length; bit += 8) {
+    const left = prefix.length - bit;
+    const mask = left >= 8 ? 0xff : (0xff << (8 - left)) & 0xff;
+    if (((bytes[bit >> 3] ?? 0) ^ (prefix.bytes[bit >> 3] ?? 0)) & mask) return false;
+  }
+  return true;
+}
