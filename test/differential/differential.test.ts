@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { kernelTest } from "../kernel/support.ts";
 import type { Manager } from "./commands.ts";
 import { difference } from "./observe.ts";
@@ -39,13 +39,28 @@ test("scenarios have names of their own", () => {
   assert.deepEqual(names, [...new Set(names)]);
 });
 
-kernelTest("our path manager does what the in-kernel one does", async (context) => {
+/** So many sets of stands play side by side: most of a play is waiting for nothing more to happen. */
+const TABLES = 3;
+
+kernelTest(
+  "our path manager does what the in-kernel one does",
+  async (context) => {
+    const scenarios = SCENARIOS.filter(({ name }) => name.includes(ONLY));
+    const waiting = scenarios.values();
+    const tables = Array.from({ length: Math.min(TABLES, scenarios.length) }, () => playAll(context, waiting));
+    await Promise.all(tables);
+  },
+  { concurrency: TABLES },
+);
+
+/** Takes one scenario after another, until all tables together have played all of them. */
+async function playAll(context: TestContext, scenarios: Iterable<Scenario>): Promise<void> {
   await using kernel = await Stand.create({ client: "kernel", server: "kernel" });
   await using both = await Stand.create(COLUMNS[0]!);
   await using client = await Stand.create(COLUMNS[1]!);
   await using server = await Stand.create(COLUMNS[2]!);
   const stands = [both, client, server];
-  for (const scenario of SCENARIOS.filter(({ name }) => name.includes(ONLY))) {
+  for (const scenario of scenarios) {
     await context.test(scenario.name, async (played) => {
       const first = await kernel.play(scenario).catch(String);
       const wanted = typeof first === "string" ? undefined : first;
@@ -66,7 +81,7 @@ kernelTest("our path manager does what the in-kernel one does", async (context) 
       }
     });
   }
-});
+}
 
 /** What a play left, or why it came to no end. */
 type Outcome = Record | string;

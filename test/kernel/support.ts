@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { type TestContext, test } from "node:test";
+import { type TestContext, type TestOptions, test } from "node:test";
 import { type Host, type Lab, labAccess, patience } from "../../src/lab/index.ts";
 import { loadNative, MptcpPm } from "../../src/netlink/index.ts";
 import { AF_INET, ENDPOINT_FLAG, errnoName } from "../../src/types/index.ts";
@@ -24,9 +24,14 @@ function probe(): string | undefined {
 }
 
 /** A test on the real kernel; skipped with the reason where that is impossible, a failure with EXPECT_KERNEL=1. */
-export function kernelTest(name: string, run: (context: TestContext) => Promise<void> | void): void {
+export function kernelTest(
+  name: string,
+  run: (context: TestContext) => Promise<void> | void,
+  options: Pick<TestOptions, "concurrency"> = {},
+): void {
   const obstacle = whyNot(); // tells how slow the machine is, too
-  void test(name, { timeout: patience(process.env.SOAK === undefined ? 240_000 : 3_600_000) }, async (context) => {
+  const timeout = patience(process.env.SOAK === undefined ? 240_000 : 3_600_000);
+  void test(name, { timeout, ...options }, async (context) => {
     if (obstacle === undefined) return run(context);
     assert.ok(!process.env.EXPECT_KERNEL, `EXPECT_KERNEL is set, but ${obstacle}`);
     context.skip(obstacle);
