@@ -65,9 +65,7 @@ static bool is_like(const prepared_t *prepared, const batch_t *batch, long index
 }
 
 /* Prepared with an empty answer: it can wait for the next datagram. */
-static bool is_hold(const prepared_t *prepared) {
-  return prepared->answer_length == 0 && !(prepared->flags & ANSWER_NEVER);
-}
+static bool is_hold(const prepared_t *prepared) { return prepared->answer_length == 0; }
 
 /* The word to be copied first stands in a later datagram of the batch too: what that one says may ask for another answer. */
 static bool is_followed(const prepared_t *prepared, const batch_t *batch, long index) {
@@ -133,10 +131,9 @@ static void answer(answers_t *answers, batch_t *batch, long index) {
   for (unsigned slot = 0; slot < answers->count; slot++) {
     prepared_t *prepared = &answers->prepared[slot];
     if (!is_like(prepared, batch, index)) continue;
-    if (prepared->answer_length == 0 || is_followed(prepared, batch, index)) return;
-    if (!give(answers, prepared, batch, index)) return;
-    if (prepared->flags & ANSWER_ONCE) prepared->fd = -1;
-    if (!(prepared->flags & ANSWER_MORE)) return;
+    if (is_hold(prepared) || is_followed(prepared, batch, index)) return;
+    if (give(answers, prepared, batch, index) && (prepared->flags & ANSWER_ONCE)) prepared->fd = -1;
+    return;
   }
 }
 

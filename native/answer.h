@@ -18,8 +18,8 @@ enum {
 /* What a copy does: COPY_NUMBERS numbers are its place in the datagram, its place in the answer, and one of these. */
 enum { COPY_WORD, COPY_SWAPPED, COPY_RUNNING_NUMBER, COPY_KINDS };
 
-/* Bits of an answer's flags. */
-enum { ANSWER_ONCE = 1, ANSWER_MORE = 2, ANSWER_NEVER = 4 };
+/* Of an answer's flags: only the next datagram that is like the pattern is answered. */
+enum { ANSWER_ONCE = 1 };
 
 typedef struct answers answers_t;
 

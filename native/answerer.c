@@ -177,8 +177,10 @@ long answerer_start(answerer_t **answerer, const answerer_options_t *options) {
   *answerer = allocate(sizeof **answerer);
   if (!*answerer) return -ENOMEM_;
   result = set_up(*answerer, options);
-  if (result < 0) release(*answerer);
-  return result < 0 ? result : 0;
+  if (result >= 0) return 0;
+  release(*answerer);
+  *answerer = NULL;
+  return result;
 }
 
 void answerer_stop(answerer_t *answerer) {

@@ -19,7 +19,7 @@ typedef struct {
 enum { DATAGRAM_MAX = 8192, ANSWERS_ROOM = 48 * 1024, STAGE_BYTES = BATCH_MAX * (DATAGRAM_MAX + 16) + ANSWERS_ROOM };
 enum { ROOM_MIN = 2 * STAGE_BYTES };
 
-/* 0 and the thread, or -errno. */
+/* 0 and the thread, or -errno and NULL: -EAGAIN where this user, or this group of processes, may have no more threads. */
 long answerer_start(answerer_t **answerer, const answerer_options_t *options);
 /* When this returns, nothing goes out any more, and nothing is there. */
 void answerer_stop(answerer_t *answerer);

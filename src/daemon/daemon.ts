@@ -28,6 +28,8 @@ export interface DaemonOptions {
   readonly version: string;
   readonly pathManager: PathManager;
   readonly memory: Memory;
+  /** The thread that answers MPTCP events never sleeps; of use with the userspace path manager alone. */
+  readonly spin: boolean;
   /** Reads the configuration again. @returns why not */
   readonly reload: () => ControlFailure | undefined;
   /** What cannot be done at present, a sentence each. */
@@ -91,6 +93,7 @@ export class Daemon implements ControlService, Disposable {
       },
       () => this.#onOverrun(),
       () => this.#onBatchEnd(),
+      { spin: options.spin && this.#userspace !== undefined },
     );
     this.#userspace?.foresee(this.#subscription);
   }

@@ -89,10 +89,14 @@ export class Foresight implements Disposable {
     this.check();
   }
 
-  /** To be called before the engine may change its mind, so that nothing goes out of the mind it had. {@link check} follows. */
+  /**
+   * To be called before the engine may change its mind, so that nothing goes out of the mind it had, and what did has been heard of
+   * when this returns. {@link check} follows.
+   */
   pause(): void {
-    this.#revision = -1;
     this.#answers.withdraw();
+    this.#subscription.release();
+    this.#revision = -1;
   }
 
   /** The engine may have changed its mind: what was foreseen then is withdrawn at once, and thought over. */

@@ -52,6 +52,7 @@ export class Life implements Disposable {
   readonly #daemon: Daemon;
   readonly #control: ControlServer;
   #loaded: Loaded;
+  readonly #spins: boolean;
   #watchdog: Watchdog | undefined;
   #comparing: NodeJS.Timeout | undefined;
   #isPutBack = false;
@@ -63,6 +64,7 @@ export class Life implements Disposable {
     const { log, files, version, onWarmUpStep } = options;
     this.#options = options;
     this.#loaded = loaded;
+    this.#spins = loaded.config.answers.spin;
     const saved = readState(files);
     // Who ended well has put it back; since then it may have been changed by somebody else.
     this.#before = saved && !saved.host.clean ? saved.pathManager : currentPathManager();
@@ -77,6 +79,7 @@ export class Life implements Disposable {
       version,
       pathManager: pathManager.pathManager,
       memory,
+      spin: loaded.config.answers.spin,
       reload: () => this.reload(),
       troubles: () => (this.#keeper.trouble === undefined ? [] : [this.#keeper.trouble]),
       onWarmUpStep,
@@ -94,6 +97,7 @@ export class Life implements Disposable {
     const adopted = this.#daemon.start(this.#loaded.config);
     await this.#control.listen();
     dropCapabilities();
+    if (this.#loaded.config.answers.spin) this.#saySpins();
     log.info({ files: this.#loaded.files }, `ready: ${adopted} connections adopted`);
     notify("READY=1");
     this.#watchdog = new Watchdog(() => this.#daemon.isServing());
@@ -113,6 +117,7 @@ export class Life implements Disposable {
     const { config, files } = this.#loaded;
     this.#daemon.configure(config);
     log.info({ files }, "configuration read again");
+    if (config.answers.spin !== this.#spins) log.warn("answers.spin can be changed by a restart only");
     if (choosePathManager(config, this.#before).pathManager !== this.#choice.pathManager) {
       log.warn("the path manager can be changed by a restart only: connections would change hands");
     }
@@ -151,6 +156,13 @@ export class Life implements Disposable {
       }
     }
     removeFiles(files, { state: (this.#isPutBack && !this.#isLeft) || this.#loaded.config.keep_on_exit });
+  }
+
+  #saySpins(): void {
+    const { log } = this.#options;
+    if (this.#choice.pathManager === "userspace")
+      log.warn("answers.spin: a thread never sleeps, it takes a whole processor");
+    else log.warn("answers.spin has no effect: the in-kernel path manager is in charge");
   }
 
   #tryToPutBack(): boolean {

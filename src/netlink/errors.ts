@@ -10,10 +10,12 @@ export interface NetlinkRefusal {
   readonly attribute?: string | undefined;
 }
 
-function remedy(errno: number): string {
+function remedy(operation: string, errno: number): string {
   if (errno === ERRNO.EPERM) return "; it needs CAP_NET_ADMIN in the user namespace of this network namespace";
   if (errno === ERRNO.ETIMEDOUT)
     return "; the kernel did not answer in time, is another tool holding the netlink lock?";
+  if (operation === "subscribe" && errno === ERRNO.EAGAIN)
+    return "; a thread is needed for it, and no more are allowed: raise `ulimit -u`, or the service's TasksMax";
   return "";
 }
 
@@ -28,7 +30,7 @@ export class NetlinkError extends SubflowError {
   constructor(operation: string, { errno, kernelMessage, attribute }: NetlinkRefusal) {
     const detail = kernelMessage ?? errnoText(errno);
     const where = attribute === undefined ? "" : ` (attribute ${attribute})`;
-    super(`${operation}: ${errnoName(errno)}: ${detail}${where}${remedy(errno)}`, { code: "NETLINK" });
+    super(`${operation}: ${errnoName(errno)}: ${detail}${where}${remedy(operation, errno)}`, { code: "NETLINK" });
     this.operation = operation;
     this.errno = errno;
     this.kernelMessage = kernelMessage;

@@ -32,7 +32,7 @@ import { listAddressesInUse, listConnections } from "./connections.ts";
 import { NetlinkError, UnsupportedError } from "./errors.ts";
 import { EventStream } from "./event-stream.ts";
 import { findConnection, type SubflowHint } from "./find-connection.ts";
-import { NetlinkSubscription } from "./subscription.ts";
+import { NetlinkSubscription, type SubscriptionOptions } from "./subscription.ts";
 
 /** An endpoint to add: id chosen by the kernel when absent. */
 export interface NewEndpoint {
@@ -267,6 +267,7 @@ export class MptcpPm implements Disposable {
     onEvent: (event: MptcpEvent, header: MessageHeader) => void,
     onOverrun: () => void,
     onBatchEnd?: () => void,
+    { spin }: Pick<SubscriptionOptions, "spin"> = {},
   ): NetlinkSubscription {
     const group = this.#family.groups.get(MPTCP_PM.eventsGroup);
     if (group === undefined) throw new UnsupportedError("this kernel sends no MPTCP events; they came with Linux 5.12");
@@ -275,6 +276,7 @@ export class MptcpPm implements Disposable {
       onMessage: (bytes, header) => onEvent(decodeEvent(bytes, header), header),
       onOverrun,
       ...(onBatchEnd && { onBatchEnd }),
+      spin,
     });
   }
 

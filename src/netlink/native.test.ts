@@ -271,15 +271,14 @@ describe("another namespace", () => {
     }
     assert.equal(addon.receive(answers, new Uint8Array(8192), new Int32Array(1), 0), -ERRNO.EAGAIN, "nothing piles up");
 
-    // A first slot with more to come, then one that answers the next only.
-    assert.equal(addon.prepare(handle, 1, answers, sample, mask, request, copies, 11, ANSWER.MORE), 0);
+    // The first slot that fits decides, here the next time only.
     assert.equal(addon.prepare(handle, 2, answers, sample, mask, request, copies, 22, ANSWER.ONCE), 0);
     const kinds = (list: [number, number][] | undefined): string =>
       (list ?? []).flatMap(([kind, number]) => (kind === RECORD.ANSWER ? [number] : [])).join();
     setLoopback(commands, false);
-    assert.equal(kinds(await told(4)), "11,22");
+    assert.equal(kinds(await told(4)), "22");
     setLoopback(commands, true);
-    assert.equal(kinds(await told(5)), "11,33");
+    assert.equal(kinds(await told(5)), "33");
 
     addon.withdraw(handle, -1);
     setLoopback(commands, false);
@@ -297,10 +296,6 @@ describe("another namespace", () => {
     const before = seen.length;
     addon.release(handle);
     assert.equal(seen.length, before, "nothing is left");
-
-    assert.equal(addon.prepare(handle, 0, answers, sample, mask, new Uint8Array(0), copies, 0, ANSWER.NEVER), 0);
-    setLoopback(commands, true);
-    assert.deepEqual(await told(before + 1), [ONE]);
 
     for (const [slot, text, at, kind] of [
       [160, request, 20, 0],
@@ -332,28 +327,29 @@ describe("another namespace", () => {
     const copies = Int32Array.of(0, 8, COPY.RUNNING_NUMBER);
     const told = (id: number): number =>
       seen.flat().filter(([kind, number]) => kind === RECORD.ANSWER && number === id).length;
+    setLoopback(commands, false);
     let rounds = 0;
     for (; rounds < 300; rounds++) {
       // A descriptor that is closed right after: an answer that went out later would meet another file, or none.
       const answers = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
       addon.prepare(handle, 0, answers, sample, mask, request, copies, rounds, 0);
-      setLoopback(commands, rounds % 2 === 0);
+      setLoopback(commands, true);
       // The thread takes some 50 us to wake: withdrawn before, while and after it answers.
       const until = performance.now() + (rounds % 30) * 0.005;
       while (performance.now() < until);
+      // Where processors are short all of those may be before: some rounds wait for the answer.
+      const deadline = performance.now() + 10_000;
+      while (rounds % 30 === 29 && told(rounds) === 0 && performance.now() < deadline) addon.release(handle);
       addon.withdraw(handle, 0);
       assert.equal(addon.close(answers), 0);
       addon.release(handle);
       const then = told(rounds);
-      setLoopback(commands, rounds % 2 === 1);
+      setLoopback(commands, false);
       addon.release(handle);
       assert.equal(told(rounds), then, "nothing of it afterwards");
+      assert.ok(then > 0 || rounds % 30 !== 29, "in time");
       if (rounds % 50 === 0) await setImmediate();
     }
-    assert.ok(
-      seen.flat().some(([kind]) => kind === RECORD.ANSWER),
-      "some were in time",
-    );
     addon.unwatch(handle);
     for (const fd of [events, commands]) addon.close(fd);
   });

@@ -60,7 +60,7 @@ export interface NativeAddon {
    * the callback hears of records (native/records.h) from one byte of `slab` to another, in the order in which things happened.
    * `slab`: at least {@link SLAB_BYTES_MIN}, its own from now on; with less than half of it free the thread stops receiving. `spin`,
    * 0 or 1: the thread never sleeps. The handle keeps the loop alive until {@link unwatch} or {@link unref}. Call unwatch before
-   * {@link close}. -errno in place of a handle when it cannot be watched.
+   * {@link close}. -errno in place of a handle when it cannot be watched: EAGAIN where no more threads are allowed.
    */
   watch(fd: Fd, slab: Uint8Array, callback: (from: number, to: number) => void, spin: number): WatchHandle | number;
   /**
@@ -149,8 +149,8 @@ export const RECORD = { DATAGRAM: 0, ANSWER: 1, REPLY: 2, OVERRUN: 3, ERROR: 4, 
 /** What a copy of {@link NativeAddon.prepare} does: 4 bytes as they are, 2 in the other order, or a number of its own each time. */
 export const COPY = { WORD: 0, SWAPPED: 1, RUNNING_NUMBER: 2 } as const;
 
-/** Bits of {@link NativeAddon.prepare}: forgotten when it was given; later slots may answer too; never answered, nor held back. */
-export const ANSWER = { ONCE: 1, MORE: 2, NEVER: 4 } as const;
+/** Flags of {@link NativeAddon.prepare}: forgotten when it was given. */
+export const ANSWER = { ONCE: 1 } as const;
 
 let loaded: NativeAddon | undefined;
 

@@ -175,6 +175,18 @@ export const CONFIG_SCHEMA = v.strictObject({
     ),
     false,
   ),
+  answers: v.optional(
+    v.strictObject({
+      spin: v.optional(
+        v.pipe(
+          v.boolean(),
+          v.description("the thread that answers MPTCP events never sleeps; it takes a whole processor (userspace)"),
+        ),
+        false,
+      ),
+    }),
+    {},
+  ),
   log: v.optional(
     v.strictObject({
       level: v.optional(v.picklist(["debug", "info", "warn", "error"]), "info"),
