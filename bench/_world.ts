@@ -10,7 +10,7 @@ import type { Programs } from "./_programs.ts";
 import { spinUntil } from "./_support.ts";
 
 /** Who opens the second subflow. */
-export type Manager = "in-kernel" | "C floor" | "mptcpd" | "subflow" | "nobody";
+export type Manager = "in-kernel" | "C floor" | "mptcpd" | "subflow" | "subflow spinning" | "nobody";
 
 /** The server's address, its first port and the number of ports: several, so that 4-tuples last. */
 export const SERVER = ["10.0.1.2", "5000", "16"] as const;
@@ -83,6 +83,8 @@ export async function startManager(
       return startMptcpd(client, programs);
     case "subflow":
       return startSubflow(client, programs);
+    case "subflow spinning":
+      return startSubflow(client, programs, true);
     case "nobody":
       return undefined;
   }
@@ -105,12 +107,12 @@ async function startMptcpd(client: Host, programs: Programs): Promise<ChildProce
   return child;
 }
 
-async function startSubflow(client: Host, programs: Programs): Promise<ChildProcess> {
-  const config = join(programs.directory, "subflow.yaml");
-  const text = `limits: { subflows: 2, add_addr_accepted: 0 }\nendpoints:\n  - { address: ${LOCAL}, flags: [subflow] }\n`;
+async function startSubflow(client: Host, programs: Programs, spin = false): Promise<ChildProcess> {
+  const config = join(programs.directory, `subflow-${spin}.yaml`);
+  const text = `answers: { spin: ${spin} }\nlimits: { subflows: 2, add_addr_accepted: 0 }\nendpoints:\n  - { address: ${LOCAL}, flags: [subflow] }\n`;
   writeFileSync(config, text);
   const words = ["run", "--path-manager", "userspace", "--no-automatic", "--config", config];
-  const environment = { ...process.env, SUBFLOW_RUNTIME_DIRECTORY: join(programs.directory, "run") };
+  const environment = { ...process.env, SUBFLOW_RUNTIME_DIRECTORY: join(programs.directory, `run-${spin}`) };
   const node = [process.execPath, ...(process.env.SUBFLOW_BENCH_NODE?.split(" ") ?? [])];
   const child = client.spawn([...node, SUBFLOW, ...words], {
     stdio: ["ignore", "inherit", "pipe"],

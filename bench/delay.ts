@@ -1,7 +1,8 @@
 /**
  * Added delay of the second subflow: MP_CAPABLE SYN → MP_JOIN SYN at the client, by tcpdump's packet times.
- * `npm run bench -- delay [connections each] [connections a block]`, default 2000 and 250: each manager in a world of its own,
- * all there at the same time, served in turns, so that what else the machine does hits all alike.
+ * `npm run bench -- delay [connections each] [connections a block] [spin]`, default 2000 and 250: each manager in a world of its
+ * own, all there at the same time, served in turns, so that what else the machine does hits all alike. `spin`: also a daemon whose
+ * answer thread never sleeps, which is stopped while others are served.
  */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -15,7 +16,16 @@ const COUNT = Number(process.argv[2] ?? 2000);
 const BLOCK = Number(process.argv[3] ?? 250);
 /** Milliseconds. */
 const FLUSH = 3000;
-const MANAGERS: readonly Manager[] = ["in-kernel", "C floor", "mptcpd", "subflow"];
+const SPINNING: Manager = "subflow spinning";
+const MANAGERS: readonly Manager[] = [
+  "in-kernel",
+  "C floor",
+  "mptcpd",
+  "subflow",
+  ...(process.argv[4] === "spin" ? [SPINNING] : []),
+];
+/** Of proc(5): clock ticks a second, on every architecture. */
+const TICKS = 100;
 
 /** RFC 8684 §3.1 and §3.2: subtypes of TCP option 30. */
 const MPTCP_OPTION = 30;
@@ -82,10 +92,42 @@ function* syns(pcap: Buffer): Generator<{ time: number; subtype: number }> {
   }
 }
 
+/** Milliseconds of processor time that a process has had: user and system. */
+function processorTime({ process }: World): number {
+  if (!process?.pid) return 0;
+  const fields = readFileSync(`/proc/${process.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS;
+}
+
+/** Milliseconds, in its own turns. */
+interface Turns {
+  elapsed: number;
+  used: number;
+}
+
+async function turn(world: World, count: number, turns: Turns, programs: Programs): Promise<void> {
+  const isSpinning = world.manager === SPINNING;
+  if (isSpinning) world.process?.kill("SIGCONT");
+  const [start, before] = [performance.now(), processorTime(world)];
+  await block(world, count, programs);
+  turns.elapsed += performance.now() - start;
+  turns.used += processorTime(world) - before;
+  if (isSpinning) world.process?.kill("SIGSTOP");
+}
+
 /** Every manager in turn, block by block. */
 async function measure(list: readonly Watched[], programs: Programs): Promise<Samples[]> {
+  const turns = list.map((): Turns => ({ elapsed: 0, used: 0 }));
+  for (const { world } of list) if (world.manager === SPINNING) world.process?.kill("SIGSTOP");
   for (let done = 0; done < COUNT; done += BLOCK) {
-    for (const { world } of list) await block(world, Math.min(BLOCK, COUNT - done), programs);
+    for (const [nth, { world }] of list.entries()) {
+      await turn(world, Math.min(BLOCK, COUNT - done), turns[nth] as Turns, programs);
+    }
+  }
+  for (const [nth, { world }] of list.entries()) {
+    const { elapsed, used } = turns[nth] as Turns;
+    if (world.manager === SPINNING) world.process?.kill("SIGCONT");
+    console.log(`${world.manager}: ${((100 * used) / elapsed).toFixed(0)} % of a processor in its turns`);
   }
   // What is left in its ring tcpdump reads once a second.
   await new Promise((resolve) => setTimeout(resolve, FLUSH));

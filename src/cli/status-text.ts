@@ -111,9 +111,15 @@ function daemonRows({ daemon, daemonError }: Status): Row[] {
   return [
     ["process", String(hello.pid), `version ${hello.version}, path manager ${hello.pathManager}`],
     ["uptime", `${Math.round(hello.uptime / 1000)} s`, `${hello.events} events, ${hello.overruns} overruns`],
+    ["foreseen", String(hello.foreseen), aheadText(hello.ahead)],
     ...(hello.troubles ?? []).map((trouble): Row => ["trouble", "", trouble]),
     ...leftOut.map(({ what, reason }): Row => ["no endpoint", what, reason]),
   ];
+}
+
+function aheadText({ sent, refused }: ControlHello["ahead"]): string {
+  const requests = sent === 1 ? "1 request" : `${sent} requests`;
+  return `events answered beforehand, with ${requests}; ${refused} ${refused === 1 ? "was" : "were"} refused`;
 }
 
 /** What was found by trying; trying needs the right to make a namespace. */

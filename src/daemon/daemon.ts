@@ -1,6 +1,6 @@
 import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
 import { endpointKey, lifelinesOf } from "../host/index.ts";
-import { MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
+import { type AnswerCounts, MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
 import {
   CONTROL_VERSION,
   type ControlFailure,
@@ -237,7 +237,7 @@ export class Daemon implements ControlService, Disposable {
       connections: snapshot?.connections.length ?? 0,
       events: this.#events,
       overruns: this.#overruns,
-      foreseen: this.#userspace?.foreseen ?? 0,
+      ...aheadOf(this.#userspace?.ahead, this.#host.ahead),
       troubles: this.#options.troubles(),
     };
   }
@@ -274,6 +274,12 @@ export class Daemon implements ControlService, Disposable {
     for (const endpoint of memory.table?.endpoints ?? []) userspace.add(endpoint);
     memory.followTable(() => ({ endpoints: userspace.endpoints(), limits: userspace.limits() }));
   }
+}
+
+/** What went out ahead, for connections and for the host. */
+function aheadOf(...all: readonly (AnswerCounts | undefined)[]): Pick<ControlHello, "foreseen" | "ahead"> {
+  const sum = (name: keyof AnswerCounts): number => all.reduce((total, counts) => total + (counts?.[name] ?? 0), 0);
+  return { foreseen: sum("answered"), ahead: { sent: sum("sent"), refused: sum("refused") } };
 }
 
 const KERNEL_IN_CHARGE: ControlFailure = {

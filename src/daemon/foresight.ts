@@ -1,27 +1,31 @@
 import type { Action, Engine, EngineEvent } from "../engine/index.ts";
-import { type MptcpPm, type NetlinkSubscription, PreparedAnswers, type Varying } from "../netlink/index.ts";
-import { type Millis, MPTCP_EVENT, type Token } from "../types/index.ts";
 import {
+  type AnswerCounts,
+  type MptcpPm,
+  type NetlinkSubscription,
+  PreparedAnswers,
+  type SentRequest,
+} from "../netlink/index.ts";
+import type { Millis, Token } from "../types/index.ts";
+import {
+  closedLike,
+  createdLike,
   decodeEvent,
-  EVENT_ATTRIBUTE,
+  type EstablishedPattern,
   eachMessage,
-  findAttribute,
-  GENL_HEADER,
+  establishedPattern,
   type MessageHeader,
   NLMSG_HEADER,
   readU32,
 } from "../wire/index.ts";
+import type { Ahead } from "./ahead.ts";
 import { netlinkRequest } from "./kernel-port.ts";
-import type { SentAhead } from "./sent-ahead.ts";
 import { translate } from "./translate.ts";
 
-/** An establishment as it once came, and what is foreseen for the next one that is like it. */
-interface Sample {
-  /** The message without what varies. */
-  readonly key: string;
-  readonly message: Uint8Array;
-  readonly token: Varying;
-  readonly varying: readonly Varying[];
+/** What went out for a connection. */
+export interface ConnectionAhead {
+  readonly token: Token;
+  readonly requests: readonly SentRequest[];
 }
 
 const SAMPLES_MAX = 32;
@@ -38,35 +42,30 @@ const LEARNING_PACE: Millis = 10;
  * follows from its local address and the tables: it is worked out once for each local address and left with the socket, where it
  * goes out before JavaScript wakes. The engine hears of everything afterwards and comes to the same.
  */
-export class Foresight implements Disposable {
+export class Foresight implements Ahead<ConnectionAhead> {
   readonly #engine: Engine;
   readonly #pm: MptcpPm;
   readonly #subscription: NetlinkSubscription;
-  readonly #answers: PreparedAnswers<Sample>;
-  readonly #ahead: SentAhead;
-  readonly #samples: Sample[] = [];
+  readonly #answers: PreparedAnswers<EstablishedPattern>;
+  readonly #samples: EstablishedPattern[] = [];
   #next = 0;
   #learnAgain: Millis = 0;
   #revision = -1;
-  #given = 0;
   #renewal: NodeJS.Immediate | undefined;
 
   constructor(options: {
     readonly engine: Engine;
     readonly pm: MptcpPm;
     readonly subscription: NetlinkSubscription;
-    readonly ahead: SentAhead;
   }) {
     this.#engine = options.engine;
     this.#pm = options.pm;
     this.#subscription = options.subscription;
-    this.#ahead = options.ahead;
     this.#answers = new PreparedAnswers(options.subscription);
   }
 
-  /** How many connections were served ahead of their events. */
-  get given(): number {
-    return this.#given;
+  get counts(): AnswerCounts {
+    return this.#answers.counts;
   }
 
   [Symbol.dispose](): void {
@@ -74,13 +73,15 @@ export class Foresight implements Disposable {
     this.#answers[Symbol.dispose]();
   }
 
-  /** Tells of what went out ahead of the batch at hand, before the engine hears of the batch. */
-  begin(): void {
-    for (const { meaning, from, requests } of this.#answers.given()) {
+  given(): readonly ConnectionAhead[] {
+    return this.#answers.given().map(({ meaning, from, requests }) => {
       const token = readU32(this.#subscription.bytes, from + meaning.token.at) as Token;
-      this.#ahead.add(token, requests);
-      this.#given++;
-    }
+      return { token, requests };
+    });
+  }
+
+  withdraw(): void {
+    this.#answers.withdraw();
   }
 
   /** The batch has been dealt with: now there is time to prepare for the next that is like this establishment of it. */
@@ -110,7 +111,7 @@ export class Foresight implements Disposable {
   #learn({ from, to }: MessageHeader): void {
     const now = performance.now();
     if (now < this.#learnAgain) return;
-    const sample = sampleOf(this.#subscription.bytes.slice(from - NLMSG_HEADER, to));
+    const sample = establishedPattern(this.#subscription.bytes.slice(from - NLMSG_HEADER, to));
     if (!sample || this.#samples.some(({ key }) => key === sample.key)) return;
     this.#learnAgain = now + LEARNING_PACE;
     this.#samples[this.#next] = sample;
@@ -123,7 +124,7 @@ export class Foresight implements Disposable {
     for (const [index, sample] of this.#samples.entries()) this.#prepare(index, sample);
   }
 
-  #prepare(index: number, sample: Sample): void {
+  #prepare(index: number, sample: EstablishedPattern): void {
     const { message, token, varying } = sample;
     const isPrepared = this.#answers.prepare(answerSlot(index), {
       sample: message,
@@ -136,53 +137,14 @@ export class Foresight implements Disposable {
     });
     if (!isPrepared) return this.#answers.free(holdSlot(index));
     // Nothing follows from the creation or the end of a connection, and JavaScript that is busy with them delays the establishment.
-    this.#answers.hold(holdSlot(index), creationLike(sample), varying);
-    this.#answers.hold(END_SLOT, endLike(sample), [token]);
+    this.#answers.hold(holdSlot(index), createdLike(sample), varying);
+    this.#answers.hold(END_SLOT, closedLike(sample), [token]);
   }
 
   #foresee(message: Uint8Array): readonly Action[] {
     const event = eventOf(message);
     return event?.type === "connection.established" ? this.#engine.foresee(event) : [];
   }
-}
-
-/** undefined: not an establishment, or without what one has. */
-function sampleOf(message: Uint8Array): Sample | undefined {
-  if (eventOf(message)?.type !== "connection.established") return undefined;
-  const part = (name: keyof typeof EVENT_ATTRIBUTE, length: number): Varying[] => {
-    const at = findAttribute(EVENT_ATTRIBUTE[name][0], message, NLMSG_HEADER + GENL_HEADER, message.length);
-    return at < 0 ? [] : [{ at, length }];
-  };
-  const [token] = part("token", 4);
-  if (!token) return undefined;
-  const remote = [...part("daddr4", 4), ...part("daddr6", 16).map((whole) => varyingPartOf(message, whole))];
-  const varying = [token, ...part("sport", 2), ...part("dport", 2), ...remote];
-  const fixed = message.slice();
-  fixed.fill(0, 0, NLMSG_HEADER);
-  for (const { at, length } of varying) fixed.fill(0, at, at + length);
-  return { key: Buffer.from(fixed).toString("latin1"), message, token, varying };
-}
-
-/** A v4-mapped address varies in its last word only: others are of another family. */
-function varyingPartOf(message: Uint8Array, { at, length }: Varying): Varying {
-  const prefix = length - 4;
-  const isMapped = message.subarray(at, at + prefix).every((byte, index) => byte === (index < prefix - 2 ? 0 : 0xff));
-  return isMapped ? { at: at + prefix, length: 4 } : { at, length };
-}
-
-/** CREATED has the attributes of ESTABLISHED. */
-function creationLike({ message }: Sample): Uint8Array {
-  const creation = message.slice();
-  creation[NLMSG_HEADER] = MPTCP_EVENT.CREATED;
-  return creation;
-}
-
-/** CLOSED has the token alone, which comes first in every event. */
-function endLike({ message, token }: Sample): Uint8Array {
-  const end = message.slice(0, token.at + token.length);
-  end[0] = end.length;
-  end[NLMSG_HEADER] = MPTCP_EVENT.CLOSED;
-  return end;
 }
 
 function eventOf(message: Uint8Array): EngineEvent | undefined {

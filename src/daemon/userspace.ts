@@ -7,7 +7,14 @@ import {
   type EngineSnapshot,
   type RemoteAddressRules,
 } from "../engine/index.ts";
-import type { EndpointChange, MptcpPm, NetlinkSubscription, NewEndpoint, Rtnl } from "../netlink/index.ts";
+import type {
+  AnswerCounts,
+  EndpointChange,
+  MptcpPm,
+  NetlinkSubscription,
+  NewEndpoint,
+  Rtnl,
+} from "../netlink/index.ts";
 import { policies } from "../policies/index.ts";
 import {
   type Address,
@@ -107,18 +114,17 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       engine: this.#engine,
       pm: this.#options.pm,
       subscription,
-      ahead: this.#port.ahead,
     });
   }
 
-  /** How many connections were served ahead of their events. */
-  get foreseen(): number {
-    return this.#foresight?.given ?? 0;
+  /** Of what went out ahead; undefined: nothing does. */
+  get ahead(): AnswerCounts | undefined {
+    return this.#foresight?.counts;
   }
 
   /** What the kernel told in one wake-up; `last` is the header of the last establishment among it. */
   onEvents(events: readonly MptcpEvent[], last: MessageHeader | undefined): void {
-    this.#foresight?.begin();
+    for (const { token, requests } of this.#foresight?.given() ?? []) this.#port.ahead.add(token, requests);
     this.#driver.handleAll(translateBatch(events));
     if (!this.#port.ahead.isEmpty) this.#endAhead();
     this.#foresight?.end(last);

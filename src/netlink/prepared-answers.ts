@@ -2,6 +2,7 @@ import { ERRNO } from "../types/index.ts";
 import {
   decodeAcknowledgement,
   eachMessage,
+  type MessagePart,
   NLM_F,
   NLMSG,
   NLMSG_HEADER,
@@ -16,21 +17,15 @@ import { ANSWER, COPY, type Fd, loadNative, type NativeAddon } from "./native.ts
 import { checkNetns, withNetns } from "./netns.ts";
 import type { GivenAnswer, NetlinkSubscription, Pattern, Range } from "./subscription.ts";
 
-/**
- * A part of a message that may be otherwise the next time, in bytes from the message's beginning: words of 4 bytes, or 2 bytes in
- * network order (which answers have in host order).
- */
-export interface Varying {
-  readonly at: number;
-  readonly length: number;
-}
-
 /** A message that is expected to come again, and what is to be asked of the kernel then. */
 export interface Expectation<T> {
   /** The whole message as it came once. */
   readonly sample: Uint8Array;
-  /** Besides sequence and port number of nlmsghdr. */
-  readonly varying: readonly Varying[];
+  /**
+   * What may be otherwise the next time, besides sequence and port number of nlmsghdr: words of 4 bytes, or 2 bytes in network
+   * order (which answers have in host order).
+   */
+  readonly varying: readonly MessagePart[];
   /** The requests that such a message leads to; undefined: more than requests. Called with variations of the sample. */
   readonly answer: (message: Uint8Array) => readonly Request[] | undefined;
   /** Only the next one is answered. */
@@ -47,6 +42,13 @@ export interface Given<T> {
   readonly requests: readonly SentRequest[];
 }
 
+/** Of {@link PreparedAnswers}. */
+export interface AnswerCounts {
+  readonly answered: number;
+  readonly sent: number;
+  readonly refused: number;
+}
+
 /** A request that went out, and how the kernel took it. */
 export interface SentRequest {
   /** Behind nlmsghdr. */
@@ -61,7 +63,7 @@ interface Prepared<T> {
 
 const WORD = 4;
 /** Sequence and port number of nlmsghdr. */
-const ALWAYS_VARYING: Varying = { at: 8, length: 8 };
+const ALWAYS_VARYING: MessagePart = { at: 8, length: 8 };
 /** Two values for each byte of what varies, so that no two words of one message are alike. */
 const VARIATIONS = [0x21, 0xa1] as const;
 const SEQUENCE_AT = 8;
@@ -83,6 +85,7 @@ export class PreparedAnswers<T> implements Disposable {
   /** What was withdrawn may have gone out just before: it is forgotten when the thread has told of that. */
   #withdrawn: { readonly id: number; readonly take: number }[] = [];
   #lastId = 0;
+  #answered = 0;
   #sent = 0;
   #refused = 0;
 
@@ -94,14 +97,9 @@ export class PreparedAnswers<T> implements Disposable {
     );
   }
 
-  /** Requests that went out ahead. */
-  get sent(): number {
-    return this.#sent;
-  }
-
-  /** Those of them that the kernel refused. */
-  get refused(): number {
-    return this.#refused;
+  /** Messages that were answered, requests that went out for them, and those of the requests that the kernel refused. */
+  get counts(): AnswerCounts {
+    return { answered: this.#answered, sent: this.#sent, refused: this.#refused };
   }
 
   [Symbol.dispose](): void {
@@ -124,7 +122,7 @@ export class PreparedAnswers<T> implements Disposable {
   }
 
   /** Messages like this one need no answer: they are told of together with the next other one. */
-  hold(slot: number, sample: Uint8Array, varying: readonly Varying[]): void {
+  hold(slot: number, sample: Uint8Array, varying: readonly MessagePart[]): void {
     this.#putEmpty(slot, { pattern: sample, mask: maskOf(sample, [ALWAYS_VARYING, ...varying]) }, 0);
   }
 
@@ -181,6 +179,7 @@ export class PreparedAnswers<T> implements Disposable {
   #givenOf({ id, datagram, answer, replies }: GivenAnswer): Given<T>[] {
     const prepared = this.#prepared.get(id);
     if (!prepared) return [];
+    this.#answered++;
     const requests: SentRequest[] = [];
     const { bytes } = this.#subscription;
     eachMessage(bytes, answer.from, answer.to, ({ from, to, sequence }) => {
@@ -223,14 +222,14 @@ function encode(requests: readonly Request[]): Uint8Array {
 }
 
 /** The sample with other values in what varies. */
-function vary(sample: Uint8Array, varying: readonly Varying[], value: number): Uint8Array {
+function vary(sample: Uint8Array, varying: readonly MessagePart[], value: number): Uint8Array {
   const message = sample.slice();
   let next = value;
   for (const { at, length } of varying) for (let byte = at; byte < at + length; byte++) message[byte] = next++;
   return message;
 }
 
-function maskOf(sample: Uint8Array, varying: readonly Varying[]): Uint8Array {
+function maskOf(sample: Uint8Array, varying: readonly MessagePart[]): Uint8Array {
   const mask = new Uint8Array(sample.length).fill(0xff);
   for (const { at, length } of varying) mask.fill(0, at, at + length);
   return mask;
@@ -240,7 +239,7 @@ function maskOf(sample: Uint8Array, varying: readonly Varying[]): Uint8Array {
  * The words in which the answers to two variations differ, and the varying part of the message that each is a copy of, as the
  * addon wants them. undefined: they differ in what is no copy, so an answer depends on more than the message's fixed parts.
  */
-function copiesBetween(messages: Pair, answers: Pair, varying: readonly Varying[]): number[] | undefined {
+function copiesBetween(messages: Pair, answers: Pair, varying: readonly MessagePart[]): number[] | undefined {
   if (answers[0].length !== answers[1].length) return undefined;
   const copies: number[] = [];
   for (let at = 0; at < answers[0].length; at += WORD) {
@@ -256,7 +255,7 @@ function copiesBetween(messages: Pair, answers: Pair, varying: readonly Varying[
 type Pair = readonly [Uint8Array, Uint8Array];
 
 /** [place in the message, place in the answer, what kind of copy]. */
-function originOf(at: number, messages: Pair, answers: Pair, varying: readonly Varying[]): number[] | undefined {
+function originOf(at: number, messages: Pair, answers: Pair, varying: readonly MessagePart[]): number[] | undefined {
   const inBoth = (isCopy: (message: Uint8Array, answer: Uint8Array) => boolean): boolean =>
     isCopy(messages[0], answers[0]) && isCopy(messages[1], answers[1]);
   for (const part of varying) {

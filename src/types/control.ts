@@ -63,10 +63,20 @@ export interface ControlHello {
   readonly connections: number;
   readonly events: number;
   readonly overruns: number;
-  /** Connections whose first commands were foreseen, and sent before their event was read. */
+  /** Connections, and changes of the network, that the kernel was sent requests for before their event was read. */
   readonly foreseen: number;
+  /** Those requests, by what became of them. */
+  readonly ahead: AheadCounts;
   /** What the daemon cannot do at present and tries again ("the state cannot be written: ENOSPC ..."), a sentence each. */
   readonly troubles: readonly string[];
+}
+
+/** Requests that went to the kernel before JavaScript heard of the event. */
+export interface AheadCounts {
+  /** All that went out. */
+  readonly sent: number;
+  /** Those of them that the kernel refused. */
+  readonly refused: number;
 }
 
 /** One line from client to daemon. */

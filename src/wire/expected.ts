@@ -1,14 +1,9 @@
 import { type Address, AF_INET } from "../types/index.ts";
 import { encode } from "./attributes.ts";
 import { Writer } from "./bytes.ts";
+import type { MessagePart } from "./event-pattern.ts";
 import { beginMessage, endMessage } from "./message.ts";
 import { encodeRoute, ROUTE_ATTRIBUTE, RT_TABLE, RTM, RTN } from "./rtnetlink.ts";
-
-/** A part of a message, in bytes from its beginning. */
-export interface MessagePart {
-  readonly at: number;
-  readonly length: number;
-}
 
 /** A message as the kernel will send it, and where in it stands what may be otherwise. */
 export interface ExpectedLocalRoute {

@@ -2,6 +2,7 @@
 export * from "./attributes.ts";
 export * from "./bytes.ts";
 export * from "./errors.ts";
+export * from "./event-pattern.ts";
 export * from "./expected.ts";
 export * from "./genetlink.ts";
 export * from "./info.ts";

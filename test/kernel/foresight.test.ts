@@ -74,6 +74,11 @@ kernelTest("what a connection gets is foreseen from the second one on, and follo
     assert.equal(other.foreseen, 1, "the peer's address and port are its own");
     subflow(client, "endpoint", "add", "10.0.3.1", "dev", "three", "subflow");
     assert.equal((await life(here, daemon, [first!, second!, third!])).foreseen, 1, "both at once");
+    assert.deepEqual((await daemon.hello())?.ahead, { sent: 4, refused: 0 });
+    await client.ip(["address del 10.0.3.1/24 dev three"]);
+    assert.equal((await life(here, daemon, [first!, second!])).foreseen, 1, "no longer to be had");
+    assert.deepEqual((await daemon.hello())?.ahead, { sent: 6, refused: 1 });
+    assert.match(subflow(client, "status").stdout, /foreseen +4 .*6 requests; 1 was refused/);
     subflow(client, "limits", "set", "subflows", "0");
     assert.equal((await life(here, daemon, [first!])).foreseen, 0, "there is nothing to send");
     assert.doesNotMatch(daemon.log, /not what the policy planned/);

@@ -1,7 +1,14 @@
 import { endpointKey, type HostAction, type HostAddress, type HostFacts, type HostMemory } from "../../host/index.ts";
-import { type Given, type NetlinkSubscription, PreparedAnswers, type Request } from "../../netlink/index.ts";
+import {
+  type AnswerCounts,
+  type Given,
+  type NetlinkSubscription,
+  PreparedAnswers,
+  type Request,
+} from "../../netlink/index.ts";
 import { type Address, formatAddress, parseAddress } from "../../types/index.ts";
 import { type ExpectedLocalRoute, expectedLocalRoute, IFA_F } from "../../wire/index.ts";
+import type { Ahead } from "../ahead.ts";
 import { type EndpointPort, newEndpoint } from "./endpoint-port.ts";
 
 type Requests = NonNullable<EndpointPort["requests"]>;
@@ -27,7 +34,7 @@ const IPV4_BYTES = 4;
  * it is. The manager hears of it afterwards, and comes to the same. A loss is not foreseen: whether an endpoint may go depends on
  * the connections of that moment (LastPathGuard).
  */
-export class HostForesight implements Disposable {
+export class HostForesight implements Ahead<Addition> {
   readonly #answers: PreparedAnswers<Meaning>;
   readonly #subscription: NetlinkSubscription;
   readonly #requests: Requests;
@@ -55,11 +62,15 @@ export class HostForesight implements Disposable {
     if (memory.yielded.size === 0) this.#foreseeGains(facts, memory);
   }
 
+  get counts(): AnswerCounts {
+    return this.#answers.counts;
+  }
+
   withdraw(): void {
     this.#answers.withdraw();
   }
 
-  /** What was done ahead of the batch at hand. To be called once a batch, by the subscription's callbacks. */
+  /** Endpoints that were added ahead of the batch at hand. */
   given(): readonly Addition[] {
     return this.#answers.given().flatMap((given) => this.#additions(given));
   }

@@ -12,7 +12,7 @@ import {
   restoreHost,
   rpFilterName,
 } from "../../host/index.ts";
-import { type Rtnl, readSysctl } from "../../netlink/index.ts";
+import { type AnswerCounts, type Rtnl, readSysctl } from "../../netlink/index.ts";
 import type { Address, Connection, Limits, Millis } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { Applier } from "./applier.ts";
@@ -118,6 +118,11 @@ export class HostManager implements Disposable {
   /** Endpoints that should go, and stay because so many connections live by them: by address (and port). */
   get spared(): ReadonlyMap<string, number> {
     return this.#guard?.spared ?? NOTHING;
+  }
+
+  /** Of what went out ahead; undefined: nothing does. */
+  get ahead(): AnswerCounts | undefined {
+    return this.#foresight?.counts;
   }
 
   /** Connections have come, gone or changed. */
