@@ -12,7 +12,8 @@
 /*
  * While datagrams come this close together, so many in a row, the thread looks for the next one without sleeping, for as long:
  * waking it would cost more than most answers. Not before: where processors are short, a thread that looks takes the time of those
- * who have something to say (measured: bench/RESULTS.md).
+ * who have something to say: see the daemon that
+ * spins in bench/RESULTS.md.
  */
 enum { CLOSE_NANOSECONDS = 50000, IN_A_ROW = 8 };
 
