@@ -17,7 +17,7 @@ export const BOUNDS = {
    * joins on their way out. A join beyond is destroyed without being remembered.
    */
   subflowsMax: 96,
-  /** Removals waiting for the RM_ADDR slot: one per address id there can be. */
+  /** Removals waiting for the RM_ADDR slot, or held because nothing else is left: one per address id there can be. */
   removalsMax: 256,
   /** Failed attempts remembered per connection, for `why` and for policies that retry; the oldest makes room. */
   attemptsMax: 16,
@@ -47,11 +47,14 @@ export const TABLE_BOUNDS: TableBounds = { endpointsMax: 8, limitMax: 8 };
 /** Times that the engine keeps, in milliseconds. */
 export interface Timing {
   /**
-   * From one announcement to the next, when no subflow comes in between. The kernel goes on at the echo, which no event tells us
-   * (net/mptcp/pm.c, mptcp_pm_add_addr_echoed); a peer serves one ADD_ADDR in well under this, and what it drops is sent again.
-   * The round trip does not matter: our kernel's slot is free when the option was sent, and the peer's is taken on arrival only.
+   * From one announcement to the next, when no subflow comes in between, where the round trip is not known. The kernel goes on at the
+   * echo, which no event tells us (net/mptcp/pm.c, mptcp_pm_add_addr_echoed): after a little more than a round trip it is there.
    */
   readonly announcePace: Millis;
+  /** The same on the shortest paths: a peer serves one ADD_ADDR in well under this. */
+  readonly announcePaceMin: Millis;
+  /** And on the longest. */
+  readonly announcePaceMax: Millis;
   /** From one RM_ADDR to the next: the peer has one slot, a dropped one is never sent again (MPTCP_PM_RM_ADDR_RECEIVED). */
   readonly removePace: Millis;
   /** From SUBFLOW_CREATE to asking what became of it. Above the kernel's own 127 s (tcp_syn_retries 6), so that it normally tells first. */
@@ -61,4 +64,11 @@ export interface Timing {
 }
 
 /** The defaults of {@link Timing}. */
-export const TIMING: Timing = { announcePace: 50, removePace: 20, pendingMax: 150_000, resyncPace: 250 };
+export const TIMING: Timing = {
+  announcePace: 50,
+  announcePaceMin: 8,
+  announcePaceMax: 2000,
+  removePace: 20,
+  pendingMax: 150_000,
+  resyncPace: 250,
+};

@@ -198,7 +198,7 @@ export function due(state: State, connection: Connection, now: Millis): void {
     subflow.deadline = now + state.timing.pendingMax;
   }
   if (late.length > 0) inspect(state, connection);
-  if (connection.announceAt > 0 && connection.announceAt <= now) {
+  if (connection.announceAt > 0 && connection.announceAt <= now && !isPaceAsked(state, connection)) {
     connection.announceAt = 0;
     if (!connection.settled) {
       replan(state, connection, true);
@@ -206,6 +206,18 @@ export function due(state: State, connection: Connection, now: Millis): void {
     }
   }
   arm(state, connection);
+}
+
+/**
+ * How far apart announcements go follows from the round trip, which is asked for when there is a second one to make. True: it was asked
+ * for now, and until there is an answer the pace is the usual one.
+ */
+function isPaceAsked(state: State, connection: Connection): boolean {
+  if (connection.announcePace > 0 || connection.settled) return false;
+  connection.announcePace = state.timing.announcePace;
+  connection.announceAt = connection.announcedAt + connection.announcePace;
+  inspect(state, connection);
+  return connection.announceAt > state.now;
 }
 
 /** The remembered subflow of this 4-tuple; one whose port is not known yet only where no other fits. */

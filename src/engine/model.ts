@@ -142,6 +142,9 @@ export class Connection implements ConnectionView, Timed {
   timerIndex = -1;
   /** Next planned announcement, and when the RM_ADDR slot is free again; 0: no waiting. */
   announceAt: Millis = 0;
+  announcedAt: Millis = 0;
+  /** From one announcement to the next; 0: the round trip was not asked for yet. */
+  announcePace: Millis = 0;
   removeAt: Millis = 0;
   subflows: readonly Subflow[];
   remotes: readonly RemoteAddress[] = NONE;

@@ -47,11 +47,21 @@ export function compare(state: State, observed: ObservedConnection): void {
   }
   // Closed only when it is known what else is left.
   if (overdue.length > 0) destroy(state, known, overdue);
+  learnPace(state, known, observed);
   const begins = !known.established && (arrived || isEstablished(observed));
   if (begins) known.established = true;
   if (begins || arrived) replan(state, known, !known.settled);
   else arm(state, known);
   settleHeld(state, known);
+}
+
+/** An echo of an ADD_ADDR is there after a round trip, and a quarter of it for what the peer does. */
+function learnPace({ timing }: State, connection: Connection, { connection: { subflows } }: ObservedConnection): void {
+  const trips = subflows.filter(isAlive).map(({ rtt }) => rtt / 1000);
+  const longest = Math.max(0, ...trips);
+  if (connection.announcePace === 0 || longest === 0) return;
+  connection.announcePace = Math.min(timing.announcePaceMax, Math.max(timing.announcePaceMin, 1.25 * longest));
+  if (connection.announceAt > 0) connection.announceAt = connection.announcedAt + connection.announcePace;
 }
 
 /** Neither closed nor on its way out. */

@@ -135,7 +135,8 @@ export function sendCreate(state: State, connection: Connection, subflow: Subflo
 }
 
 function announce(state: State, connection: Connection, planned: PlannedAnnouncement): void {
-  connection.announceAt = state.now + state.timing.announcePace;
+  connection.announcedAt = state.now;
+  connection.announceAt = state.now + (connection.announcePace || state.timing.announcePaceMin);
   // Its endpoint was given back for another try at its subflow (ENOTCONN): the announcement stands.
   if (connection.isAnnounced(planned.endpoint)) return;
   keepId(connection, planned);

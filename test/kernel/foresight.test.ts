@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { type Host, Lab, transfer } from "../../src/lab/index.ts";
 import type { Token } from "../../src/types/index.ts";
 import { configFile, connectionsOf, DaemonProcess, DEADLINE, pathsOf, subflow } from "./daemon-support.ts";
@@ -83,6 +84,35 @@ kernelTest("what a connection gets is foreseen from the second one on, and follo
     assert.equal((await life(here, daemon, [first!])).foreseen, 0, "there is nothing to send");
     assert.doesNotMatch(daemon.log, /not what the policy planned/);
     await daemon.end();
+  }),
+);
+
+/** Clock ticks of processor time that the busiest thread of a process has had, other than its first: proc(5). */
+function busiest(pid: number): number {
+  const others = readdirSync(`/proc/${pid}/task`).filter((thread) => Number(thread) !== pid);
+  const ticks = others.map((thread) => {
+    const fields = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+    return Number(fields[11]) + Number(fields[12]);
+  });
+  return Math.max(...ticks);
+}
+
+kernelTest("answers.spin: a thread never sleeps, which is said; with the in-kernel path manager it does nothing", () =>
+  world(async (here) => {
+    const { lab, client } = here;
+    const file = configFile(`${CONFIG}answers: { spin: true }\n`);
+    const daemon = await DaemonProcess.start(lab, client, ...USERSPACE, "--config", file);
+    await daemon.logged(/answers\.spin: a thread never sleeps/);
+    await daemon.logged(/warmed up/);
+    const before = busiest(daemon.pid);
+    await lab.waitFor(() => busiest(daemon.pid) >= before + 50, DEADLINE, "half a second of a processor");
+    const pair = ["10.0.1.1>10.0.1.2", "10.0.2.1>10.0.1.2"];
+    assert.equal((await life(here, daemon, pair)).foreseen, 0);
+    assert.equal((await life(here, daemon, pair)).foreseen, 1);
+    await daemon.end();
+    const other = await DaemonProcess.start(lab, client, "--path-manager", "kernel", "--config", file);
+    await other.logged(/answers\.spin has no effect/);
+    await other.end();
   }),
 );
 

@@ -47,6 +47,8 @@ async function living(
     hubPm.setLimits({ subflows: 8, addAddrAccepted: 8 });
     const config = configFile(CONFIG[profile]);
     const daemon = await DaemonProcess.start(lab, host, "--path-manager", pathManager, "--config", config);
+    // It says so whenever it is done, also between the deeds that are counted here.
+    await daemon.logged(/warmed up/);
     const [client, server, to] = profile === "client" ? [host, hub, "10.0.1.2"] : [hub, host, "10.0.1.1"];
     const service = await server.listen({ address: "0.0.0.0" });
     const connection = await service.connect(client.netns, { to });

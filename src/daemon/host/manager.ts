@@ -115,9 +115,12 @@ export class HostManager implements Disposable {
     return this.#plan;
   }
 
-  /** Endpoints that should go, and stay because so many connections live by them: by address (and port). */
-  get spared(): ReadonlyMap<string, number> {
-    return this.#guard?.spared ?? NOTHING;
+  /** Endpoints that should go, and stay because connections live by them, a sentence each. */
+  get waiting(): readonly string[] {
+    return [...(this.#guard?.spared ?? [])].map(([key, connections]) => {
+      const whose = connections === 1 ? "a connection has" : `${connections} connections have`;
+      return `endpoint ${key} should go, and stays: ${whose} no other subflow that works`;
+    });
   }
 
   /** Of what went out ahead; undefined: nothing does. */
@@ -362,8 +365,6 @@ export class HostManager implements Disposable {
     this.evaluate();
   }
 }
-
-const NOTHING: ReadonlyMap<string, number> = new Map();
 
 const WATCHED = ["net.mptcp.enabled", "net.mptcp.allow_join_initial_addr_port"];
 
