@@ -17,7 +17,7 @@ export const BOUNDS = {
    * joins on their way out. A join beyond is destroyed without being remembered.
    */
   subflowsMax: 96,
-  /** Removals waiting for the RM_ADDR slot: one per address id there can be. */
+  /** Removals waiting for the RM_ADDR slot, or held because nothing else is left: one per address id there can be. */
   removalsMax: 256,
   /** Failed attempts remembered per connection, for `why` and for policies that retry; the oldest makes room. */
   attemptsMax: 16,

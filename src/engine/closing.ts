@@ -44,7 +44,7 @@ function close(state: State, connection: Connection, closing: Closing): void {
 }
 
 function submit(state: State, connection: Connection, closing: Closing): void {
-  if (isTheEnd(connection, closing)) connection.held = [...connection.held, closing];
+  if (isTheEnd(connection, closing)) hold(state, connection, closing);
   else if (!closing.withdrawn) destroyBehindRemovals(state, connection, closing.subflows);
   else if (connection.removals.length >= BOUNDS.removalsMax) {
     state.counters.bounded++;
@@ -53,6 +53,12 @@ function submit(state: State, connection: Connection, closing: Closing): void {
     connection.removals = [...connection.removals, closing];
     sendRemovals(state, connection);
   }
+}
+
+/** Beyond the bound nothing is remembered: the next comparison with the kernel finds what should be gone. */
+function hold(state: State, connection: Connection, closing: Closing): void {
+  if (connection.held.length < BOUNDS.removalsMax) connection.held = [...connection.held, closing];
+  else state.counters.bounded++;
 }
 
 /** A DESTROY makes the kernel forget the address: where its RM_ADDR waits, the subflow waits with it. */
@@ -81,7 +87,7 @@ export function sendRemovals(state: State, connection: Connection): void {
     if (!next?.withdrawn) return;
     connection.removals = rest;
     if (isTheEnd(connection, next)) {
-      connection.held = [...connection.held, next];
+      hold(state, connection, next);
       continue;
     }
     connection.removeAt = state.now + state.timing.removePace;
