@@ -3,44 +3,26 @@
  * `npm run bench -- delay [connections each] [connections a block]`, default 2000 and 250: each manager in a world of its own,
  * all there at the same time, served in turns, so that what else the machine does hits all alike.
  */
-import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Joins } from "./_joins.ts";
 import { Programs } from "./_programs.ts";
 import { printMachine, printTable, quantile, type Samples } from "./_support.ts";
-import { end, type Manager, makeWorld, SERVER, type World } from "./_world.ts";
+import { type Manager, makeWorld, SERVER, type World } from "./_world.ts";
 
 const COUNT = Number(process.argv[2] ?? 2000);
 const BLOCK = Number(process.argv[3] ?? 250);
-/** Milliseconds. */
-const FLUSH = 3000;
 const MANAGERS: readonly Manager[] = ["in-kernel", "C floor", "mptcpd", "subflow"];
-
-/** RFC 8684 §3.1 and §3.2: subtypes of TCP option 30. */
-const MPTCP_OPTION = 30;
-const MP_CAPABLE = 0;
-const MP_JOIN = 1;
 
 /** A world with tcpdump at its client. */
 interface Watched {
   readonly world: World;
-  readonly sniffer: ChildProcess;
-  readonly file: string;
+  readonly joins: Joins;
 }
 
 async function watch(manager: Manager, programs: Programs): Promise<Watched> {
   const world = await makeWorld(manager, programs);
-  const file = join(programs.directory, `${manager}.pcap`);
-  const syn = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn";
-  const words = ["-i", "any", "-Q", "out", "-y", "LINUX_SLL", "-s", "200", "-U", "-n", "-w", file, "-Z", "root"];
-  const sniffer = world.client.spawn(["tcpdump", "--time-stamp-precision=nano", ...words, syn], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  await new Promise<void>((resolve) => {
-    sniffer.stderr?.on("data", (bytes: Buffer) => String(bytes).includes("listening") && resolve());
-  });
-  return { world, sniffer, file };
+  return { world, joins: await Joins.start(world.client, join(programs.directory, `${manager}.pcap`)) };
 }
 
 /** One block of connections, one after the other. */
@@ -50,46 +32,12 @@ async function block({ client }: World, count: number, programs: Programs): Prom
   await once(series, "exit");
 }
 
-/** MP_CAPABLE SYN → the next MP_JOIN SYN: the connections come one after the other. Microseconds. */
-function delays(pcap: Buffer): number[] {
-  const result: number[] = [];
-  let began: number | undefined;
-  for (const { time, subtype } of syns(pcap)) {
-    if (subtype === MP_CAPABLE) began = time;
-    if (subtype === MP_JOIN && began !== undefined) {
-      result.push(time - began);
-      began = undefined;
-    }
-  }
-  return result;
-}
-
-/** The MPTCP SYNs of a capture with nanoseconds, in its order: pcap-savefile(5), LINUX_SLL, IPv4. */
-function* syns(pcap: Buffer): Generator<{ time: number; subtype: number }> {
-  for (let at = 24; at + 16 <= pcap.length; ) {
-    const time = pcap.readUInt32LE(at) * 1e6 + pcap.readUInt32LE(at + 4) / 1e3;
-    const length = pcap.readUInt32LE(at + 8);
-    const ip = at + 16 + 16;
-    const tcp = ip + (pcap.readUInt8(ip) & 15) * 4;
-    const options = tcp + 20;
-    const last = tcp + (pcap.readUInt8(tcp + 12) >> 4) * 4;
-    for (let option = options; option < last; ) {
-      const kind = pcap.readUInt8(option);
-      if (kind === MPTCP_OPTION) yield { time, subtype: pcap.readUInt8(option + 2) >> 4 };
-      option += kind <= 1 ? 1 : pcap.readUInt8(option + 1);
-    }
-    at += 16 + length;
-  }
-}
-
 /** Every manager in turn, block by block. */
 async function measure(list: readonly Watched[], programs: Programs): Promise<Samples[]> {
   for (let done = 0; done < COUNT; done += BLOCK) {
     for (const { world } of list) await block(world, Math.min(BLOCK, COUNT - done), programs);
   }
-  // What is left in its ring tcpdump reads once a second.
-  await new Promise((resolve) => setTimeout(resolve, FLUSH));
-  return list.map(({ world, file }) => ({ name: world.manager, values: delays(readFileSync(file)) }));
+  return Promise.all(list.map(async ({ world, joins }) => ({ name: world.manager, values: await joins.delays() })));
 }
 
 printMachine();
@@ -103,8 +51,8 @@ try {
   const p50 = (manager: Manager): number => quantile(rows.find(({ name }) => name === manager)?.values ?? [], 0.5);
   console.log(`subflow - C floor, p50: ${(p50("subflow") - p50("C floor")).toFixed(1)} us (target: 20)`);
 } finally {
-  for (const { world, sniffer } of list) {
-    await end(sniffer);
+  for (const { world, joins } of list) {
+    await joins[Symbol.asyncDispose]();
     await world[Symbol.asyncDispose]();
   }
 }
