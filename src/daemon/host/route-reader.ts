@@ -1,4 +1,4 @@
-import { NetlinkError, type Rtnl } from "../../netlink/index.ts";
+import { NetlinkError, NetnsError, type Rtnl } from "../../netlink/index.ts";
 import type { Millis } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { REST } from "./pace.ts";
@@ -8,6 +8,8 @@ import { FOLLOWED, RouteModel } from "./route-model.ts";
 const FREE: Millis = 5;
 /** Between two pieces the loop has as much time as a piece took, and at least this. */
 const BREATH: Millis = 1;
+
+const RETRY: Millis = 1000;
 
 export interface RouteReaderOptions {
   readonly rtnl: Rtnl;
@@ -113,11 +115,12 @@ export class RouteReader implements Disposable {
     if (again) this.ask();
   }
 
-  /** What is known stays; whoever doubts it next asks again. */
+  /** What is known stays, and is as doubtful as before. */
   #fail(error: unknown): void {
-    if (!(error instanceof NetlinkError)) throw error;
-    this.#options.log.warn(`the routes cannot be read anew: ${error.message}`);
+    if (!(error instanceof NetlinkError || error instanceof NetnsError)) throw error;
+    this.#options.log.warn(`the routes cannot be read anew, and will be tried again: ${error.message}`);
     this.#stop();
+    this.#timer = setTimeout(() => this.#start(), RETRY);
   }
 
   #ended(cost: Millis): void {
