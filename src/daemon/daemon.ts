@@ -111,7 +111,7 @@ export class Daemon implements ControlService, Disposable {
     this.#restoreTable();
     this.configure(config);
     this.#userspace?.adopt();
-    return this.#userspace?.snapshot().connections.length ?? 0;
+    return this.#userspace?.connectionCount ?? 0;
   }
 
   /** Endpoints that stay keep their ids and what hangs on them. */
@@ -222,20 +222,20 @@ export class Daemon implements ControlService, Disposable {
   }
 
   #hello(): ControlHello {
-    const snapshot = this.#userspace?.snapshot();
+    const userspace = this.#userspace;
     return {
       product: "subflow",
       version: this.#options.version,
       control: CONTROL_VERSION,
       pid: process.pid,
       pathManager: this.#options.pathManager,
-      policy: snapshot?.policy ?? "",
+      policy: userspace?.policy ?? "",
       uptime: Math.round(now() - this.#started),
-      connections: snapshot?.connections.length ?? 0,
+      connections: userspace?.connectionCount ?? 0,
       events: this.#events,
       overruns: this.#overruns,
       foreseen: this.#userspace?.foreseen ?? 0,
-      troubles: this.#options.troubles(),
+      troubles: [...this.#options.troubles(), ...this.#host.waiting],
     };
   }
 

@@ -209,6 +209,14 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     return this.#engine.connection(token);
   }
 
+  get policy(): string {
+    return this.#engine.policy;
+  }
+
+  get connectionCount(): number {
+    return this.#engine.connectionCount;
+  }
+
   snapshot(): EngineSnapshot {
     return this.#engine.snapshot();
   }

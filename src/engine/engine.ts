@@ -101,6 +101,15 @@ export class Engine {
     return this.#state.table.limits;
   }
 
+  /** Name of the policy in charge. */
+  get policy(): string {
+    return this.#state.policy.name;
+  }
+
+  get connectionCount(): number {
+    return this.#state.connections.size;
+  }
+
   /** One connection; undefined: unknown. */
   connection(token: Token): ConnectionSnapshot | undefined {
     const connection = this.#state.connections.get(token);

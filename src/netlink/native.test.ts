@@ -17,6 +17,8 @@ const RTM_GETLINK = 18;
 const NLM_F_REQUEST = 1;
 const NLM_F_ACK = 4;
 const NLM_F_DUMP = 0x300;
+/** For what another thread does in its own time. Milliseconds. */
+const DEADLINE = 10_000;
 
 /** nlmsghdr and ifinfomsg (linux/netlink.h, linux/rtnetlink.h). */
 function linkMessage(type: number, flags: number, link: { index: number; up?: boolean }): Uint8Array {
@@ -292,7 +294,9 @@ describe("another namespace", () => {
     assert.equal(seen.length, 6, "held back");
     // The thread has received both when its socket is empty and its stage is handed over.
     const held = (): number => seen.slice(6).flat().length;
-    for (let turn = 0; turn < 10_000 && held() < 2; turn++) addon.release(handle);
+    // When that is, is the scheduler's to say.
+    for (const end = performance.now() + DEADLINE; held() < 2 && performance.now() < end; await setImmediate())
+      addon.release(handle);
     assert.equal(held(), 2);
     const before = seen.length;
     addon.release(handle);
@@ -332,14 +336,15 @@ describe("another namespace", () => {
     const copies = Int32Array.of(0, 8, COPY.RUNNING_NUMBER);
     const told = (id: number): number =>
       seen.flat().filter(([kind, number]) => kind === RECORD.ANSWER && number === id).length;
-    let rounds = 0;
-    for (; rounds < 300; rounds++) {
+    const isAnswered = (): boolean => seen.flat().some(([kind]) => kind === RECORD.ANSWER);
+    const end = performance.now() + DEADLINE;
+    for (let rounds = 0; rounds < 300 || (!isAnswered() && performance.now() < end); rounds++) {
       // A descriptor that is closed right after: an answer that went out later would meet another file, or none.
       const answers = addon.openNetlink(NETLINK_ROUTE, namespace.fd, 0);
       addon.prepare(handle, 0, answers, sample, mask, request, copies, rounds, 0);
       setLoopback(commands, rounds % 2 === 0);
-      // The thread takes some 50 us to wake: withdrawn before, while and after it answers.
-      const until = performance.now() + (rounds % 30) * 0.005;
+      // The thread takes some 50 us to wake, on a busy machine longer: withdrawn before, while and after it answers.
+      const until = performance.now() + (rounds % 30) * 0.005 * Math.ceil((rounds + 1) / 300);
       while (performance.now() < until);
       addon.withdraw(handle, 0);
       assert.equal(addon.close(answers), 0);
@@ -350,10 +355,7 @@ describe("another namespace", () => {
       assert.equal(told(rounds), then, "nothing of it afterwards");
       if (rounds % 50 === 0) await setImmediate();
     }
-    assert.ok(
-      seen.flat().some(([kind]) => kind === RECORD.ANSWER),
-      "some were in time",
-    );
+    assert.ok(isAnswered(), "some were in time");
     addon.unwatch(handle);
     for (const fd of [events, commands]) addon.close(fd);
   });

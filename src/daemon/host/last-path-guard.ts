@@ -1,12 +1,13 @@
 import { type HostAction, type HostFacts, type Lifeline, lifelinesOf, spareLastPaths } from "../../host/index.ts";
 import type { Connection, Millis } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
-import { Paced } from "../paced.ts";
 
 /** What was read is good for so long where no event came since: endpoints that wait are looked at in every audit. */
 const FRESH_FOR: Millis = 30_000;
-/** Events that may set a waiting endpoint free come in rows. */
+/** Events that may set a waiting endpoint free come in rows, */
 const LOOK_GAP: Millis = 100;
+/** and looking takes the longer the more connections there are: at most a tenth of the time. */
+const LOOK_SHARE = 10;
 
 export interface LastPathGuardOptions {
   readonly connections: () => readonly Connection[];
@@ -19,18 +20,18 @@ export interface LastPathGuardOptions {
 /** Keeps endpoints of the kernel's table that some connection cannot do without, until it can. */
 export class LastPathGuard implements Disposable {
   readonly #options: LastPathGuardOptions;
-  readonly #looking: Paced;
+  #looking: NodeJS.Timeout | undefined;
+  #cost: Millis = 0;
   #spared: ReadonlyMap<string, number> = new Map();
   #lifelines: readonly Lifeline[] | undefined;
   #readAt: Millis = 0;
 
   constructor(options: LastPathGuardOptions) {
     this.#options = options;
-    this.#looking = new Paced(LOOK_GAP, options.now, options.look);
   }
 
   [Symbol.dispose](): void {
-    this.#looking[Symbol.dispose]();
+    clearTimeout(this.#looking);
   }
 
   /** Endpoints that stay for now, and how many connections live by each. */
@@ -41,7 +42,14 @@ export class LastPathGuard implements Disposable {
   /** Connections have come, gone or changed. */
   onEvents(): void {
     this.#lifelines = undefined;
-    if (this.#spared.size > 0) this.#looking.ask();
+    if (this.#spared.size === 0) return;
+    this.#looking ??= setTimeout(
+      () => {
+        this.#looking = undefined;
+        this.#options.look();
+      },
+      Math.max(LOOK_GAP, LOOK_SHARE * this.#cost),
+    );
   }
 
   /** Of what should be done, what may be done now. */
@@ -66,6 +74,7 @@ export class LastPathGuard implements Disposable {
     if (this.#lifelines && this.#spared.size > 0 && now() - this.#readAt < FRESH_FOR) return this.#lifelines;
     this.#readAt = now();
     this.#lifelines = lifelinesOf(connections());
+    this.#cost = now() - this.#readAt;
     return this.#lifelines;
   }
 }

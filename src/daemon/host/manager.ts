@@ -132,9 +132,12 @@ export class HostManager implements Disposable {
     return this.#plan;
   }
 
-  /** Endpoints that should go, and stay because so many connections live by them: by address (and port). */
-  get spared(): ReadonlyMap<string, number> {
-    return this.#guard?.spared ?? NOTHING;
+  /** Endpoints that should go, and stay because connections live by them, a sentence each. */
+  get waiting(): readonly string[] {
+    return [...(this.#guard?.spared ?? [])].map(([key, connections]) => {
+      const whose = connections === 1 ? "a connection has" : `${connections} connections have`;
+      return `endpoint ${key} should go, and stays: ${whose} no other subflow that works`;
+    });
   }
 
   /** Connections have come, gone or changed. */
@@ -393,8 +396,6 @@ export class HostManager implements Disposable {
     this.evaluate();
   }
 }
-
-const NOTHING: ReadonlyMap<string, number> = new Map();
 
 interface Concerned {
   readonly interfaces: ReadonlySet<number>;
