@@ -4,7 +4,7 @@ import type { Logger } from "../logger.ts";
 import { REST } from "./pace.ts";
 import { FOLLOWED, RouteModel } from "./route-model.ts";
 
-/** Reading that takes less is done in one go. */
+/** Reading that takes less is done in one go, and so much of one that takes more. */
 const FREE: Millis = 5;
 /** Between two pieces the loop has as much time as a piece took, and at least this. */
 const BREATH: Millis = 1;
@@ -64,16 +64,6 @@ export class RouteReader implements Disposable {
     else this.#timer = setTimeout(() => this.#start(), wait);
   }
 
-  #readFree(): void {
-    let routes: RouteModel;
-    try {
-      routes = this.readNow();
-    } catch (error) {
-      return this.#fail(error);
-    }
-    this.#options.onRead(routes);
-  }
-
   #begin(): [RouteModel, Generator<void>] {
     const model = new RouteModel();
     const pieces = this.#options.rtnl.readRoutes(
@@ -86,7 +76,6 @@ export class RouteReader implements Disposable {
 
   #start(): void {
     this.#timer = undefined;
-    if (this.#cost < FREE) return this.#readFree();
     [this.#reading, this.#pieces] = this.#begin();
     this.#again = false;
     this.#step(0);
@@ -99,7 +88,8 @@ export class RouteReader implements Disposable {
     const began = now();
     let isDone = false;
     try {
-      isDone = pieces.next().done === true;
+      do isDone = pieces.next().done === true;
+      while (!isDone && now() - began < FREE);
     } catch (error) {
       return this.#fail(error);
     }
