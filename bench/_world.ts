@@ -28,8 +28,18 @@ export interface World extends AsyncDisposable {
   readonly process: ChildProcess | undefined;
 }
 
-/** Makes the world of a manager; every manager meets the same one. */
-export async function makeWorld(manager: Manager, programs: Programs): Promise<World> {
+/** Ours with the one endpoint that the others have, and nothing else to do. */
+const FIXED = [
+  "automatic: false",
+  "limits: { subflows: 2, add_addr_accepted: 0 }",
+  `endpoints: [{ address: ${LOCAL}, flags: [subflow] }]`,
+];
+
+/**
+ * Makes the world of a manager; every manager meets the same one.
+ * @param config ours, line by line
+ */
+export async function makeWorld(manager: Manager, programs: Programs, config = FIXED): Promise<World> {
   const link = (name: string, n: number) => ({
     name,
     ends: { client: [`10.0.${n}.1/24`], server: [`10.0.${n}.2/24`] },
@@ -50,7 +60,7 @@ export async function makeWorld(manager: Manager, programs: Programs): Promise<W
     stdio: ["pipe", "pipe", "inherit"],
   });
   await line(service);
-  const process = await startManager(manager, client, programs);
+  const process = await startManager(manager, client, programs, config);
   const dispose = async (): Promise<void> => {
     await end(process);
     service.stdin?.end();
@@ -64,6 +74,7 @@ export async function startManager(
   manager: Manager,
   client: Host,
   programs: Programs,
+  lines = FIXED,
 ): Promise<ChildProcess | undefined> {
   switch (manager) {
     case "in-kernel": {
@@ -82,9 +93,9 @@ export async function startManager(
     case "mptcpd":
       return startMptcpd(client, programs);
     case "subflow":
-      return startSubflow(client, programs);
+      return startSubflow(client, programs, lines);
     case "subflow spinning":
-      return startSubflow(client, programs, true);
+      return startSubflow(client, programs, ["answers: { spin: true }", ...lines], "spin");
     case "nobody":
       return undefined;
   }
@@ -107,12 +118,16 @@ async function startMptcpd(client: Host, programs: Programs): Promise<ChildProce
   return child;
 }
 
-async function startSubflow(client: Host, programs: Programs, spin = false): Promise<ChildProcess> {
-  const config = join(programs.directory, `subflow-${spin}.yaml`);
-  const text = `answers: { spin: ${spin} }\nlimits: { subflows: 2, add_addr_accepted: 0 }\nendpoints:\n  - { address: ${LOCAL}, flags: [subflow] }\n`;
-  writeFileSync(config, text);
-  const words = ["run", "--path-manager", "userspace", "--no-automatic", "--config", config];
-  const environment = { ...process.env, SUBFLOW_RUNTIME_DIRECTORY: join(programs.directory, `run-${spin}`) };
+async function startSubflow(
+  client: Host,
+  programs: Programs,
+  lines: readonly string[],
+  name = "subflow",
+): Promise<ChildProcess> {
+  const config = join(programs.directory, `${name}.yaml`);
+  writeFileSync(config, `${lines.join("\n")}\n`);
+  const words = ["run", "--path-manager", "userspace", "--config", config];
+  const environment = { ...process.env, SUBFLOW_RUNTIME_DIRECTORY: join(programs.directory, `run-${name}`) };
   const node = [process.execPath, ...(process.env.SUBFLOW_BENCH_NODE?.split(" ") ?? [])];
   const child = client.spawn([...node, SUBFLOW, ...words], {
     stdio: ["ignore", "inherit", "pipe"],

@@ -4,18 +4,16 @@
  * own, all there at the same time, served in turns, so that what else the machine does hits all alike. `spin`: also a daemon whose
  * answer thread never sleeps, which is stopped while others are served.
  */
-import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Joins } from "./_joins.ts";
 import { Programs } from "./_programs.ts";
 import { printMachine, printTable, quantile, type Samples } from "./_support.ts";
-import { end, type Manager, makeWorld, SERVER, type World } from "./_world.ts";
+import { type Manager, makeWorld, SERVER, type World } from "./_world.ts";
 
 const COUNT = Number(process.argv[2] ?? 2000);
 const BLOCK = Number(process.argv[3] ?? 250);
-/** Milliseconds. */
-const FLUSH = 3000;
 const SPINNING: Manager = "subflow spinning";
 const MANAGERS: readonly Manager[] = [
   "in-kernel",
@@ -27,30 +25,15 @@ const MANAGERS: readonly Manager[] = [
 /** Of proc(5): clock ticks a second, on every architecture. */
 const TICKS = 100;
 
-/** RFC 8684 §3.1 and §3.2: subtypes of TCP option 30. */
-const MPTCP_OPTION = 30;
-const MP_CAPABLE = 0;
-const MP_JOIN = 1;
-
 /** A world with tcpdump at its client. */
 interface Watched {
   readonly world: World;
-  readonly sniffer: ChildProcess;
-  readonly file: string;
+  readonly joins: Joins;
 }
 
 async function watch(manager: Manager, programs: Programs): Promise<Watched> {
   const world = await makeWorld(manager, programs);
-  const file = join(programs.directory, `${manager}.pcap`);
-  const syn = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn";
-  const words = ["-i", "any", "-Q", "out", "-y", "LINUX_SLL", "-s", "200", "-U", "-n", "-w", file, "-Z", "root"];
-  const sniffer = world.client.spawn(["tcpdump", "--time-stamp-precision=nano", ...words, syn], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  await new Promise<void>((resolve) => {
-    sniffer.stderr?.on("data", (bytes: Buffer) => String(bytes).includes("listening") && resolve());
-  });
-  return { world, sniffer, file };
+  return { world, joins: await Joins.start(world.client, join(programs.directory, `${manager}.pcap`)) };
 }
 
 /** One block of connections, one after the other. */
@@ -58,38 +41,6 @@ async function block({ client }: World, count: number, programs: Programs): Prom
   const words = [programs.program("traffic"), "series", ...SERVER, String(count)];
   const series = client.spawn(words, { stdio: ["ignore", "ignore", "inherit"] });
   await once(series, "exit");
-}
-
-/** MP_CAPABLE SYN → the next MP_JOIN SYN: the connections come one after the other. Microseconds. */
-function delays(pcap: Buffer): number[] {
-  const result: number[] = [];
-  let began: number | undefined;
-  for (const { time, subtype } of syns(pcap)) {
-    if (subtype === MP_CAPABLE) began = time;
-    if (subtype === MP_JOIN && began !== undefined) {
-      result.push(time - began);
-      began = undefined;
-    }
-  }
-  return result;
-}
-
-/** The MPTCP SYNs of a capture with nanoseconds, in its order: pcap-savefile(5), LINUX_SLL, IPv4. */
-function* syns(pcap: Buffer): Generator<{ time: number; subtype: number }> {
-  for (let at = 24; at + 16 <= pcap.length; ) {
-    const time = pcap.readUInt32LE(at) * 1e6 + pcap.readUInt32LE(at + 4) / 1e3;
-    const length = pcap.readUInt32LE(at + 8);
-    const ip = at + 16 + 16;
-    const tcp = ip + (pcap.readUInt8(ip) & 15) * 4;
-    const options = tcp + 20;
-    const last = tcp + (pcap.readUInt8(tcp + 12) >> 4) * 4;
-    for (let option = options; option < last; ) {
-      const kind = pcap.readUInt8(option);
-      if (kind === MPTCP_OPTION) yield { time, subtype: pcap.readUInt8(option + 2) >> 4 };
-      option += kind <= 1 ? 1 : pcap.readUInt8(option + 1);
-    }
-    at += 16 + length;
-  }
 }
 
 /** Milliseconds of processor time that a process has had: user and system. */
@@ -129,9 +80,7 @@ async function measure(list: readonly Watched[], programs: Programs): Promise<Sa
     if (world.manager === SPINNING) world.process?.kill("SIGCONT");
     console.log(`${world.manager}: ${((100 * used) / elapsed).toFixed(0)} % of a processor in its turns`);
   }
-  // What is left in its ring tcpdump reads once a second.
-  await new Promise((resolve) => setTimeout(resolve, FLUSH));
-  return list.map(({ world, file }) => ({ name: world.manager, values: delays(readFileSync(file)) }));
+  return Promise.all(list.map(async ({ world, joins }) => ({ name: world.manager, values: await joins.delays() })));
 }
 
 printMachine();
@@ -145,8 +94,8 @@ try {
   const p50 = (manager: Manager): number => quantile(rows.find(({ name }) => name === manager)?.values ?? [], 0.5);
   console.log(`subflow - C floor, p50: ${(p50("subflow") - p50("C floor")).toFixed(1)} us (target: 20)`);
 } finally {
-  for (const { world, sniffer } of list) {
-    await end(sniffer);
+  for (const { world, joins } of list) {
+    await joins[Symbol.asyncDispose]();
     await world[Symbol.asyncDispose]();
   }
 }

@@ -34,7 +34,7 @@ export function pathAddresses(facts: DoctorFacts): { address: Address; link: Hos
     const link = linkOf(facts, rest.interfaceIndex);
     if (!link || link.flags & IFF.LOOPBACK || link.master !== 0) return [];
     if (["container", "bridge", "loopback", "vpn"].includes(link.interfaceKind)) return [];
-    const obstacle = addressObstacle({ address, ...rest }, link, { alsoWithoutDefaultRoute: true }, facts.routes);
+    const obstacle = addressObstacle({ address, ...rest }, link);
     return obstacle ? [] : [{ address, link }];
   });
 }

@@ -1,8 +1,9 @@
 import { type Address, ENDPOINT_FLAG, familyOf } from "../types/index.ts";
 import type { FixedEndpoint, HostConfig, Role } from "./config.ts";
-import { endpointKey, type HostFacts, type HostLink, type HostMemory } from "./facts.ts";
+import { endpointKey, type HostAddress, type HostFacts, type HostLink, type HostMemory } from "./facts.ts";
+import type { MainRoutes } from "./main-routes.ts";
 import { assignRole, roleFlags, roleRank } from "./roles.ts";
-import { addressObstacle, defaultRoutes, type Obstacle } from "./usable.ts";
+import { addressObstacle, type Obstacle } from "./usable.ts";
 
 /** An endpoint that should be there. */
 export interface PlannedEndpoint {
@@ -35,10 +36,15 @@ interface Candidate extends PlannedEndpoint {
 }
 
 /** Which endpoints should exist: the fixed ones, then those of the interfaces' roles, as many as the kernel has room for. */
-export function planEndpoints(facts: HostFacts, config: HostConfig, memory: HostMemory): EndpointPlan {
+export function planEndpoints(
+  facts: HostFacts,
+  main: MainRoutes,
+  config: HostConfig,
+  memory: HostMemory,
+): EndpointPlan {
   const leftOut: LeftOutEndpoint[] = [];
   const fixed = config.endpoints.flatMap((endpoint) => fixedEndpoint(endpoint, facts, leftOut));
-  const automatic = config.automatic ? automaticEndpoints(facts, config, memory, leftOut) : [];
+  const automatic = config.automatic ? automaticEndpoints(facts, main, config, memory, leftOut) : [];
   // An address may stand on an interface twice (two prefixes) or on two interfaces: the table takes it once.
   const byKey = new Map<string, PlannedEndpoint>();
   for (const endpoint of [...fixed, ...dealOut(automatic)]) {
@@ -79,20 +85,23 @@ function fixedEndpoint(fixed: FixedEndpoint, { links }: HostFacts, leftOut: Left
  * Taking an announced address back makes peers close their subflows to it, and not all of them join again when it returns. A link
  * that fails takes nothing back, as it does not without us; an address that goes does.
  */
-function isAnnouncedByUs(address: Address, role: Role, { endpoints }: HostFacts, { owned }: HostMemory): boolean {
-  return role === "signal" && owned.has(address) && endpoints.some((each) => endpointKey(each) === address);
+function isAnnouncedByUs(address: Address, role: Role, there: ReadonlySet<string>, { owned }: HostMemory): boolean {
+  return role === "signal" && owned.has(address) && there.has(address);
 }
 
 function automaticEndpoints(
   facts: HostFacts,
+  main: MainRoutes,
   config: HostConfig,
   memory: HostMemory,
   leftOut: LeftOutEndpoint[],
 ): Candidate[] {
   const candidates: Candidate[] = [];
+  const byInterface = addressesByInterface(facts.addresses);
+  const there = new Set(facts.endpoints.map(endpointKey));
   for (const link of facts.links) {
     const assignment = assignRole(config, link);
-    const addresses = facts.addresses.filter(({ interfaceIndex }) => interfaceIndex === link.index);
+    const addresses = byInterface.get(link.index) ?? [];
     if (assignment.role === "off") {
       if (addresses.length > 0 && link.interfaceKind !== "loopback") {
         leftOut.push({ what: link.name, reason: assignment.because, remedy: "give it a role in `interfaces`" });
@@ -100,24 +109,35 @@ function automaticEndpoints(
       continue;
     }
     for (const address of addresses) {
-      const obstacle = addressObstacle(address, link, assignment, facts.routes);
-      if (obstacle?.passing && isAnnouncedByUs(address.address, assignment.role, facts, memory)) {
+      const obstacle = addressObstacle(address, link, assignment.alsoWithoutDefaultRoute ? undefined : main);
+      if (obstacle?.passing && isAnnouncedByUs(address.address, assignment.role, there, memory)) {
         const because = `${assignment.because}; ${obstacle.reason}, and only peers could open again what they opened`;
-        candidates.push(candidate(address.address, link, facts, { ...assignment, because }));
+        candidates.push(candidate(address.address, link, facts, main, { ...assignment, because }));
       } else if (obstacle) leftOut.push({ what: `${address.address} dev ${link.name}`, ...obstacle });
-      else candidates.push(candidate(address.address, link, facts, assignment));
+      else candidates.push(candidate(address.address, link, facts, main, assignment));
     }
   }
   return candidates;
+}
+
+function addressesByInterface(addresses: readonly HostAddress[]): Map<number, HostAddress[]> {
+  const byInterface = new Map<number, HostAddress[]>();
+  for (const address of addresses) {
+    const list = byInterface.get(address.interfaceIndex);
+    if (list) list.push(address);
+    else byInterface.set(address.interfaceIndex, [address]);
+  }
+  return byInterface;
 }
 
 function candidate(
   address: Address,
   link: HostLink,
   facts: HostFacts,
+  main: MainRoutes,
   assignment: ReturnType<typeof assignRole>,
 ): Candidate {
-  const metrics = defaultRoutes(facts.routes, link.index, familyOf(address)).map(({ priority }) => priority);
+  const metrics = main.defaultsOf(link.index, familyOf(address)).map(({ priority }) => priority);
   return {
     address,
     port: 0,

@@ -36,7 +36,7 @@ export interface HostFacts {
   readonly endpoints: readonly Endpoint[];
   readonly limits: Limits;
   /** Sysctls that a plan may depend on: full name → value. */
-  readonly sysctls: ReadonlyMap<string, string>;
+  readonly sysctls: Pick<ReadonlyMap<string, string>, "get">;
   readonly capacity: Capacity;
 }
 

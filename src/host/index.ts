@@ -4,6 +4,7 @@ export * from "./config.ts";
 export * from "./endpoints.ts";
 export * from "./facts.ts";
 export * from "./kind.ts";
+export * from "./main-routes.ts";
 export * from "./plan.ts";
 export * from "./reconcile.ts";
 export * from "./roles.ts";

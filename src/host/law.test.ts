@@ -5,8 +5,10 @@ import { address, CONFIG, FACTS, ip, link, NOTHING, route } from "../../test/fix
 import type { Address } from "../types/index.ts";
 import * as host from "./index.ts";
 
+type Facts = host.HostFacts & { readonly sysctls: ReadonlyMap<string, string> };
+
 /** What the kernel would have after the actions: enough of it for the law below. */
-function applied(facts: host.HostFacts, memory: host.HostMemory, actions: readonly host.HostAction[]) {
+function applied(facts: Facts, memory: host.HostMemory, actions: readonly host.HostAction[]) {
   let { endpoints, limits, rules, routes } = facts;
   const owned = new Set(memory.owned);
   const sysctls = new Map(facts.sysctls);
@@ -99,7 +101,7 @@ test("law: after the actions nothing is left to do, and the end puts everything 
     fc.property(someHost, ({ carriers, defaults, addresses, foreign, rp, ...config }) => {
       const unique = [...new Map(addresses.map((each) => [`${each.link}.${each.last}`, each])).values()];
       const others = [...new Map(foreign.map((each) => [`${each.link}.${each.last}`, each])).values()];
-      const facts: host.HostFacts = {
+      const facts: Facts = {
         ...FACTS,
         links: carriers.map((carrier, i) => link(i + 2, `eth${i}`, { carrier })),
         addresses: unique.map((each) => address(each.link + 2, `10.0.${each.link}.${each.last}`)),

@@ -3,6 +3,7 @@ import type { HostConfig } from "./config.ts";
 import { type LeftOutEndpoint, type PlannedEndpoint, planEndpoints } from "./endpoints.ts";
 import type { HostFacts, HostMemory } from "./facts.ts";
 import { planLimits } from "./limits.ts";
+import { MainRoutes } from "./main-routes.ts";
 import { type PlannedRoute, type PlannedRule, planRouting } from "./routing.ts";
 import { type PlannedSysctl, planSysctls } from "./sysctls.ts";
 
@@ -19,8 +20,9 @@ export interface HostPlan {
 
 /** The plan: a pure function of what is observed, of the configuration, and of what we did before. */
 export function planHost(facts: HostFacts, config: HostConfig, memory: HostMemory): HostPlan {
-  const { endpoints, leftOut } = planEndpoints(facts, config, memory);
-  const { rules, routes } = planRouting(facts, config, endpoints);
+  const main = new MainRoutes(facts.routes);
+  const { endpoints, leftOut } = planEndpoints(facts, main, config, memory);
+  const { rules, routes } = planRouting(facts, main, config, endpoints);
   return {
     endpoints,
     limits: planLimits(facts, config, endpoints),

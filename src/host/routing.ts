@@ -1,8 +1,9 @@
-import { type Address, addressBytes, ENDPOINT_FLAG, familyOf } from "../types/index.ts";
-import { type Route, RT_TABLE, RTN, type Rule, type SourceRule, type UnicastRoute } from "../wire/index.ts";
+import { addressBytes, ENDPOINT_FLAG, familyOf } from "../types/index.ts";
+import type { Route, Rule, SourceRule, UnicastRoute } from "../wire/index.ts";
 import type { HostConfig } from "./config.ts";
 import type { PlannedEndpoint } from "./endpoints.ts";
 import type { HostFacts } from "./facts.ts";
+import type { MainRoutes } from "./main-routes.ts";
 
 /** RTPROT_* number of everything we add (rt_protos(5) leaves it free): how our rules and routes are known again after a kill -9. */
 export const OUR_PROTOCOL = 154;
@@ -25,16 +26,22 @@ export interface RoutingPlan {
 }
 
 /** Source rules and tables for the endpoints that need them. */
-export function planRouting(facts: HostFacts, config: HostConfig, endpoints: readonly PlannedEndpoint[]): RoutingPlan {
+export function planRouting(
+  facts: HostFacts,
+  main: MainRoutes,
+  config: HostConfig,
+  endpoints: readonly PlannedEndpoint[],
+): RoutingPlan {
   const rules = new Map<string, PlannedRule>();
   const routes = new Map<string, PlannedRoute>();
   if (!config.automatic || config.routing === "never") return { rules: [], routes: [] };
+  const foreign = foreignRules(facts.rules);
   for (const endpoint of endpoints) {
     if (endpoint.interfaceIndex === 0 || rules.has(endpoint.address)) continue;
-    if (config.routing === "auto" && !needsRule(endpoint, facts)) continue;
+    if (config.routing === "auto" && !needsRule(endpoint, main, foreign)) continue;
     const family = familyOf(endpoint.address);
     const table = TABLE_BASE + endpoint.interfaceIndex;
-    const copies = tableRoutes(facts.routes, endpoint.interfaceIndex, family, table);
+    const copies = tableRoutes(main.of(endpoint.interfaceIndex, family), family, table);
     // A rule to an empty table would send nothing anywhere: it falls through to main, as without a rule.
     if (copies.length === 0) continue;
     rules.set(endpoint.address, { family, source: endpoint.address, sourceLength: family === 2 ? 32 : 128, table });
@@ -48,27 +55,27 @@ export function planRouting(facts: HostFacts, config: HostConfig, endpoints: rea
  * and needs no rule. What a peer opens towards a `signal` address is answered by the main table: it leaves by the best
  * default route, whichever interface that is.
  */
-function needsRule(endpoint: PlannedEndpoint, facts: HostFacts): boolean {
+function needsRule(endpoint: PlannedEndpoint, main: MainRoutes, foreign: readonly ForeignRule[]): boolean {
   if (!(endpoint.flags & ENDPOINT_FLAG.signal)) return false;
-  if (facts.rules.some((rule) => isForeignRuleFor(rule, endpoint.address))) return false;
   const family = familyOf(endpoint.address);
-  const defaults = facts.routes.filter(
-    (route) =>
-      route.family === family &&
-      route.table === RT_TABLE.MAIN &&
-      route.destinationLength === 0 &&
-      route.type === RTN.UNICAST,
-  );
-  if (defaults.length === 0) return false;
-  const best = defaults.reduce((a, b) => (b.priority < a.priority ? b : a));
-  return best.outputInterface !== endpoint.interfaceIndex;
+  const best = main.best(family);
+  if (!best || best.outputInterface === endpoint.interfaceIndex) return false;
+  const bytes = addressBytes(endpoint.address) ?? [];
+  return !foreign.some((rule) => rule.family === family && samePrefix(rule.source, bytes, rule.sourceLength));
 }
 
-/** Somebody else's policy routing already decides for this source. */
-function isForeignRuleFor(rule: Rule, address: Address): boolean {
-  if (rule.protocol === OUR_PROTOCOL || rule.source === undefined || rule.sourceLength === 0) return false;
-  if (rule.action !== FR_ACT_TO_TABLE || rule.family !== familyOf(address)) return false;
-  return samePrefix(addressBytes(rule.source) ?? [], addressBytes(address) ?? [], rule.sourceLength);
+interface ForeignRule {
+  readonly family: number;
+  readonly source: readonly number[];
+  readonly sourceLength: number;
+}
+
+/** Somebody else's policy routing, which already decides for some sources. */
+function foreignRules(rules: readonly Rule[]): ForeignRule[] {
+  return rules.flatMap(({ protocol, source, sourceLength, action, family }): ForeignRule[] => {
+    if (protocol === OUR_PROTOCOL || source === undefined || sourceLength === 0) return [];
+    return action === FR_ACT_TO_TABLE ? [{ family, source: addressBytes(source) ?? [], sourceLength }] : [];
+  });
 }
 
 function samePrefix(a: readonly number[], b: readonly number[], length: number): boolean {
@@ -82,16 +89,9 @@ function samePrefix(a: readonly number[], b: readonly number[], length: number):
 const LINK_LOCAL = /^fe[89ab]/;
 
 /** The interface's routes of the main table, connected ones first: a gateway must be reachable when its route is added. */
-function tableRoutes(routes: readonly Route[], interfaceIndex: number, family: number, table: number): PlannedRoute[] {
+function tableRoutes(routes: readonly Route[], family: number, table: number): PlannedRoute[] {
   return routes
-    .filter(
-      (route) =>
-        route.family === family &&
-        route.table === RT_TABLE.MAIN &&
-        route.type === RTN.UNICAST &&
-        route.outputInterface === interfaceIndex &&
-        !(route.destination !== undefined && LINK_LOCAL.test(route.destination)),
-    )
+    .filter(({ destination }) => !(destination !== undefined && LINK_LOCAL.test(destination)))
     .map(({ destination, destinationLength, gateway, outputInterface, priority, scope, preferredSource }) => ({
       family,
       destination,

@@ -1,7 +1,7 @@
 import { type Address, AF_INET, addressBytes, familyOf } from "../types/index.ts";
-import { IFA_F, IFF, type Route, RT_TABLE, RTN } from "../wire/index.ts";
+import { IFA_F, IFF } from "../wire/index.ts";
 import type { HostAddress, HostLink } from "./facts.ts";
-import type { Assignment } from "./roles.ts";
+import type { MainRoutes } from "./main-routes.ts";
 
 /** Something that a plan could have used and does not. */
 export interface Obstacle {
@@ -50,31 +50,17 @@ function lifeObstacle({ address, flags, unrouted }: HostAddress): Obstacle | und
   return undefined;
 }
 
-/** The default routes of the main table that leave by this interface, in this family. */
-export function defaultRoutes(routes: readonly Route[], interfaceIndex: number, family: number): Route[] {
-  return routes.filter(
-    (route) =>
-      route.family === family &&
-      route.destinationLength === 0 &&
-      route.type === RTN.UNICAST &&
-      route.table === RT_TABLE.MAIN &&
-      route.outputInterface === interfaceIndex,
-  );
-}
-
-/** Why an address is no path now; undefined when it is one. */
-export function addressObstacle(
-  address: HostAddress,
-  link: HostLink,
-  { alsoWithoutDefaultRoute }: Pick<Assignment, "alsoWithoutDefaultRoute">,
-  routes: readonly Route[],
-): Obstacle | undefined {
+/**
+ * Why an address is no path now; undefined when it is one.
+ * @param main whose default route must leave by the link; undefined: its network is enough
+ */
+export function addressObstacle(address: HostAddress, link: HostLink, main?: MainRoutes): Obstacle | undefined {
   const lasting = scopeObstacle(address.address) ?? lifeObstacle(address);
   const obstacle = linkObstacle(link);
   if (obstacle) return { ...obstacle, passing: lasting === undefined };
-  if (lasting || alsoWithoutDefaultRoute) return lasting;
+  if (lasting || !main) return lasting;
   const family = familyOf(address.address);
-  if (defaultRoutes(routes, link.index, family).length > 0) return undefined;
+  if (main.defaultsOf(link.index, family).length > 0) return undefined;
   const name = family === AF_INET ? "IPv4" : "IPv6";
   return {
     reason: `${link.name} has no ${name} default route`,

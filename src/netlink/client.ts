@@ -165,6 +165,27 @@ export class NetlinkClient implements Disposable {
     }
   }
 
+  /**
+   * Dumps a table piece by piece: whoever reads may let other work go first between two pieces (some thousand messages). No
+   * other request may go by this client meanwhile. What changes while it is read may be in it or not.
+   * @throws NetlinkError like {@link dump}
+   */
+  *dumpInPieces(request: Request, onMessage: (bytes: Uint8Array, header: MessageHeader) => void): Generator<void> {
+    const first = this.#sequence;
+    this.#encode([request], NLM_F.DUMP);
+    const results: (NetlinkError | undefined)[] = [undefined];
+    const { bytes, length } = this.#writer;
+    let count = this.#native.transact(this.#fd, bytes, length, this.#slab, this.#lengths, this.#deadline);
+    for (;;) {
+      if (count < 0) throw this.#fail([request], results, count)[0];
+      const ended = this.#take(count, first, [request], results, onMessage) > 0;
+      if (results[0]) throw results[0];
+      if (ended) return;
+      yield;
+      count = this.#native.receive(this.#fd, this.#slab, this.#lengths, this.#deadline);
+    }
+  }
+
   #executeBatch(requests: readonly Request[]): (NetlinkError | undefined)[] {
     return this.#exchange(requests, NLM_F.ACK, ignoreAnswer);
   }
@@ -190,22 +211,35 @@ export class NetlinkClient implements Disposable {
     );
     for (;;) {
       if (count < 0) return this.#fail(requests, results, count);
-      for (let slot = 0; slot < count; slot++) {
-        const from = slot * SLOT_BYTES;
-        eachMessage(this.#slab, from, from + Math.min(this.#lengths[slot]!, SLOT_BYTES), (header) => {
-          const index = header.sequence - first;
-          // An answer to an earlier request that ran into its deadline.
-          if (index < 0 || index >= requests.length) return;
-          if (header.type === NLMSG.ERROR || header.type === NLMSG.DONE) {
-            open--;
-            const acknowledgement = decodeAcknowledgement(this.#slab, header);
-            if (acknowledgement.errno !== 0) results[index] = refusal(requests[index]!, acknowledgement);
-          } else onAnswer(this.#slab, header, index);
-        });
-      }
+      open -= this.#take(count, first, requests, results, onAnswer);
       if (open <= 0) return results;
       count = native.receive(this.#fd, this.#slab, this.#lengths, this.#deadline);
     }
+  }
+
+  /** Goes through the datagrams that were received. @returns how many requests ended with them */
+  #take(
+    count: number,
+    first: number,
+    requests: readonly Request[],
+    results: (NetlinkError | undefined)[],
+    onAnswer: (bytes: Uint8Array, header: MessageHeader, index: number) => void,
+  ): number {
+    let ended = 0;
+    for (let slot = 0; slot < count; slot++) {
+      const from = slot * SLOT_BYTES;
+      eachMessage(this.#slab, from, from + Math.min(this.#lengths[slot]!, SLOT_BYTES), (header) => {
+        const index = header.sequence - first;
+        // An answer to an earlier request that ran into its deadline.
+        if (index < 0 || index >= requests.length) return;
+        if (header.type === NLMSG.ERROR || header.type === NLMSG.DONE) {
+          ended++;
+          const acknowledgement = decodeAcknowledgement(this.#slab, header);
+          if (acknowledgement.errno !== 0) results[index] = refusal(requests[index]!, acknowledgement);
+        } else onAnswer(this.#slab, header, index);
+      });
+    }
+    return ended;
   }
 
   #encode(requests: readonly Request[], flags: number): void {

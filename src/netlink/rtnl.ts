@@ -4,6 +4,7 @@ import {
   decodeInterfaceAddress,
   decodeLink,
   decodeRoute,
+  decodeRouteHead,
   decodeRtnlEvent,
   decodeRule,
   encodeDumpHeader,
@@ -14,9 +15,11 @@ import {
   IFF,
   type InterfaceAddress,
   type Link,
+  type MessageHeader,
   NLM_F,
   ROUTE_ATTRIBUTE,
   type Route,
+  type RouteHead,
   RTM,
   RTN,
   RTNLGRP,
@@ -39,6 +42,24 @@ const ALL_GROUPS = [
   RTNLGRP.IPV6_ROUTE,
   RTNLGRP.IPV6_RULE,
 ];
+
+/** Which routes a dump is to have: the kernel leaves out the others itself. */
+export interface RouteQuery extends Pick<Route, "family"> {
+  readonly table?: number;
+  /** RTPROT_*. */
+  readonly protocol?: number;
+  /** RTN_*. */
+  readonly type?: number;
+}
+
+/** Who hears of changes. */
+export interface RtnlListener {
+  readonly onEvent: (event: RtnlEvent) => void;
+  readonly onOverrun: () => void;
+  readonly onBatchEnd?: () => void;
+  /** Judges a route before it is decoded; without it all are told of. */
+  readonly wantsRoute?: (head: RouteHead) => boolean;
+}
 
 const RTMSG = 12;
 const IFADDRMSG = 8;
@@ -77,6 +98,32 @@ export class Rtnl implements Disposable {
 
   routes(): Route[] {
     return this.#bothFamilies("list routes", RTM.GETROUTE, decodeRoute);
+  }
+
+  /**
+   * Reads routes piece by piece on a socket of its own: between two pieces whoever reads may let other work go first.
+   * @param wants judges a route before it is decoded; a kernel that knows no filters (before 4.20) sends all
+   */
+  *readRoutes(
+    queries: readonly RouteQuery[],
+    wants: (head: RouteHead) => boolean,
+    onRoute: (route: Route) => void,
+  ): Generator<void> {
+    using client = new NetlinkClient(NETLINK.ROUTE, { netns: this.#netns });
+    const onMessage = (bytes: Uint8Array, header: MessageHeader): void => {
+      if (wants(decodeRouteHead(bytes, header))) onRoute(decodeRoute(bytes, header));
+    };
+    for (const query of queries) {
+      try {
+        yield* client.dumpInPieces(routeDump(query), onMessage);
+      } catch (error) {
+        if (!(error instanceof NetlinkError)) throw error;
+        // There is no such table (yet).
+        if (error.errno === ERRNO.ENOENT) continue;
+        if (error.errno !== ERRNO.EINVAL && error.errno !== ERRNO.EOPNOTSUPP) throw error;
+        yield* client.dumpInPieces(routeDump({ family: query.family }), onMessage);
+      }
+    }
   }
 
   rules(): Rule[] {
@@ -185,23 +232,23 @@ export class Rtnl implements Disposable {
 
   /** Calls `onEvent` for every change of links only. */
   watchLinks(onEvent: (event: RtnlEvent) => void, onOverrun: () => void): NetlinkSubscription {
-    return this.#subscribe([RTNLGRP.LINK], onEvent, onOverrun);
+    return this.#subscribe([RTNLGRP.LINK], { onEvent, onOverrun });
   }
 
   /** Calls `onEvent` for every change of links, addresses, routes and rules. */
-  watch(onEvent: (event: RtnlEvent) => void, onOverrun: () => void, onBatchEnd?: () => void): NetlinkSubscription {
-    return this.#subscribe(ALL_GROUPS, onEvent, onOverrun, onBatchEnd);
+  watch(listener: RtnlListener): NetlinkSubscription {
+    return this.#subscribe(ALL_GROUPS, listener);
   }
 
   #subscribe(
     groups: readonly number[],
-    onEvent: (event: RtnlEvent) => void,
-    onOverrun: () => void,
-    onBatchEnd?: () => void,
+    { onEvent, onOverrun, onBatchEnd, wantsRoute }: RtnlListener,
   ): NetlinkSubscription {
+    const isRoute = ({ type }: MessageHeader): boolean => type === RTM.NEWROUTE || type === RTM.DELROUTE;
     return new NetlinkSubscription(NETLINK.ROUTE, groups, {
       netns: this.#netns,
       onMessage: (bytes, header) => {
+        if (wantsRoute && isRoute(header) && !wantsRoute(decodeRouteHead(bytes, header))) return;
         const event = decodeRtnlEvent(bytes, header);
         if (event) onEvent(event);
       },
@@ -217,6 +264,16 @@ export class Rtnl implements Disposable {
   #bothFamilies<T>(operation: string, type: number, decode: Decode<T>): T[] {
     return [AF_INET, AF_INET6].flatMap((family) => this.#dump(operation, type, family, decode));
   }
+}
+
+function routeDump({ family, table, protocol, type }: RouteQuery): Request {
+  return {
+    operation: "list routes",
+    type: RTM.GETROUTE,
+    write: (writer) => encodeRoute(writer, { family, table, protocol, type }, {}),
+    attributes: ROUTE_ATTRIBUTE,
+    attributesAt: RTMSG,
+  };
 }
 
 /** How the kernel says that there is no way (EINVAL: the source is not ours). */

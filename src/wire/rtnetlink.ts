@@ -31,6 +31,9 @@ export const RTNLGRP = {
   IPV6_RULE: 19,
 } as const;
 
+/** RTPROT_KERNEL: what the kernel adds of its own accord, the connected routes above all. */
+export const RTPROT_KERNEL = 2;
+
 /** RTN_* types of a route. */
 export const RTN = { UNICAST: 1, LOCAL: 2 } as const;
 
@@ -302,6 +305,40 @@ export function decodeRoute(bytes: Uint8Array, header: MessageHeader): Route {
     preferredSource: found.preferredSource,
     flags: readU32(bytes, from + 8),
   };
+}
+
+/** What a route's message says before its attributes are decoded, and the one attribute without which nobody can judge it. */
+export interface RouteHead
+  extends Pick<Route, "family" | "destinationLength" | "protocol" | "type" | "outputInterface"> {
+  /** Of `struct rtmsg`: 252 (RT_TABLE_COMPAT) for all tables above 255. */
+  readonly table: number;
+}
+
+/** The beginning of what {@link decodeRoute} decodes, for a small part of its cost: a full routing table has a million. */
+export function decodeRouteHead(bytes: Uint8Array, header: MessageHeader): RouteHead {
+  needs(RTMSG, header, "RTM_NEWROUTE");
+  const { from, to } = header;
+  return {
+    family: bytes[from]!,
+    destinationLength: bytes[from + 1]!,
+    table: bytes[from + 4]!,
+    protocol: bytes[from + 5]!,
+    type: bytes[from + 7]!,
+    outputInterface: outputInterfaceAt(bytes, from + RTMSG, to),
+  };
+}
+
+/** rtattr: u16 length (its header included), u16 type; each begins at a multiple of four bytes. 0: there is none. */
+function outputInterfaceAt(bytes: Uint8Array, from: number, to: number): number {
+  const [wanted] = ROUTE_ATTRIBUTE.outputInterface;
+  for (let at = from; at + 8 <= to; ) {
+    const length = readU16(bytes, at);
+    if (readU16(bytes, at + 2) === wanted) return readU32(bytes, at + 4);
+    // A length that cannot be is decodeRoute's to refuse.
+    if (length < 4) return 0;
+    at += (length + 3) & ~3;
+  }
+  return 0;
 }
 
 export function decodeRule(bytes: Uint8Array, header: MessageHeader): Rule {

@@ -162,7 +162,7 @@ function readNetwork(isForeign: boolean): Network {
   using rtnl = Rtnl.open();
   const links = rtnl.links().map((link) => ({
     ...link,
-    interfaceKind: interfaceKind(link, isForeign ? { deviceType: undefined, wireless: false } : sysfsFacts(link.name)),
+    interfaceKind: interfaceKind(link, isForeign ? { deviceType: undefined, wireless: false } : sysfsFacts(link)),
     connection: undefined,
   }));
   return { links, addresses: rtnl.addresses(), routes: rtnl.routes(), rules: rtnl.rules() };

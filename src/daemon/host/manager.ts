@@ -10,10 +10,9 @@ import {
   planHost,
   reconcileHost,
   restoreHost,
-  rpFilterName,
 } from "../../host/index.ts";
-import { type AnswerCounts, type Rtnl, readSysctl } from "../../netlink/index.ts";
-import type { Address, Connection, Limits, Millis } from "../../types/index.ts";
+import type { AnswerCounts, Rtnl } from "../../netlink/index.ts";
+import type { Address, Connection, Endpoint, Limits, Millis } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { Applier } from "./applier.ts";
 import type { EndpointPort } from "./endpoint-port.ts";
@@ -21,7 +20,9 @@ import { HostForesight } from "./foresight.ts";
 import { LastPathGuard } from "./last-path-guard.ts";
 import type { Memory } from "./memory.ts";
 import { type Change, NetworkModel } from "./network-model.ts";
+import { Pace, REST } from "./pace.ts";
 import { findRivals, type Rival } from "./rivals.ts";
+import { Sysctls } from "./sysctls.ts";
 import { connectionNames } from "./sysfs.ts";
 
 /**
@@ -29,6 +30,10 @@ import { connectionNames } from "./sysfs.ts";
  * addresses are a few plans, not a thousand. A loss never waits.
  */
 export const SETTLING: Millis = 20;
+/** Where a plan is felt, longer: so many times as long as the last took, and at most this. */
+const SETTLING_MAX: Millis = 1000;
+/** Foreseeing is a plan for each link: on hosts with more of everything than this, who hears of a change plans for it then. */
+const FORESEEABLE_MAX = 512;
 /** V8 optimises a function after some hundred calls; 300 plans take about 20 ms. */
 const WARM_UP_ROUNDS = 300;
 /** The kernel does not tell of changed endpoints: they are read anew so often. */
@@ -72,13 +77,18 @@ export class HostManager implements Disposable {
   #foreseeing: NodeJS.Immediate | undefined;
   /** What was foreseen follows from this. */
   #foreseenBecause: string | undefined;
+  #foreseenRevision = -1;
+  readonly #foreseeingPace: Pace;
   #unsaved = false;
   /** Of the addresses that {@link HostManagerOptions.onAddresses} was told last. */
   #toldOf = -1;
   readonly #foresight: HostForesight | undefined;
   #waiting = false;
-  #sysctls: ReadonlyMap<string, string> = new Map();
-  #sysctlDevices: string | undefined;
+  readonly #sysctls = new Sysctls();
+  /** Interfaces and addresses of the endpoints that are there or planned: what is lost elsewhere is in no haste. */
+  #concerned: Concerned | undefined;
+  /** Of the last correction. */
+  #cost: Millis = 0;
   /** As planned when they were last set. */
   #limits: Limits | undefined;
   #rivals = "";
@@ -87,13 +97,19 @@ export class HostManager implements Disposable {
 
   constructor(options: HostManagerOptions) {
     this.#options = options;
-    this.#model = new NetworkModel(options.rtnl, {
+    const { rtnl } = options;
+    this.#model = new NetworkModel({
+      rtnl,
+      now: options.now,
+      log: options.log,
       onBatch: () => this.#onBatch(),
       onChange: (change) => this.#onChange(change),
+      isOurs: (interfaceIndex, address) => this.#isOurs(interfaceIndex, address),
     });
     this.#applier = new Applier({ ...options, nameOf: (index) => this.#model.nameOf(index) });
     const { connections, now, log } = options;
     if (connections) this.#guard = new LastPathGuard({ connections, look: () => this.evaluate(), now, log });
+    this.#foreseeingPace = new Pace(now, () => this.#foresee());
     const { requests } = options.endpoints;
     if (requests) {
       this.#foresight = new HostForesight(this.#model.subscription, requests, (facts) => this.#actionsFor(facts));
@@ -105,6 +121,7 @@ export class HostManager implements Disposable {
     clearInterval(this.#audit);
     clearTimeout(this.#settling);
     clearImmediate(this.#foreseeing);
+    this.#foreseeingPace[Symbol.dispose]();
     this.#foresight?.[Symbol.dispose]();
     this.#guard?.[Symbol.dispose]();
     this.#model[Symbol.dispose]();
@@ -175,7 +192,7 @@ export class HostManager implements Disposable {
   /** Reads the network and the table anew and corrects. */
   refresh(): void {
     this.#table = undefined;
-    this.#sysctlDevices = undefined;
+    this.#sysctls.forget();
     this.#model.refresh();
   }
 
@@ -187,8 +204,9 @@ export class HostManager implements Disposable {
 
   #correct(): void {
     if (!this.#config) return;
+    const { memory, endpoints, now } = this.#options;
+    const began = now();
     const facts = this.#facts();
-    const { memory, endpoints } = this.#options;
     this.#tellAddresses();
     this.#noteRemovals(memory.look(facts.endpoints));
     this.#plan = planHost(facts, this.#config, memory);
@@ -197,14 +215,16 @@ export class HostManager implements Disposable {
     const failed = this.#applier.apply(actions, facts.limits);
     // What was refused is planned anew.
     if (!failed.some(({ type }) => type === "limits.set")) this.#limits = this.#plan.limits;
-    const now = actions.length === 0 ? facts.endpoints : endpoints.endpoints();
-    this.#table = { endpoints: now, limits: endpoints.limits() };
+    const table = actions.length === 0 ? facts.endpoints : endpoints.endpoints();
+    this.#table = { endpoints: table, limits: endpoints.limits() };
+    this.#concerned = concernedBy([...table, ...this.#plan.endpoints]);
     memory.afterCrash = false;
     if (this.#unsaved) memory.save();
     this.#unsaved = false;
-    this.#foreseeing ??= setImmediate(() => this.#foresee());
     // What was written is known; the cache would say what was before.
-    if (actions.some(({ type }) => type === "sysctl.set")) this.#sysctlDevices = undefined;
+    if (actions.some(({ type }) => type === "sysctl.set")) this.#sysctls.forget();
+    this.#cost = now() - began;
+    this.#foreseeSoon();
   }
 
   #tellAddresses(): void {
@@ -215,16 +235,36 @@ export class HostManager implements Disposable {
     onAddresses(addresses.map(({ address }) => address));
   }
 
+  /** Is anything of ours there? Before the first plan everything may be. */
+  #isOurs(interfaceIndex: number, address?: Address): boolean {
+    if (!this.#concerned) return true;
+    const { addresses, interfaces } = this.#concerned;
+    return address === undefined ? interfaces.has(interfaceIndex) : addresses.has(address);
+  }
+
+  /** While changes come one after the other, nothing is foreseen: each would make untrue what was foreseen before it. */
+  #foreseeSoon(): void {
+    if (!this.#foresight) return;
+    if (this.#model.revision !== this.#foreseenRevision) this.#foresight.withdraw();
+    this.#foreseeing ??= setImmediate(() => {
+      this.#foreseeing = undefined;
+      this.#foreseeingPace.ask();
+    });
+  }
+
   #foresee(): void {
-    this.#foreseeing = undefined;
     if (!this.#config || !this.#foresight) return;
+    const { addresses, links, routes } = this.#model;
+    if (addresses.length + links.length + routes.length > FORESEEABLE_MAX) return this.#foresight.withdraw();
     const { owned, yielded } = this.#options.memory;
     const facts = this.#facts();
-    const { endpoints, limits, sysctls } = facts;
+    const { endpoints, limits } = facts;
     // The model has a number for what is large; whoever thinks it all over for nothing is late for what happens meanwhile.
-    const because = JSON.stringify([this.#model.revision, endpoints, limits, [...sysctls], [...owned], [...yielded]]);
+    const { revision } = this.#model;
+    const because = JSON.stringify([revision, this.#sysctls.revision, endpoints, limits, [...owned], [...yielded]]);
     if (because === this.#foreseenBecause) return;
     this.#foreseenBecause = because;
+    this.#foreseenRevision = revision;
     this.#foresight.renew(facts, this.#options.memory);
   }
 
@@ -287,7 +327,6 @@ export class HostManager implements Disposable {
   #facts(): HostFacts {
     const { endpoints, capacity } = this.#options;
     const { links, addresses, routes, rules } = this.#model;
-    this.#readSysctls(links.map(({ name }) => name));
     return {
       links,
       addresses,
@@ -299,13 +338,6 @@ export class HostManager implements Disposable {
     };
   }
 
-  /** Files are slow beside netlink: they are read for new interfaces, after our own changes, and in the audit. */
-  #readSysctls(devices: readonly string[]): void {
-    if (this.#sysctlDevices === devices.join()) return;
-    this.#sysctlDevices = devices.join();
-    this.#sysctls = readSysctls(devices);
-  }
-
   #onChange(change: Change): void {
     if (change === "gain" && this.#settling) {
       this.#waiting = true;
@@ -313,7 +345,11 @@ export class HostManager implements Disposable {
     }
     // The table is what we left it at, most likely: it is read when there is time for it, not before the first deed.
     this.#correct();
-    this.#settling ??= setTimeout(() => this.#onSettled(), SETTLING);
+    this.#settling ??= setTimeout(() => this.#onSettled(), this.#settlingTime());
+  }
+
+  #settlingTime(): Millis {
+    return Math.min(SETTLING_MAX, Math.max(SETTLING, REST * this.#cost));
   }
 
   #onSettled(): void {
@@ -321,11 +357,11 @@ export class HostManager implements Disposable {
     this.evaluate();
     if (!this.#waiting) return;
     this.#waiting = false;
-    this.#settling = setTimeout(() => this.#onSettled(), SETTLING);
+    this.#settling = setTimeout(() => this.#onSettled(), this.#settlingTime());
   }
 
   #onAudit(): void {
-    this.#sysctlDevices = undefined;
+    this.#sysctls.forget();
     this.evaluate();
     this.#nameRivals();
   }
@@ -366,13 +402,14 @@ export class HostManager implements Disposable {
   }
 }
 
-const WATCHED = ["net.mptcp.enabled", "net.mptcp.allow_join_initial_addr_port"];
+interface Concerned {
+  readonly interfaces: ReadonlySet<number>;
+  readonly addresses: ReadonlySet<Address>;
+}
 
-function readSysctls(devices: readonly string[]): Map<string, string> {
-  const values = new Map<string, string>();
-  for (const name of [...WATCHED, ...["all", ...devices].map(rpFilterName)]) {
-    const value = readSysctl(name);
-    if (value !== undefined) values.set(name, value);
-  }
-  return values;
+function concernedBy(endpoints: readonly Pick<Endpoint, "address" | "interfaceIndex">[]): Concerned {
+  return {
+    interfaces: new Set(endpoints.map(({ interfaceIndex }) => interfaceIndex)),
+    addresses: new Set(endpoints.map(({ address }) => address)),
+  };
 }

@@ -55,7 +55,8 @@ export class Memory implements HostMemory {
    */
   look(endpoints: readonly Endpoint[]): readonly string[] {
     const there = endpoints.filter(({ flags }) => !(flags & ENDPOINT_FLAG.implicit)).map(endpointKey);
-    const gone = [...this.owned].filter((key) => !there.includes(key));
+    const keys = new Set(there);
+    const gone = [...this.owned].filter((key) => !keys.has(key));
     for (const key of gone) this.owned.delete(key);
     const others = there.filter((key) => !this.owned.has(key));
     const { foreign } = this;

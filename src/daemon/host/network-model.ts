@@ -1,23 +1,19 @@
-import {
-  type HostAddress,
-  type HostLink,
-  interfaceKind,
-  OUR_PROTOCOL,
-  type PlannedRoute,
-  routeKey,
-} from "../../host/index.ts";
+import { type HostAddress, type HostLink, interfaceKind } from "../../host/index.ts";
 import type { NetlinkSubscription, Rtnl } from "../../netlink/index.ts";
-import { AF_INET, familyOf } from "../../types/index.ts";
+import { type Address, AF_INET, familyOf, type Millis } from "../../types/index.ts";
 import {
   IFF,
   type InterfaceAddress,
   type Link,
   type Route,
   RT_TABLE,
-  RTN,
   type RtnlEvent,
   type Rule,
 } from "../../wire/index.ts";
+import type { Logger } from "../logger.ts";
+import { Pace } from "./pace.ts";
+import { RouteModel } from "./route-model.ts";
+import { RouteReader } from "./route-reader.ts";
 import { sysfsFacts } from "./sysfs.ts";
 
 /** What changed, as far as the next plan's haste depends on it. */
@@ -27,45 +23,57 @@ export interface NetworkListener {
   /** Something was heard: before {@link onChange}, and also when nothing follows from it. */
   readonly onBatch: () => void;
   readonly onChange: (change: Change) => void;
+  /** Is anything of ours there? A loss elsewhere is in no haste: a host of containers loses hundreds of links a second. */
+  readonly isOurs: (interfaceIndex: number, address?: Address) => boolean;
+}
+
+export interface NetworkModelOptions extends NetworkListener {
+  readonly rtnl: Rtnl;
+  readonly now: () => Millis;
+  readonly log: Logger;
 }
 
 /** Links, addresses, routes and rules of the namespace, kept in step with rtnetlink. */
 export class NetworkModel implements Disposable {
-  readonly #rtnl: Rtnl;
-  readonly #listener: NetworkListener;
+  readonly #options: NetworkModelOptions;
   readonly #links = new Map<number, HostLink>();
   readonly #addresses = new Map<string, InterfaceAddress>();
-  readonly #routes = new Map<string, Route>();
   readonly #rules = new Map<string, Rule>();
-  /**
-   * IPv4 addresses that had their local route since they came, or since their link came up, {@link localKey}. That it goes
-   * alone says nothing: the kernel takes it away for a moment when a secondary address is promoted (__inet_del_ifa).
-   */
-  readonly #routed = new Set<string>();
+  readonly #reader: RouteReader;
   readonly #subscription: NetlinkSubscription;
+  readonly #refreshing: Pace;
+  #routes = new RouteModel();
   #connections: ReadonlyMap<number, string> = new Map();
   #pending: Change | undefined;
   #revision = 0;
   #addressRevision = 0;
+  /** As they are given out, until something changes. */
+  #addressList: readonly HostAddress[] | undefined;
+  #linkList: readonly HostLink[] | undefined;
   /**
-   * IPv4 routes go without a word of their own when their link goes down (fib_sync_down_dev), when their source address is
-   * deleted (fib_sync_down_addr), and when another takes their place: then they are read anew.
+   * IPv4 routes go without a word of their own with their link or their source address, and when another takes their place. What
+   * is known to go so is taken out at once; the kernel is asked all the same, as soon as that is cheap.
    */
-  #routesAreStale = false;
+  #routesAreDoubtful = false;
 
   /** Subscribes first, then dumps: what changes in between is seen twice, not missed. */
-  constructor(rtnl: Rtnl, listener: NetworkListener) {
-    this.#rtnl = rtnl;
-    this.#listener = listener;
-    this.#subscription = rtnl.watch(
-      (event) => this.#onEvent(event),
-      () => this.refresh(),
-      () => this.#onBatchEnd(),
-    );
+  constructor(options: NetworkModelOptions) {
+    this.#options = options;
+    const { rtnl, now, log } = options;
+    this.#reader = new RouteReader({ rtnl, now, log, onRead: (routes) => this.#onRoutesRead(routes) });
+    this.#refreshing = new Pace(now, () => this.#refreshPieceByPiece());
+    this.#subscription = rtnl.watch({
+      onEvent: (event) => this.#onEvent(event),
+      onOverrun: () => this.#refreshing.ask(),
+      onBatchEnd: () => this.#onBatchEnd(),
+      wantsRoute: (head) => this.#routes.wants(head) || this.#reader.reading?.wants(head) === true,
+    });
     this.#read();
   }
 
   [Symbol.dispose](): void {
+    this.#reader[Symbol.dispose]();
+    this.#refreshing[Symbol.dispose]();
     this.#subscription.close();
   }
 
@@ -85,16 +93,20 @@ export class NetworkModel implements Disposable {
   }
 
   get links(): readonly HostLink[] {
-    return [...this.#links.values()];
+    this.#linkList ??= [...this.#links.values()];
+    return this.#linkList;
   }
 
   get addresses(): readonly HostAddress[] {
-    return [...this.#addresses.values()].map((each) => (this.#isUnrouted(each) ? { ...each, unrouted: true } : each));
+    this.#addressList ??= [...this.#addresses.values()].map((each) =>
+      this.#isUnrouted(each) ? { ...each, unrouted: true } : each,
+    );
+    return this.#addressList;
   }
 
-  /** Unicast routes of the main table, and ours. */
+  /** Unicast routes of the main table as far as a plan uses them ({@link RouteModel}), and ours. */
   get routes(): readonly Route[] {
-    return [...this.#routes.values()];
+    return this.#routes.routes;
   }
 
   get rules(): readonly Rule[] {
@@ -109,51 +121,73 @@ export class NetworkModel implements Disposable {
   setConnectionNames(names: ReadonlyMap<number, string>): void {
     this.#connections = names;
     this.#revision++;
-    for (const link of [...this.#links.values()]) this.#putLink(link);
+    for (const link of [...this.#links.values()]) this.#putLink(link, link);
   }
 
-  /** Dumps everything anew: after an overrun, and in the slow audit. Tells of a loss, which is served at once. */
+  /** Dumps everything anew, now. Tells of a loss, which is served at once. */
   refresh(): void {
     this.#read();
-    this.#listener.onChange("loss");
+    this.#options.onChange("loss");
   }
 
   #read(): void {
     // Everything is there before anything is forgotten: a dump that fails must not look like a host without a network.
-    const [links, addresses, rules] = [this.#rtnl.links(), this.#rtnl.addresses(), this.#rtnl.rules()];
-    const routes = this.#rtnl.routes();
+    const tables = this.#readTables();
+    this.#putTables(tables);
+    this.#putRoutes(this.#reader.readNow());
+  }
+
+  /** Messages were lost. A full routing table is read between whatever else there is to do. */
+  #refreshPieceByPiece(): void {
+    this.#putTables(this.#readTables());
+    this.#options.onChange("loss");
+    this.#reader.ask();
+  }
+
+  #readTables(): Tables {
+    const { rtnl } = this.#options;
+    return { links: rtnl.links(), addresses: rtnl.addresses(), rules: rtnl.rules() };
+  }
+
+  #putTables({ links, addresses, rules }: Tables): void {
+    const known = new Map(this.#links);
     this.#links.clear();
     this.#addresses.clear();
-    this.#addressRevision++;
+    this.#onAddresses();
     this.#rules.clear();
-    this.#routed.clear();
-    for (const link of links) this.#putLink(link);
+    for (const link of links) this.#putLink(link, known.get(link.index));
     for (const address of addresses) this.#addresses.set(addressKey(address), address);
-    this.#putRoutes(routes);
     for (const rule of rules) this.#rules.set(ruleKey(rule), rule);
   }
 
-  #putRoutes(routes: readonly Route[]): void {
-    this.#routesAreStale = false;
+  #putRoutes(routes: RouteModel): void {
+    this.#routesAreDoubtful = false;
     this.#revision++;
-    this.#routes.clear();
-    for (const route of routes) {
-      if (isLocal(route)) this.#routed.add(localKey(route.outputInterface, route.destination));
-      else if (isFollowed(route)) this.#routes.set(keyOfRoute(route), route);
-    }
+    this.#addressList = undefined;
+    this.#routes = routes;
+  }
+
+  #onRoutesRead(routes: RouteModel): void {
+    const isAsKnown = routes.equals(this.#routes);
+    this.#putRoutes(routes);
+    if (!isAsKnown) this.#options.onChange("loss");
+  }
+
+  #onAddresses(): void {
+    this.#addressRevision++;
+    this.#addressList = undefined;
   }
 
   #isUnrouted({ interfaceIndex, address }: InterfaceAddress): boolean {
-    return familyOf(address) === AF_INET && !this.#routed.has(localKey(interfaceIndex, address));
+    return familyOf(address) === AF_INET && !this.#routes.isRouted(interfaceIndex, address);
   }
 
-  #putLink(link: Link): void {
-    const known = this.#links.get(link.index);
-    const kind = known?.name === link.name ? known.interfaceKind : undefined;
+  #putLink(link: Link, known: HostLink | undefined): void {
+    const kind = known?.name === link.name && known.master === link.master ? known.interfaceKind : undefined;
+    this.#linkList = undefined;
     this.#links.set(link.index, {
       ...link,
-      interfaceKind:
-        kind !== undefined && known?.master === link.master ? kind : interfaceKind(link, sysfsFacts(link.name)),
+      interfaceKind: kind ?? interfaceKind(link, sysfsFacts(link)),
       connection: this.#connections.get(link.index),
     });
   }
@@ -176,12 +210,13 @@ export class NetworkModel implements Disposable {
   }
 
   #onAddress(address: InterfaceAddress, gone: boolean): void {
-    this.#addressRevision++;
+    this.#onAddresses();
+    const { interfaceIndex, address: local } = address;
     if (gone) {
       this.#addresses.delete(addressKey(address));
-      this.#routed.delete(localKey(address.interfaceIndex, address.address));
-      this.#routesAreStale = true;
-      return this.#note("loss");
+      this.#eachRouteModel((routes) => routes.onAddressGone(interfaceIndex, local));
+      this.#routesAreDoubtful = true;
+      return this.#note(this.#options.isOurs(interfaceIndex, local) ? "loss" : "gain");
     }
     this.#addresses.set(addressKey(address), address);
     // Of use with its local route only, of which the kernel tells next.
@@ -189,27 +224,35 @@ export class NetworkModel implements Disposable {
   }
 
   #onRoute(route: Route, gone: boolean, replaces: boolean): void {
-    if (isLocal(route)) {
-      if (gone) return;
-      this.#routed.add(localKey(route.outputInterface, route.destination));
-    } else if (isFollowed(route)) {
-      if (replaces) this.#routesAreStale = true;
-      if (gone) this.#routes.delete(keyOfRoute(route));
-      else this.#routes.set(keyOfRoute(route), route);
-    } else return;
-    this.#note(gone ? "loss" : "gain");
+    this.#addressList = undefined;
+    this.#eachRouteModel((routes) => {
+      if (gone) routes.delete(route);
+      else if (replaces) routes.replace(route);
+      else routes.add(route);
+    });
+    if (replaces) this.#routesAreDoubtful = true;
+    const isLoss = gone && (this.#options.isOurs(route.outputInterface) || route.table !== RT_TABLE.MAIN);
+    this.#note(isLoss ? "loss" : "gain");
   }
 
   #onLink(link: Link, gone: boolean): void {
     const before = this.#links.get(link.index);
-    if (gone) this.#links.delete(link.index);
-    else this.#putLink(link);
+    if (gone) {
+      this.#links.delete(link.index);
+      this.#linkList = undefined;
+    } else this.#putLink(link, before);
     if (gone || !(link.flags & IFF.UP)) {
-      this.#routesAreStale = true;
-      for (const { interfaceIndex, address } of this.#addresses.values())
-        if (interfaceIndex === link.index) this.#routed.delete(localKey(interfaceIndex, address));
+      this.#addressList = undefined;
+      this.#eachRouteModel((routes) => routes.onLinkDown(link.index));
+      this.#routesAreDoubtful = true;
     }
-    this.#note(gone || (before !== undefined && carries(before) && !carries(link)) ? "loss" : "gain");
+    const isLost = gone || (before !== undefined && carries(before) && !carries(link));
+    this.#note(isLost && this.#options.isOurs(link.index) ? "loss" : "gain");
+  }
+
+  #eachRouteModel(change: (routes: RouteModel) => void): void {
+    change(this.#routes);
+    if (this.#reader.reading) change(this.#reader.reading);
   }
 
   #note(change: Change): void {
@@ -217,39 +260,29 @@ export class NetworkModel implements Disposable {
   }
 
   #onBatchEnd(): void {
-    this.#listener.onBatch();
+    this.#options.onBatch();
     const change = this.#pending;
     this.#pending = undefined;
-    // What is known to be lost is served first; what went with it in silence, right after.
-    if (change) this.#listener.onChange(change);
-    if (!this.#routesAreStale) return;
-    this.#putRoutes(this.#rtnl.routes());
-    this.#listener.onChange("loss");
+    // What is known to be lost is served first; whether it is so, right after.
+    if (change) this.#options.onChange(change);
+    if (!this.#routesAreDoubtful) return;
+    this.#routesAreDoubtful = false;
+    this.#reader.ask();
   }
+}
+
+interface Tables {
+  readonly links: readonly Link[];
+  readonly addresses: readonly InterfaceAddress[];
+  readonly rules: readonly Rule[];
 }
 
 function carries(link: Link): boolean {
   return (link.flags & IFF.UP) !== 0 && link.carrier;
 }
 
-function isFollowed(route: Route): boolean {
-  return (route.table === RT_TABLE.MAIN && route.type === RTN.UNICAST) || route.protocol === OUR_PROTOCOL;
-}
-
-function isLocal(route: Route): boolean {
-  return route.type === RTN.LOCAL && route.family === AF_INET;
-}
-
-function localKey(interfaceIndex: number, address: string | undefined): string {
-  return `${interfaceIndex} ${address}`;
-}
-
 function addressKey({ interfaceIndex, address, prefixLength }: InterfaceAddress): string {
   return `${interfaceIndex} ${address}/${prefixLength}`;
-}
-
-function keyOfRoute(route: Route): string {
-  return `${routeKey(route satisfies PlannedRoute)} proto ${route.protocol}`;
 }
 
 function ruleKey(rule: Rule): string {

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { SysfsFacts } from "../../host/index.ts";
+import type { Link } from "../../wire/index.ts";
 
 function read(path: string): string | undefined {
   try {
@@ -12,8 +13,12 @@ function read(path: string): string | undefined {
   }
 }
 
+/** What the kernel makes in software says all of itself by rtnetlink: containers' links come by the hundred. */
+const NOTHING_IN_SYSFS: ReadonlySet<string | undefined> = new Set(["veth", "bridge"]);
+
 /** What sysfs says of an interface; nothing where the mounted sysfs is another namespace's. */
-export function sysfsFacts(name: string): SysfsFacts {
+export function sysfsFacts({ name, kind }: Pick<Link, "name" | "kind">): SysfsFacts {
+  if (NOTHING_IN_SYSFS.has(kind)) return { deviceType: undefined, wireless: false };
   const directory = `/sys/class/net/${name}`;
   return {
     deviceType: /^DEVTYPE=(.*)$/m.exec(read(`${directory}/uevent`) ?? "")?.[1],

@@ -110,7 +110,7 @@ export function checkEndpointUnusable(facts: DoctorFacts): Remark[] {
   return configured(facts).flatMap((endpoint): Remark[] => {
     const holder = holderOf(facts, endpoint.address);
     const link = holder && linkOf(facts, holder.interfaceIndex);
-    const obstacle = link && addressObstacle(holder, link, { alsoWithoutDefaultRoute: true }, facts.routes);
+    const obstacle = link && addressObstacle(holder, link);
     // Private and privacy addresses are skipped by the plan as a matter of taste; named by hand they are meant.
     if (!obstacle || /unique local|privacy/.test(obstacle.reason)) return [];
     const failed = (holder.flags & IFA_F.DADFAILED) !== 0;
