@@ -23,8 +23,13 @@ const circular: { self?: unknown } = {};
 circular.self = circular;
 
 await new ControlServer(path, service).listen();
-process.on("message", () => {
-  (globalThis as { gc?: () => void }).gc?.();
+const collect = (globalThis as { gc?: () => void }).gc;
+process.on("message", async () => {
+  // What a collection sets free of buffers and sockets is let go in later turns, and then there is more to collect.
+  for (let turn = 0; turn < 4; turn++) {
+    collect?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
   const { heapUsed, arrayBuffers, rss } = process.memoryUsage();
   process.send?.({ used: heapUsed + arrayBuffers, rss, calls });
 });
