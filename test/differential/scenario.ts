@@ -14,6 +14,8 @@ export interface Scenario {
   /** Commands while data flow, one step after the other. */
   readonly steps?: readonly string[];
   /** Where ours must not be what the kernel's is; see docs/differences.md. */
+  /** The in-kernel path manager of the client leaves a connection now and then on which nothing moves any more. */
+  readonly kernelMayStall?: boolean;
   readonly differs?: Differences;
 }
 

@@ -211,6 +211,8 @@ export class HostManager implements Disposable {
     this.#noteRemovals(memory.look(facts.endpoints));
     this.#plan = planHost(facts, this.#config, memory);
     const wanted = reconcileHost(facts, this.#withoutOldLimits(this.#plan), this.#config, memory);
+    // What thinking costs decides how often it is done; looking at connections and the kernel's deeds do not.
+    this.#cost = now() - began;
     const actions = this.#guard?.permit(wanted, facts) ?? wanted;
     const failed = this.#applier.apply(actions, facts.limits);
     // What was refused is planned anew.
@@ -223,7 +225,6 @@ export class HostManager implements Disposable {
     this.#unsaved = false;
     // What was written is known; the cache would say what was before.
     if (actions.some(({ type }) => type === "sysctl.set")) this.#sysctls.forget();
-    this.#cost = now() - began;
     this.#foreseeSoon();
   }
 
