@@ -10,7 +10,7 @@ export interface RemoteAddressRules {
   readonly deny: readonly Prefix[];
 }
 
-export const NO_RULES: RemoteAddressRules = { allow: [], deny: [] };
+const NO_RULES: RemoteAddressRules = { allow: [], deny: [] };
 
 const prefixes = (...texts: readonly string[]): readonly Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? []);
 

@@ -1,7 +1,7 @@
 /** The decisions, floor 1: events in, actions out, nothing else. Pure. */
 export type * from "./actions.ts";
 export { CONFIG_REQUEST } from "./admin.ts";
-export { NO_RULES, type RemoteAddressRules } from "./admission.ts";
+export type { RemoteAddressRules } from "./admission.ts";
 export * from "./bounds.ts";
 export type * from "./commands.ts";
 export { Engine, type EngineOptions } from "./engine.ts";

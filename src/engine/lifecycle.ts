@@ -153,9 +153,10 @@ export function announced(state: State, connection: Connection, event: AddressAn
   const { remoteId: id, address, port } = event;
   const known = connection.remotes.find((remote) => remote.id === id);
   if (known?.state === "waiting") return;
+  const fault = state.admission.fault(connection, address);
   // It repeats what nothing will come of.
-  if (known?.state === "refused" && known.address === address && state.admission.fault(connection, address)) return;
-  const admitted = !state.admission.fault(connection, address) && state.admission.takes(connection, state.now);
+  if (fault && known?.state === "refused" && known.address === address) return;
+  const admitted = !fault && state.admission.takes(connection, state.now);
   if (!admitted) state.counters.bounded++;
   const standing = admitted ? "new" : "refused";
   if (known) {

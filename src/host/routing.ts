@@ -1,4 +1,4 @@
-import { addressBytes, ENDPOINT_FLAG, familyOf } from "../types/index.ts";
+import { addressBytes, ENDPOINT_FLAG, familyOf, sharePrefix } from "../types/index.ts";
 import type { Route, Rule, SourceRule, UnicastRoute } from "../wire/index.ts";
 import type { HostConfig } from "./config.ts";
 import type { PlannedEndpoint } from "./endpoints.ts";
@@ -61,7 +61,7 @@ function needsRule(endpoint: PlannedEndpoint, main: MainRoutes, foreign: readonl
   const best = main.best(family);
   if (!best || best.outputInterface === endpoint.interfaceIndex) return false;
   const bytes = addressBytes(endpoint.address) ?? [];
-  return !foreign.some((rule) => rule.family === family && samePrefix(rule.source, bytes, rule.sourceLength));
+  return !foreign.some((rule) => rule.family === family && sharePrefix(rule.source, bytes, rule.sourceLength));
 }
 
 interface ForeignRule {
@@ -76,14 +76,6 @@ function foreignRules(rules: readonly Rule[]): ForeignRule[] {
     if (protocol === OUR_PROTOCOL || source === undefined || sourceLength === 0) return [];
     return action === FR_ACT_TO_TABLE ? [{ family, source: addressBytes(source) ?? [], sourceLength }] : [];
   });
-}
-
-function samePrefix(a: readonly number[], b: readonly number[], length: number): boolean {
-  for (let bit = 0; bit < length; bit += 8) {
-    const mask = length - bit >= 8 ? 0xff : (0xff << (8 - (length - bit))) & 0xff;
-    if (((a[bit >> 3] ?? 0) & mask) !== ((b[bit >> 3] ?? 0) & mask)) return false;
-  }
-  return true;
 }
 
 const LINK_LOCAL = /^fe[89ab]/;

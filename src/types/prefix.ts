@@ -20,11 +20,15 @@ export function parsePrefix(text: string): Prefix | undefined {
 /** Is the address in the network? An IPv4-mapped one counts as IPv4. */
 export function isWithin(prefix: Prefix, address: Address): boolean {
   const bytes = addressBytes(unmap(address));
-  if (bytes?.length !== prefix.bytes.length) return false;
-  for (let bit = 0; bit < prefix.length; bit += 8) {
-    const left = prefix.length - bit;
+  return bytes?.length === prefix.bytes.length && sharePrefix(bytes, prefix.bytes, prefix.length);
+}
+
+/** Are the first `length` bits of two addresses the same? Both in network order, of one family. */
+export function sharePrefix(a: readonly number[], b: readonly number[], length: number): boolean {
+  for (let bit = 0; bit < length; bit += 8) {
+    const left = length - bit;
     const mask = left >= 8 ? 0xff : (0xff << (8 - left)) & 0xff;
-    if (((bytes[bit >> 3] ?? 0) ^ (prefix.bytes[bit >> 3] ?? 0)) & mask) return false;
+    if (((a[bit >> 3] ?? 0) ^ (b[bit >> 3] ?? 0)) & mask) return false;
   }
   return true;
 }
