@@ -1,6 +1,6 @@
+import type { PathManager } from "../config/index.ts";
 import type { Capacity } from "../host/index.ts";
 import { type Features, NetlinkError, NetnsError, probeFeatures } from "../netlink/index.ts";
-import type { PathManager } from "./choice.ts";
 
 /** The kernel's limits where it could not be probed (no CAP_SYS_ADMIN): those of every kernel before 7.2. */
 const UNPROBED = { endpoints: 8, limit: 8 };

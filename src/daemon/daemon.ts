@@ -1,3 +1,4 @@
+import { type Config, hostConfig, type PathManager, remoteAddressRules } from "../config/index.ts";
 import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
 import { endpointKey, lifelinesOf } from "../host/index.ts";
 import { type AnswerCounts, MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
@@ -10,9 +11,7 @@ import {
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
 import { kernelCapacity } from "./capacity.ts";
-import type { PathManager } from "./choice.ts";
 import { commandOf } from "./commands.ts";
-import { type Config, hostConfig, remoteAddressRules } from "./config/index.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostManager, type Restored } from "./host/manager.ts";
 import type { Memory } from "./host/memory.ts";

@@ -1,9 +1,8 @@
+import { type Choice, choosePathManager, hostConfig } from "../config/index.ts";
 import { runtimeFiles } from "../control/index.ts";
 import { commandLine, diffMark, flagWords, type HostAction, type HostPlan } from "../host/index.ts";
 import { MptcpPm, Rtnl } from "../netlink/index.ts";
 import { kernelCapacity } from "./capacity.ts";
-import { type Choice, choosePathManager } from "./choice.ts";
-import { hostConfig } from "./config/index.ts";
 import { KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostManager } from "./host/manager.ts";
 import { Memory } from "./host/memory.ts";

@@ -1,6 +1,5 @@
 /** The daemon, floor 4: engine and kernel brought together, with configuration, control socket and logs. */
 export * from "./capabilities.ts";
-export * from "./config/index.ts";
 export * from "./driver.ts";
 export * from "./dry-run.ts";
 export { findRivals } from "./host/rivals.ts";

@@ -1,9 +1,8 @@
+import { type Choice, type Config, choosePathManager, type PathManager } from "../config/index.ts";
 import { ControlServer, type RuntimeFiles } from "../control/index.ts";
 import { readPathManager, UnsupportedError, writePathManager } from "../netlink/index.ts";
 import type { ControlFailure } from "../types/index.ts";
 import { dropCapabilities } from "./capabilities.ts";
-import { type Choice, choosePathManager, type PathManager } from "./choice.ts";
-import type { Config } from "./config/index.ts";
 import { Daemon } from "./daemon.ts";
 import { Memory, type SavedHost } from "./host/memory.ts";
 import { isOfTheWorld } from "./last-resort.ts";

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
+import { type Config, loadConfig } from "../config/index.ts";
 import { ownRuntimeFiles } from "../control/index.ts";
 import { checkNetns, loadNative, withNetns } from "../netlink/index.ts";
 import { requireNetAdmin } from "./capabilities.ts";
-import { type Config, loadConfig } from "./config/index.ts";
 import { now } from "./daemon.ts";
 import { installLastResort } from "./last-resort.ts";
 import { Life, type LifeOptions, type Loaded } from "./life.ts";

@@ -24,6 +24,7 @@ const FLOORS: Record<string, number> = {
   host: 2,
   netlink: 2,
   doctor: 3,
+  config: 3,
   sim: 3,
   lab: 3,
   control: 3,

@@ -1,4 +1,4 @@
-import type { Config } from "./config/index.ts";
+import type { Config } from "./schema.ts";
 
 export type PathManager = "kernel" | "userspace";
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
-import { parseAddress } from "../../types/index.ts";
+import { parseAddress } from "../types/index.ts";
 import { ConfigError, type ConfigFault } from "./error.ts";
 import { nearest } from "./nearest.ts";
 import { CONFIG_SCHEMA, type Config } from "./schema.ts";

@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import type { RemoteAddressRules } from "../../engine/index.ts";
-import { type HostConfig, INTERFACE_KINDS, ROLES } from "../../host/index.ts";
-import type { Address } from "../../types/index.ts";
-import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../../types/index.ts";
+import type { RemoteAddressRules } from "../engine/index.ts";
+import { type HostConfig, INTERFACE_KINDS, ROLES } from "../host/index.ts";
+import type { Address } from "../types/index.ts";
+import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../types/index.ts";
 
 /** Words of ip-mptcp(8) that may stand in a configuration: `implicit` is the kernel's own. */
 const FLAGS = ["signal", "subflow", "backup", "fullmesh", "laminar"] as const;

@@ -1,4 +1,4 @@
-import { SubflowError } from "../../types/index.ts";
+import { SubflowError } from "../types/index.ts";
 
 /** One fault of a configuration: where, what, and what to do. Lines and columns count from 1. */
 export interface ConfigFault {
