@@ -1,6 +1,6 @@
 import { Rtnl } from "../netlink/index.ts";
 import { type Address, sameAddress } from "../types/index.ts";
-import type { GlobalOptions } from "./options.ts";
+import type { GlobalOptions } from "./global-options.ts";
 import { parseUnsigned } from "./words.ts";
 
 /** An address and the interface that has it. */

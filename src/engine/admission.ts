@@ -34,12 +34,6 @@ const INNER = prefixes(
 const BURST = 16;
 const PER_SECOND = 4;
 
-/** How many announcements of a connection may still be looked at. */
-export interface Allowance {
-  left: number;
-  at: Millis;
-}
-
 /** Judges what peers announce, before any policy sees it. */
 export class Admission {
   #rules: RemoteAddressRules = NO_RULES;

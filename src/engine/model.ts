@@ -13,7 +13,6 @@ import {
   type Token,
 } from "../types/index.ts";
 import type { ActionId } from "./actions.ts";
-import type { Allowance } from "./admission.ts";
 import type {
   AttemptView,
   ConnectionView,
@@ -155,7 +154,7 @@ export class Connection implements ConnectionView, Timed {
   /** Waiting for another subflow that works, because these are the last (closing.ts). */
   held: readonly Closing[] = NONE;
   /** How many announcements may still be looked at; undefined: none was made yet. */
-  allowance: Allowance | undefined = undefined;
+  allowance: { readonly left: number; readonly at: Millis } | undefined = undefined;
   attempts: readonly AttemptView[] = NONE;
   /** The first plan of a policy that was refused; kept when a later one is taken, so that it is reported once. */
   refusal: PlanRefusal | undefined = undefined;
