@@ -2,8 +2,6 @@
 export * from "./capabilities.ts";
 export * from "./driver.ts";
 export * from "./dry-run.ts";
-export { findRivals } from "./host/rivals.ts";
-export { sysfsFacts } from "./host/sysfs.ts";
 export * from "./kernel-port.ts";
 export * from "./run.ts";
 export * from "./translate.ts";

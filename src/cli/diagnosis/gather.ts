@@ -1,7 +1,7 @@
 import { ask, NoDaemonError } from "../../control/index.ts";
-import { findRivals, sysfsFacts } from "../../daemon/index.ts";
 import { type DoctorFacts, type Outcome, pathAddresses } from "../../doctor/index.ts";
-import { interfaceKind, rpFilterName } from "../../host/index.ts";
+import { rpFilterName } from "../../host/index.ts";
+import { findRivals, HostReader } from "../../host-facts/index.ts";
 import {
   hasNetlinkListener,
   listListeners,
@@ -139,13 +139,8 @@ type Network = Pick<DoctorFacts, "links" | "addresses" | "routes" | "rules">;
 const NO_NETWORK: Network = { links: [], addresses: [], routes: [], rules: [] };
 
 function readNetwork(isForeign: boolean): Network {
-  using rtnl = Rtnl.open();
-  const links = rtnl.links().map((link) => ({
-    ...link,
-    interfaceKind: interfaceKind(link, isForeign ? { deviceType: undefined, wireless: false } : sysfsFacts(link)),
-    connection: undefined,
-  }));
-  return { links, addresses: rtnl.addresses(), routes: rtnl.routes(), rules: rtnl.rules() };
+  using host = HostReader.open({ isForeign });
+  return { links: host.links(), addresses: host.addresses(), routes: host.routes(), rules: host.rules() };
 }
 
 type Sockets = Pick<DoctorFacts, "diag" | "connections" | "listeners" | "plainListeners" | "plainConnections">;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ip } from "../../../test/fixtures/host-facts.ts";
-import { NetlinkDouble } from "../../../test/fixtures/netlink-double.ts";
-import { Rtnl } from "../../netlink/index.ts";
-import { AF_INET, ERRNO } from "../../types/index.ts";
-import { encodeRoute, RT_TABLE, RTM, RTN, Writer } from "../../wire/index.ts";
+import { ip } from "../../test/fixtures/host-facts.ts";
+import { NetlinkDouble } from "../../test/fixtures/netlink-double.ts";
+import { Rtnl } from "../netlink/index.ts";
+import { AF_INET, ERRNO } from "../types/index.ts";
+import { encodeRoute, RT_TABLE, RTM, RTN, Writer } from "../wire/index.ts";
 import type { RouteModel } from "./route-model.ts";
 import { RouteReader } from "./route-reader.ts";
 

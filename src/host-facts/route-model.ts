@@ -1,7 +1,7 @@
-import { OUR_PROTOCOL, type PlannedRoute, routeKey } from "../../host/index.ts";
-import type { RouteQuery } from "../../netlink/index.ts";
-import { type Address, AF_INET, AF_INET6 } from "../../types/index.ts";
-import { type Route, type RouteHead, RT_TABLE, RTN, RTPROT_KERNEL } from "../../wire/index.ts";
+import { OUR_PROTOCOL, type PlannedRoute, routeKey } from "../host/index.ts";
+import type { RouteQuery } from "../netlink/index.ts";
+import { type Address, AF_INET, AF_INET6 } from "../types/index.ts";
+import { type Route, type RouteHead, RT_TABLE, RTN, RTPROT_KERNEL } from "../wire/index.ts";
 
 /**
  * Further routes of the main table that are kept of an interface and family. A table of ours copies them; one with a full

@@ -1,15 +1,15 @@
-import { type Choice, type Config, choosePathManager, type PathManager } from "../config/index.ts";
-import { ControlServer, type RuntimeFiles } from "../control/index.ts";
-import { readPathManager, UnsupportedError, writePathManager } from "../netlink/index.ts";
-import type { ControlFailure } from "../types/index.ts";
-import { dropCapabilities } from "./capabilities.ts";
-import { Daemon } from "./daemon.ts";
-import { Memory, type SavedHost } from "./host/memory.ts";
+import { type Choice, type Config, choosePathManager, type PathManager } from "../../config/index.ts";
+import { ControlServer, type RuntimeFiles } from "../../control/index.ts";
+import { readPathManager, UnsupportedError, writePathManager } from "../../netlink/index.ts";
+import type { ControlFailure } from "../../types/index.ts";
+import { dropCapabilities } from "../capabilities.ts";
+import { Daemon } from "../daemon.ts";
+import { readState, removeFiles, writeState } from "../files/runtime.ts";
+import { StateKeeper } from "../files/state-keeper.ts";
+import { Memory, type SavedHost } from "../host/memory.ts";
+import type { Logger } from "../logger.ts";
 import { isOfTheWorld } from "./last-resort.ts";
-import type { Logger } from "./logger.ts";
 import { notify } from "./notify.ts";
-import { readState, removeFiles, writeState } from "./runtime.ts";
-import { StateKeeper } from "./state-keeper.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** What the kernel refused for a moment it does at the second time; what it refuses thrice stays. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { type CAPTURED, captured } from "../../test/captured/linux-6.18.ts";
-import type { MptcpPm, NewSubflow, Request, Rtnl } from "../netlink/index.ts";
-import { MPTCP_EVENT } from "../types/index.ts";
-import { GENL_HEADER, walk } from "../wire/index.ts";
+import { type CAPTURED, captured } from "../../../test/captured/linux-6.18.ts";
+import type { MptcpPm, NewSubflow, Request, Rtnl } from "../../netlink/index.ts";
+import { MPTCP_EVENT } from "../../types/index.ts";
+import { GENL_HEADER, walk } from "../../wire/index.ts";
 import { MADE_UP, rehearse, warmUp } from "./warm-up.ts";
 
 /** Refuses everything: the kernel is not to be spoken to. */

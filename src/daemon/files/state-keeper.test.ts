@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Logger } from "./logger.ts";
+import type { Logger } from "../logger.ts";
 import { StateKeeper } from "./state-keeper.ts";
 
 test("state: a failure is said once and tried again, ever more slowly, with the latest state", (context) => {

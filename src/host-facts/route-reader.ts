@@ -1,6 +1,5 @@
-import { NetlinkError, NetnsError, type Rtnl } from "../../netlink/index.ts";
-import type { Millis } from "../../types/index.ts";
-import type { Logger } from "../logger.ts";
+import { NetlinkError, NetnsError, type Rtnl } from "../netlink/index.ts";
+import type { Millis } from "../types/index.ts";
 import { REST } from "./pace.ts";
 import { FOLLOWED, RouteModel } from "./route-model.ts";
 
@@ -11,10 +10,15 @@ const BREATH: Millis = 1;
 
 const RETRY: Millis = 1000;
 
+/** Who is told of what cannot be read. */
+export interface Warnings {
+  warn(text: string): void;
+}
+
 export interface RouteReaderOptions {
   readonly rtnl: Rtnl;
   readonly now: () => Millis;
-  readonly log: Pick<Logger, "warn">;
+  readonly log: Warnings;
   /** A reading that was asked for is over. */
   readonly onRead: (routes: RouteModel) => void;
 }

@@ -1,4 +1,4 @@
-import { loadNative } from "../netlink/index.ts";
+import { loadNative } from "../../netlink/index.ts";
 
 /** Tells the service manager ("READY=1", "STOPPING=1", ...) where it asked to be told: sd_notify(3). */
 export function notify(state: string): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ip, route } from "../../../test/fixtures/host-facts.ts";
-import type { Route } from "../../wire/index.ts";
+import { ip, route } from "../../test/fixtures/host-facts.ts";
+import type { Route } from "../wire/index.ts";
 import { FURTHER_MAX, RouteModel } from "./route-model.ts";
 
 const onward = (nth: number, more: Partial<Route> = {}): Route =>

@@ -1,4 +1,4 @@
-import type { HostPlan } from "../host/index.ts";
+import type { HostPlan } from "./plan.ts";
 
 /** Addresses that every interface has and nobody means: they are no news. */
 const LINK_LOCAL = /^fe[89ab][0-9a-f]:/;

@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
-import type { SysfsFacts } from "../../host/index.ts";
-import type { Link } from "../../wire/index.ts";
+import type { SysfsFacts } from "../host/index.ts";
+import type { Link } from "../wire/index.ts";
 
 function read(path: string): string | undefined {
   try {

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { releaseCleanPages } from "../netlink/index.ts";
-import type { Millis } from "../types/index.ts";
+import { releaseCleanPages } from "../../netlink/index.ts";
+import type { Millis } from "../../types/index.ts";
 
 /** Without an event for so long, a daemon is at rest. */
 const QUIET: Millis = 10_000;

@@ -1,12 +1,12 @@
-import { Engine } from "../engine/index.ts";
-import type { MptcpPm, Rtnl } from "../netlink/index.ts";
-import { policies } from "../policies/index.ts";
-import { type Address, ENDPOINT_FLAG, type Millis, MPTCP_EVENT, type MptcpEvent } from "../types/index.ts";
-import { beginMessage, decodeEvent, eachMessage, endMessage, Writer } from "../wire/index.ts";
-import { Driver } from "./driver.ts";
-import { KernelPort } from "./kernel-port.ts";
-import { PortListeners } from "./listeners.ts";
-import { translateBatch } from "./translate.ts";
+import { Engine } from "../../engine/index.ts";
+import type { MptcpPm, Rtnl } from "../../netlink/index.ts";
+import { policies } from "../../policies/index.ts";
+import { type Address, ENDPOINT_FLAG, type Millis, MPTCP_EVENT, type MptcpEvent } from "../../types/index.ts";
+import { beginMessage, decodeEvent, eachMessage, endMessage, Writer } from "../../wire/index.ts";
+import { Driver } from "../driver.ts";
+import { KernelPort } from "../kernel-port.ts";
+import { PortListeners } from "../listeners.ts";
+import { translateBatch } from "../translate.ts";
 
 /** V8 compiles what was called some thousand times: as many connections as make the first real one no slower than later ones. */
 const LIVES = 600;

@@ -9,7 +9,7 @@ import {
   type Stats,
   writeFileSync,
 } from "node:fs";
-import { SubflowError } from "../types/index.ts";
+import { SubflowError } from "../../types/index.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 const OWN_ONLY = 0o600;

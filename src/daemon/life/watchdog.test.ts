@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { loadNative, substituteNative } from "../netlink/index.ts";
+import { loadNative, substituteNative } from "../../netlink/index.ts";
 import { intervalOf, Watchdog } from "./watchdog.ts";
 
 test("watchdog: its interval is what the service manager says, if this process is meant", () => {

@@ -1,4 +1,3 @@
-import type { PathManager } from "../config/index.ts";
 import type { Capacity } from "../host/index.ts";
 import { type Features, NetlinkError, NetnsError, probeFeatures } from "../netlink/index.ts";
 
@@ -6,7 +5,7 @@ import { type Features, NetlinkError, NetnsError, probeFeatures } from "../netli
 const UNPROBED = { endpoints: 8, limit: 8 };
 
 /** What the table of a path manager has room for; ours imitates the kernel's, and always knows `laminar`. */
-export function kernelCapacity(pathManager: PathManager): Capacity {
+export function kernelCapacity(pathManager: "kernel" | "userspace"): Capacity {
   const features = tryToProbe();
   return {
     endpoints: features?.endpointsMax ?? UNPROBED.endpoints,

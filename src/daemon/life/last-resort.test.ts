@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { NetlinkError } from "../netlink/index.ts";
-import { CodecError } from "../wire/index.ts";
+import { NetlinkError } from "../../netlink/index.ts";
+import { CodecError } from "../../wire/index.ts";
 import { installLastResort } from "./last-resort.ts";
 
 /** Raises errors as the loop would; tells what became of them. */

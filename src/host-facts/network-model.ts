@@ -1,6 +1,6 @@
-import { type HostAddress, type HostLink, interfaceKind } from "../../host/index.ts";
-import type { NetlinkSubscription, Rtnl } from "../../netlink/index.ts";
-import { type Address, AF_INET, familyOf, type Millis } from "../../types/index.ts";
+import type { HostAddress, HostLink } from "../host/index.ts";
+import type { NetlinkSubscription, Rtnl } from "../netlink/index.ts";
+import { type Address, AF_INET, familyOf, type Millis } from "../types/index.ts";
 import {
   IFF,
   type InterfaceAddress,
@@ -9,12 +9,11 @@ import {
   RT_TABLE,
   type RtnlEvent,
   type Rule,
-} from "../../wire/index.ts";
-import type { Logger } from "../logger.ts";
-import { Pace } from "./pace.ts";
+} from "../wire/index.ts";
+import { Pace, REST } from "./pace.ts";
+import { HostReader } from "./reader.ts";
 import { RouteModel } from "./route-model.ts";
-import { RouteReader } from "./route-reader.ts";
-import { sysfsFacts } from "./sysfs.ts";
+import { RouteReader, type Warnings } from "./route-reader.ts";
 
 /** What changed, as far as the next plan's haste depends on it. */
 export type Change = "loss" | "gain";
@@ -30,7 +29,7 @@ export interface NetworkListener {
 export interface NetworkModelOptions extends NetworkListener {
   readonly rtnl: Rtnl;
   readonly now: () => Millis;
-  readonly log: Logger;
+  readonly log: Warnings;
 }
 
 /** Links, addresses, routes and rules of the namespace, kept in step with rtnetlink. */
@@ -39,7 +38,8 @@ export class NetworkModel implements Disposable {
   readonly #links = new Map<number, HostLink>();
   readonly #addresses = new Map<string, InterfaceAddress>();
   readonly #rules = new Map<string, Rule>();
-  readonly #reader: RouteReader;
+  readonly #reader: HostReader;
+  readonly #routeReader: RouteReader;
   readonly #subscription: NetlinkSubscription;
   readonly #refreshing: Pace;
   #routes = new RouteModel();
@@ -60,19 +60,20 @@ export class NetworkModel implements Disposable {
   constructor(options: NetworkModelOptions) {
     this.#options = options;
     const { rtnl, now, log } = options;
-    this.#reader = new RouteReader({ rtnl, now, log, onRead: (routes) => this.#onRoutesRead(routes) });
-    this.#refreshing = new Pace(now, () => this.#refreshPieceByPiece());
+    this.#reader = new HostReader(rtnl);
+    this.#routeReader = new RouteReader({ rtnl, now, log, onRead: (routes) => this.#onRoutesRead(routes) });
+    this.#refreshing = new Pace({ now, rest: REST, run: () => this.#refreshPieceByPiece() });
     this.#subscription = rtnl.watch({
       onEvent: (event) => this.#onEvent(event),
       onOverrun: () => this.#refreshing.ask(),
       onBatchEnd: () => this.#onBatchEnd(),
-      wantsRoute: (head) => this.#routes.wants(head) || this.#reader.reading?.wants(head) === true,
+      wantsRoute: (head) => this.#routes.wants(head) || this.#routeReader.reading?.wants(head) === true,
     });
     this.#read();
   }
 
   [Symbol.dispose](): void {
-    this.#reader[Symbol.dispose]();
+    this.#routeReader[Symbol.dispose]();
     this.#refreshing[Symbol.dispose]();
     this.#subscription.close();
   }
@@ -134,19 +135,19 @@ export class NetworkModel implements Disposable {
     // Everything is there before anything is forgotten: a dump that fails must not look like a host without a network.
     const tables = this.#readTables();
     this.#putTables(tables);
-    this.#putRoutes(this.#reader.readNow());
+    this.#putRoutes(this.#routeReader.readNow());
   }
 
   /** Messages were lost. A full routing table is read between whatever else there is to do. */
   #refreshPieceByPiece(): void {
     this.#putTables(this.#readTables());
     this.#options.onChange("loss");
-    this.#reader.ask();
+    this.#routeReader.ask();
   }
 
   #readTables(): Tables {
     const { rtnl } = this.#options;
-    return { links: rtnl.links(), addresses: rtnl.addresses(), rules: rtnl.rules() };
+    return { links: rtnl.links(), addresses: this.#reader.addresses(), rules: this.#reader.rules() };
   }
 
   #putTables({ links, addresses, rules }: Tables): void {
@@ -183,13 +184,9 @@ export class NetworkModel implements Disposable {
   }
 
   #putLink(link: Link, known: HostLink | undefined): void {
-    const kind = known?.name === link.name && known.master === link.master ? known.interfaceKind : undefined;
     this.#linkList = undefined;
-    this.#links.set(link.index, {
-      ...link,
-      interfaceKind: kind ?? interfaceKind(link, sysfsFacts(link)),
-      connection: this.#connections.get(link.index),
-    });
+    const connection = this.#connections.get(link.index);
+    this.#links.set(link.index, this.#reader.link(link, { link: known, connection }));
   }
 
   #onEvent(event: RtnlEvent): void {
@@ -252,7 +249,7 @@ export class NetworkModel implements Disposable {
 
   #eachRouteModel(change: (routes: RouteModel) => void): void {
     change(this.#routes);
-    if (this.#reader.reading) change(this.#reader.reading);
+    if (this.#routeReader.reading) change(this.#routeReader.reading);
   }
 
   #note(change: Change): void {
@@ -267,7 +264,7 @@ export class NetworkModel implements Disposable {
     if (change) this.#options.onChange(change);
     if (!this.#routesAreDoubtful) return;
     this.#routesAreDoubtful = false;
-    this.#reader.ask();
+    this.#routeReader.ask();
   }
 }
 

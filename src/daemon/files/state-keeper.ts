@@ -1,5 +1,5 @@
-import type { Millis } from "../types/index.ts";
-import type { Logger } from "./logger.ts";
+import type { Millis } from "../../types/index.ts";
+import type { Logger } from "../logger.ts";
 
 /** First wait before a state that could not be written is tried again, and the longest: doubled each time. */
 const RETRY_MIN: Millis = 1000;

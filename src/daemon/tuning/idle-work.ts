@@ -1,4 +1,4 @@
-import type { Millis } from "../types/index.ts";
+import type { Millis } from "../../types/index.ts";
 
 /** Work of one turn: an event that comes meanwhile waits no longer. */
 const SLICE: Millis = 3;

@@ -1,4 +1,4 @@
-import { readSysctl } from "../../netlink/index.ts";
+import { readSysctl } from "../netlink/index.ts";
 
 /**
  * Sysctls as a plan asks for them: files are slow beside netlink, and a host of containers has some for each of hundreds of

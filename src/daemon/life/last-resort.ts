@@ -1,5 +1,5 @@
-import type { Millis } from "../types/index.ts";
-import { SubflowError } from "../types/index.ts";
+import type { Millis } from "../../types/index.ts";
+import { SubflowError } from "../../types/index.ts";
 
 /** The daemon ended because of a fault of its own: EX_SOFTWARE of sysexits.h. */
 export const EXIT_FAULT = 70;
