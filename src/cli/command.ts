@@ -1,4 +1,4 @@
-import type { GlobalOptions } from "./options.ts";
+import type { GlobalOptions } from "./global-options.ts";
 import type { Streams } from "./streams.ts";
 
 /** An option of a command, for parseArgs, help and completion alike. */
@@ -63,6 +63,8 @@ export interface CommandModule {
 
 /** What a command is given. */
 export interface Context {
+  /** All commands there are: what `help` and completion are about. */
+  readonly table: readonly Command[];
   readonly command: Command;
   /** What follows the command's own words, global options taken out. */
   readonly words: readonly string[];

@@ -5,9 +5,13 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { complete, type Look } from "./complete.ts";
 import { completionScript } from "./completion.ts";
-import { NOUNS } from "./resolve.ts";
+import { nounsOf } from "./resolve.ts";
+import { COMMANDS } from "./table.ts";
+
+const NOUNS = nounsOf(COMMANDS);
 
 const look: Look = {
+  commands: () => NOUNS,
   tokens: () => ["06eda8cb", "06ffffff", "1b2c3d4e"],
   interfaces: () => ["lo", "wlan0", "eth0"],
   addresses: () => ["10.0.1.1", "10.0.2.1", "fd00::1"],
@@ -23,7 +27,7 @@ const look: Look = {
   hosts: (file) => (file === "lab.yaml" ? ["client", "server"] : []),
 };
 
-const at = (line: string) => complete(line.split(" ").slice(1), look);
+const at = (line: string) => complete(COMMANDS, line.split(" ").slice(1), look);
 
 for (const [line, words, files] of [
   ["subflow end", ["endpoint"]],

@@ -1,9 +1,11 @@
 import type { Command, WordKind } from "./command.ts";
-import { GLOBAL_OPTIONS } from "./options.ts";
-import { commandsOf, NOUNS, resolve } from "./resolve.ts";
+import { GLOBAL_OPTIONS } from "./global-options.ts";
+import { commandsOf, resolve } from "./resolve.ts";
 
 /** What is there to be named, looked up when it is asked for; each gives nothing where it cannot look. */
 export interface Look {
+  /** First words of commands. */
+  commands(): readonly string[];
   tokens(): readonly string[];
   interfaces(): readonly string[];
   /** Addresses of our interfaces. */
@@ -30,22 +32,22 @@ const NOTHING: Completion = { words: [], files: false };
 const GLOBAL = GLOBAL_OPTIONS.flatMap(({ short, long }) => (short ? [`-${short}`, `--${long}`] : [`--${long}`]));
 
 /** Completes the last of the words of a command line (without `subflow`); "" where a new word begins. */
-export function complete(line: readonly string[], look: Look): Completion {
+export function complete(table: readonly Command[], line: readonly string[], look: Look): Completion {
   const current = line.at(-1) ?? "";
-  const found = candidates(line.slice(0, -1), current, look);
+  const found = candidates(table, line.slice(0, -1), current, look);
   const fitting = [...new Set(found.words)].filter((word) => word.startsWith(current));
   return { words: fitting.toSorted(), files: found.files };
 }
 
-function candidates(before: readonly string[], current: string, look: Look): Completion {
+function candidates(table: readonly Command[], before: readonly string[], current: string, look: Look): Completion {
   const previous = before.at(-1) ?? "";
   if (/^--?n(etns)?$/.test(previous)) return { words: look.netns(), files: true };
   const words = withoutGlobal(before);
   const [noun] = words;
-  if (noun === undefined) return list(current.startsWith("-") ? GLOBAL : NOUNS);
-  const command = commandOf(words);
+  if (noun === undefined) return list(current.startsWith("-") ? GLOBAL : look.commands());
+  const command = commandOf(table, words);
   if (!command) {
-    const verbs = commandsOf(nounOf(noun)).flatMap(({ words: [, verb] }) => verb ?? []);
+    const verbs = commandsOf(table, nounOf(table, noun)).flatMap(({ words: [, verb] }) => verb ?? []);
     return list(current.startsWith("-") ? GLOBAL : verbs);
   }
   return ofCommand(command, words.slice(command.words.length), current, look);
@@ -69,9 +71,9 @@ function withoutGlobal(words: readonly string[]): string[] {
 }
 
 /** The noun that a beginning of one stands for. */
-function nounOf(word: string): string {
+function nounOf(table: readonly Command[], word: string): string {
   try {
-    const resolved = resolve([word]);
+    const resolved = resolve(table, [word]);
     return resolved.kind === "command" ? resolved.command.words[0] : resolved.noun;
   } catch {
     return word;
@@ -79,9 +81,9 @@ function nounOf(word: string): string {
 }
 
 /** The command of the words; undefined while its verb is to come, or where there is none. */
-function commandOf(words: readonly string[]): Command | undefined {
+function commandOf(table: readonly Command[], words: readonly string[]): Command | undefined {
   try {
-    const resolved = resolve(words);
+    const resolved = resolve(table, words);
     if (resolved.kind !== "command") return undefined;
     return resolved.command.words.length <= words.length ? resolved.command : undefined;
   } catch {
@@ -138,7 +140,7 @@ function ofKind(
     case "host of the lab":
       return list(rest.flatMap((word) => (/\.ya?ml$/.test(word) ? look.hosts(word) : [])));
     case "command":
-      return list(NOUNS);
+      return list(look.commands());
     case "file":
       return { words: [], files: true };
     case "free":

@@ -1,7 +1,7 @@
 import { ask, DaemonError } from "../control/index.ts";
 import type { EndpointChange, NewEndpoint } from "../netlink/index.ts";
 import { type Address, type AddressId, type Endpoint, ERRNO, type Limits } from "../types/index.ts";
-import type { EndpointTable } from "./target.ts";
+import type { EndpointTable } from "./endpoint-table.ts";
 
 /** The endpoints and limits of a namespace of the userspace path manager: they live in its daemon. */
 export class DaemonTable implements EndpointTable {

@@ -1,12 +1,11 @@
 import type { Command } from "./command.ts";
+import { GLOBAL_OPTIONS } from "./global-options.ts";
 import { type Row, tableLines, wrapped } from "./layout.ts";
-import { GLOBAL_OPTIONS } from "./options.ts";
-import { commandsOf, NOUNS, resolve } from "./resolve.ts";
-import { COMMANDS } from "./table.ts";
+import { commandsOf, nounsOf, resolve } from "./resolve.ts";
 
 /** The page about the command, or the noun, that the words stand for; without words about everything. */
-export function helpPage(words: readonly string[], width: number): string {
-  const lines = page(words).flatMap((part) =>
+export function helpPage(table: readonly Command[], words: readonly string[], width: number): string {
+  const lines = page(table, words).flatMap((part) =>
     typeof part === "string" ? wrapped(part, width, hangOf(part)) : tableLines(part, width),
   );
   return lines.join("\n");
@@ -21,22 +20,22 @@ function hangOf(line: string): number {
 /** A line, or the rows of a table. */
 type Part = string | readonly Row[];
 
-function page(words: readonly string[]): Part[] {
-  if (words.length === 0) return overview();
-  const resolved = resolve(words);
-  if (resolved.kind === "help") return nounHelp(resolved.noun);
-  return words.length === 1 ? nounHelp(resolved.command.words[0]) : commandHelp(resolved.command);
+function page(table: readonly Command[], words: readonly string[]): Part[] {
+  if (words.length === 0) return overview(table);
+  const resolved = resolve(table, words);
+  if (resolved.kind === "help") return nounHelp(table, resolved.noun);
+  return words.length === 1 ? nounHelp(table, resolved.command.words[0]) : commandHelp(resolved.command);
 }
 
 /** The one-line reminder that stands under a wrong command line. */
-export function reminder(): string {
-  return `Usage: subflow [ OPTIONS ] { ${NOUNS.join(" | ")} }\nTry "subflow --help".\n`;
+export function reminder(table: readonly Command[]): string {
+  return `Usage: subflow [ OPTIONS ] { ${nounsOf(table).join(" | ")} }\nTry "subflow --help".\n`;
 }
 
-function overview(): Part[] {
-  const commands = COMMANDS.filter(({ hidden }) => !hidden).map(
-    (command): Row => [command.words.join(" "), "", command.summary],
-  );
+function overview(table: readonly Command[]): Part[] {
+  const commands = table
+    .filter(({ hidden }) => !hidden)
+    .map((command): Row => [command.words.join(" "), "", command.summary]);
   return [
     "Usage: subflow [ OPTIONS ] COMMAND",
     "",
@@ -70,8 +69,8 @@ function commandHelp(command: Command): Part[] {
 }
 
 /** The page of a noun with several verbs; of a single command, that command's page. */
-function nounHelp(noun: string): Part[] {
-  const commands = commandsOf(noun);
+function nounHelp(table: readonly Command[], noun: string): Part[] {
+  const commands = commandsOf(table, noun);
   if (commands.length === 1) return commandHelp(commands[0]!);
   const usages = commands.map((command) => `  subflow ${command.words.join(" ")} ${command.usage}`.trimEnd());
   const rows = commands.map((command): Row => [command.words[1] ?? "", "", command.summary]);

@@ -1,6 +1,6 @@
-import { Rtnl } from "../netlink/index.ts";
+import { HostReader } from "../host-facts/index.ts";
 import { type Address, sameAddress } from "../types/index.ts";
-import type { GlobalOptions } from "./options.ts";
+import type { GlobalOptions } from "./global-options.ts";
 import { parseUnsigned } from "./words.ts";
 
 /** An address and the interface that has it. */
@@ -54,13 +54,9 @@ export class Interfaces {
 
   #read(): { names: Map<number, string>; holders: readonly Holder[] } {
     if (!this.#names || !this.#holders) {
-      const rtnl = Rtnl.open({ netns: this.#netns });
-      try {
-        this.#names = new Map(rtnl.links().map((link) => [link.index, link.name]));
-        this.#holders = rtnl.addresses();
-      } finally {
-        rtnl.close();
-      }
+      using host = HostReader.open({ netns: this.#netns, isForeign: true });
+      this.#names = new Map(host.links().map((link) => [link.index, link.name]));
+      this.#holders = host.addresses();
     }
     return { names: this.#names, holders: this.#holders };
   }

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { SubflowError } from "../types/index.ts";
 import { describeFailure } from "./failure.ts";
+import { takeGlobalOptions } from "./global-options.ts";
 import { main } from "./main.ts";
-import { takeGlobalOptions } from "./options.ts";
 import { resolve } from "./resolve.ts";
 import { bufferStreams } from "./streams.ts";
 import { COMMANDS } from "./table.ts";
@@ -38,7 +38,7 @@ for (const [words, expected] of [
   ["h", "help"],
 ] as const) {
   test(`"${words}" means ${expected}`, () => {
-    const resolved = resolve(words.split(" "));
+    const resolved = resolve(COMMANDS, words.split(" "));
     assert.equal(resolved.kind === "command" && resolved.command.words.join(" "), expected);
   });
 }
@@ -71,7 +71,7 @@ test("every command explains itself, and its examples begin with its own words",
     assert.ok(help.stdout.includes(`Usage: subflow ${command.words.join(" ")}`) || help.stdout.startsWith("Usage:\n"));
     for (const example of command.examples) {
       const { words } = takeGlobalOptions(example.split(/ [|>] /)[0]!.split(" "));
-      const resolved = resolve(words);
+      const resolved = resolve(COMMANDS, words);
       assert.equal(resolved.kind === "command" && resolved.command, command, example);
     }
   }

@@ -1,7 +1,8 @@
 import { describeFailure, EXIT, isBrokenPipe } from "./failure.ts";
-import { type GlobalOptions, takeGlobalOptions } from "./options.ts";
+import { type GlobalOptions, takeGlobalOptions } from "./global-options.ts";
 import { resolve } from "./resolve.ts";
 import { processStreams, type Streams } from "./streams.ts";
+import { COMMANDS } from "./table.ts";
 import { VERSION } from "./version.ts";
 
 /**
@@ -26,18 +27,18 @@ async function dispatch(words: readonly string[], global: GlobalOptions, streams
   }
   if (words.length === 0 && !global.help) {
     const { reminder } = await import("./help.ts");
-    streams.err(reminder());
+    streams.err(reminder(COMMANDS));
     return EXIT.usage;
   }
-  const resolved = words.length === 0 || global.help ? undefined : resolve(words);
+  const resolved = words.length === 0 || global.help ? undefined : resolve(COMMANDS, words);
   if (resolved?.kind !== "command") {
     const { helpPage } = await import("./help.ts");
-    streams.out(helpPage(words, streams.width));
+    streams.out(helpPage(COMMANDS, words, streams.width));
     return EXIT.success;
   }
   const { command, rest } = resolved;
   const { run } = await command.load();
-  return await run({ command, words: rest, global, streams });
+  return await run({ table: COMMANDS, command, words: rest, global, streams });
 }
 
 function report(error: unknown, streams: Streams): number {

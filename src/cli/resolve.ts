@@ -1,19 +1,18 @@
 import type { Command } from "./command.ts";
 import { usageError } from "./failure.ts";
-import { COMMANDS } from "./table.ts";
 import { abbreviates, nearest } from "./words.ts";
 
 /** The nouns that iproute2 abbreviates by first match; every other noun must be unambiguous. */
 const IP_MPTCP_NOUNS = ["endpoint", "limits", "monitor"];
 
 /** Every first word that a person types, once, in the order of the table. */
-export const NOUNS: readonly string[] = [
-  ...new Set(COMMANDS.filter(({ hidden }) => !hidden).map((command) => command.words[0])),
-];
+export function nounsOf(table: readonly Command[]): readonly string[] {
+  return [...new Set(table.filter(({ hidden }) => !hidden).map((command) => command.words[0]))];
+}
 
 /** The verbs of a noun, in the order of the table. */
-export function commandsOf(noun: string): readonly Command[] {
-  return COMMANDS.filter((command) => command.words[0] === noun);
+export function commandsOf(table: readonly Command[], noun: string): readonly Command[] {
+  return table.filter((command) => command.words[0] === noun);
 }
 
 /** What the first words of a command line mean: a command and what follows, or only a noun when help is asked of it. */
@@ -22,10 +21,10 @@ export type Resolved =
   | { readonly kind: "help"; readonly noun: string };
 
 /** Finds the command that words stand for, abbreviations included. */
-export function resolve(words: readonly string[]): Resolved {
+export function resolve(table: readonly Command[], words: readonly string[]): Resolved {
   const [first = "", second, ...others] = words;
-  const noun = resolveNoun(first);
-  const commands = commandsOf(noun);
+  const noun = resolveNoun(table, first);
+  const commands = commandsOf(table, noun);
   const only = commands[0]!;
   if (only.words.length === 1) return { kind: "command", command: only, rest: words.slice(1) };
   if (second === undefined) {
@@ -41,15 +40,16 @@ export function resolve(words: readonly string[]): Resolved {
   );
 }
 
-function resolveNoun(word: string): string {
-  if (COMMANDS.some(({ words }) => words[0] === word)) return word;
+function resolveNoun(table: readonly Command[], word: string): string {
+  if (table.some(({ words }) => words[0] === word)) return word;
   const first = IP_MPTCP_NOUNS.find((noun) => abbreviates(word, noun));
   if (first) return first;
-  const matching = NOUNS.filter((noun) => abbreviates(word, noun));
+  const nouns = nounsOf(table);
+  const matching = nouns.filter((noun) => abbreviates(word, noun));
   if (matching.length > 1) {
     throw usageError(`Command "${word}" is ambiguous: ${matching.join(", ")}.`);
   }
-  if (matching[0] === undefined) throw unknownCommand(word, NOUNS, "");
+  if (matching[0] === undefined) throw unknownCommand(word, nouns, "");
   return matching[0];
 }
 

@@ -1,21 +1,6 @@
-import { type EndpointChange, MptcpPm, type NewEndpoint, readPathManager } from "../netlink/index.ts";
-import type { Address, AddressId, Endpoint, Limits } from "../types/index.ts";
-import type { GlobalOptions } from "./options.ts";
-
-type Awaitable<T> = T | Promise<T>;
-
-/** Whatever answers the endpoint and limits commands; `MptcpPm` has this shape. */
-export interface EndpointTable {
-  addEndpoint(endpoint: NewEndpoint): Awaitable<void>;
-  deleteEndpoint(which: { readonly id: AddressId; readonly address?: Address | undefined }): Awaitable<void>;
-  changeEndpoint(change: EndpointChange): Awaitable<void>;
-  endpoint(id: AddressId): Awaitable<Endpoint>;
-  endpoints(): Awaitable<readonly Endpoint[]>;
-  flushEndpoints(): Awaitable<void>;
-  limits(): Awaitable<Limits>;
-  setLimits(limits: Partial<Limits>): Awaitable<void>;
-  close(): void;
-}
+import { MptcpPm, readPathManager } from "../netlink/index.ts";
+import type { Awaitable, EndpointTable } from "./endpoint-table.ts";
+import type { GlobalOptions } from "./global-options.ts";
 
 /**
  * The one place that chooses who answers the endpoint and limits commands: the kernel while its own path manager is in

@@ -1,5 +1,7 @@
+import { type Config, hostConfig, type PathManager, remoteAddressRules } from "../config/index.ts";
 import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
-import { endpointKey, lifelinesOf } from "../host/index.ts";
+import { endpointKey, idleReasons, lifelinesOf } from "../host/index.ts";
+import { kernelCapacity } from "../host-facts/index.ts";
 import { type AnswerCounts, MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
 import {
   CONTROL_VERSION,
@@ -9,18 +11,14 @@ import {
   type MptcpEvent,
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
-import { kernelCapacity } from "./capacity.ts";
-import type { PathManager } from "./choice.ts";
 import { commandOf } from "./commands.ts";
-import { type Config, hostConfig, remoteAddressRules } from "./config/index.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostManager, type Restored } from "./host/manager.ts";
 import type { Memory } from "./host/memory.ts";
 import { Recovery } from "./host/recovery.ts";
-import { idleReasons } from "./idle.ts";
-import { IdleWork } from "./idle-work.ts";
 import type { Logger } from "./logger.ts";
-import { Rest } from "./rest.ts";
+import { IdleWork } from "./tuning/idle-work.ts";
+import { Rest } from "./tuning/rest.ts";
 import { UserspacePathManager } from "./userspace.ts";
 
 export interface DaemonOptions {

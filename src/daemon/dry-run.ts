@@ -1,16 +1,15 @@
+import { type Choice, choosePathManager, hostConfig } from "../config/index.ts";
 import { runtimeFiles } from "../control/index.ts";
 import { commandLine, diffMark, flagWords, type HostAction, type HostPlan } from "../host/index.ts";
+import { kernelCapacity } from "../host-facts/index.ts";
 import { MptcpPm, Rtnl } from "../netlink/index.ts";
-import { kernelCapacity } from "./capacity.ts";
-import { type Choice, choosePathManager } from "./choice.ts";
-import { hostConfig } from "./config/index.ts";
+import { readState } from "./files/runtime.ts";
 import { KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostManager } from "./host/manager.ts";
 import { Memory } from "./host/memory.ts";
-import { currentPathManager } from "./life.ts";
+import { currentPathManager } from "./life/life.ts";
 import { createLogger } from "./logger.ts";
 import { enterNetns, loadRunConfig, type RunOptions } from "./run.ts";
-import { readState } from "./runtime.ts";
 
 /** What `subflow run` would do now. */
 export interface DryRun {

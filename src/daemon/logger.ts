@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import pino, { type Logger as PinoLogger } from "pino";
-import type { Config } from "./config/index.ts";
+import type { Config } from "../config/index.ts";
 
 export type Logger = PinoLogger;
 

@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
+import { type Config, loadConfig } from "../config/index.ts";
 import { ownRuntimeFiles } from "../control/index.ts";
 import { checkNetns, loadNative, withNetns } from "../netlink/index.ts";
 import { requireNetAdmin } from "./capabilities.ts";
-import { type Config, loadConfig } from "./config/index.ts";
 import { now } from "./daemon.ts";
-import { installLastResort } from "./last-resort.ts";
-import { Life, type LifeOptions, type Loaded } from "./life.ts";
+import { openRuntimeDirectory, removeFiles, takeLock } from "./files/runtime.ts";
+import { installLastResort } from "./life/last-resort.ts";
+import { Life, type LifeOptions, type Loaded } from "./life/life.ts";
+import { notify } from "./life/notify.ts";
 import { createLogger, type Logger } from "./logger.ts";
-import { notify } from "./notify.ts";
-import { openRuntimeDirectory, removeFiles, takeLock } from "./runtime.ts";
 
 /** Options of `subflow run`; each one that is given wins over the configuration. */
 export interface RunOptions {

@@ -7,6 +7,7 @@ import {
   type EngineSnapshot,
   type RemoteAddressRules,
 } from "../engine/index.ts";
+import { Pace } from "../host-facts/index.ts";
 import type {
   AnswerCounts,
   EndpointChange,
@@ -36,10 +37,9 @@ import { KernelPort } from "./kernel-port.ts";
 import { PortListeners } from "./listeners.ts";
 import type { Logger } from "./logger.ts";
 import { observeAll } from "./observe.ts";
-import { Paced } from "./paced.ts";
 import { describe, tokenOf } from "./trace.ts";
 import { translateBatch } from "./translate.ts";
-import { rehearse, warmUp } from "./warm-up.ts";
+import { rehearse, warmUp } from "./tuning/warm-up.ts";
 
 /** Multicast has no sequence numbers: a slow comparison with the kernel finds what no overrun told of. */
 const AUDIT_INTERVAL: Millis = 60_000;
@@ -65,8 +65,8 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   #foresight: Foresight | undefined;
   readonly #audit: NodeJS.Timeout;
   readonly #answers = new Map<number, Refusal>();
-  readonly #resync: Paced;
-  readonly #reopen: Paced;
+  readonly #resync: Pace;
+  readonly #reopen: Pace;
   #requests = 0;
 
   constructor(options: UserspaceOptions) {
@@ -87,12 +87,16 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       onCut: (events) => log.error(`the engine and the kernel do not come to an end: ${events} events were left out`),
       trace: log.isLevelEnabled("debug") ? ({ event, actions }) => this.#trace(event, actions) : undefined,
     });
-    this.#resync = new Paced(RESYNC_GAP, now, () => {
-      log.warn("events were lost; reading all connections anew");
-      this.#driver.handle({ type: "kernel.overrun" });
-      this.#reopen.ask();
+    this.#resync = new Pace({
+      now,
+      gap: RESYNC_GAP,
+      run: () => {
+        log.warn("events were lost; reading all connections anew");
+        this.#driver.handle({ type: "kernel.overrun" });
+        this.#reopen.ask();
+      },
     });
-    this.#reopen = new Paced(REOPEN_GAP, now, () => this.#reopenListeners());
+    this.#reopen = new Pace({ now, gap: REOPEN_GAP, run: () => this.#reopenListeners() });
     this.#audit = setInterval(() => {
       this.adopt();
       this.#reopenListeners();

@@ -4,7 +4,7 @@ import { command, configure } from "./admin.ts";
 import { TOO_MANY } from "./admission.ts";
 import { TABLE_BOUNDS, type TableBounds, TIMING, type Timing } from "./bounds.ts";
 import { beginMemory, messageOf } from "./consult.ts";
-import type { ConnectionEstablished, EngineEvent } from "./events.ts";
+import type { ConfigChanged, ConnectionEstablished, EngineEvent } from "./events.ts";
 import { explainPairs } from "./explain.ts";
 import { Watch, watchedPath, watchedPolicy } from "./foresee.ts";
 import {
@@ -178,8 +178,7 @@ export class Engine {
         established(state, event);
         return;
       case "connection.closed":
-        known = connections.get(event.token);
-        if (known) state.forget(known);
+        forgetKnown(state, event.token);
         return;
       case "subflow.established":
         known = connections.get(event.token);
@@ -208,12 +207,8 @@ export class Engine {
         snapshotTaken(state, event.connections);
         return;
       case "connection.observed":
-        if (event.observed) {
-          compare(state, event.observed);
-          return;
-        }
-        known = connections.get(event.token);
-        if (known) state.forget(known);
+        if (event.observed) compare(state, event.observed);
+        else forgetKnown(state, event.token);
         return;
       case "action.done":
         done(state, event.action, event.source);
@@ -225,9 +220,7 @@ export class Engine {
         command(state, event.request, event.command);
         return;
       case "config.changed":
-        this.#choose(event.policy);
-        if (event.remoteAddresses) state.admission.setRules(event.remoteAddresses);
-        configure(state, event);
+        this.#configure(event);
         return;
       case "host.addresses":
         state.admission.setOwnAddresses(event.addresses);
@@ -242,6 +235,13 @@ export class Engine {
         unreachable(event);
         return;
     }
+  }
+
+  #configure(event: ConfigChanged): void {
+    const state = this.#state;
+    this.#choose(event.policy);
+    if (event.remoteAddresses) state.admission.setRules(event.remoteAddresses);
+    configure(state, event);
   }
 
   /** A name that is not among the policies changes nothing: the configuration's reader has refused it already. */
@@ -276,4 +276,9 @@ export class Engine {
       arm(state, late);
     }
   }
+}
+
+function forgetKnown(state: State, token: Token): void {
+  const known = state.connections.get(token);
+  if (known) state.forget(known);
 }

@@ -117,7 +117,7 @@ export interface Surroundings {
   readonly table: EndpointTable;
   readonly now: Millis;
   /** Is it, as far as is known, an address of this host? */
-  hasAddress(address: Address): boolean;
+  readonly hasAddress: (address: Address) => boolean;
 }
 
 /** What the engine could not follow: the policy threw, or its plan was wrong. */
@@ -222,7 +222,7 @@ export class Connection implements ConnectionView, Timed {
   }
 
   get pairs(): readonly PairView[] {
-    return pairsOf(this, this.#surroundings);
+    return pairsOf(this, this.#surroundings.hasAddress);
   }
 
   get extraSubflows(): number {

@@ -1,11 +1,22 @@
 import { type Address, ENDPOINT_FLAG, type Endpoint, sameAddress, unmap } from "../types/index.ts";
-import type { Connection, Surroundings } from "./model.ts";
-import { familiesMatch, type LocalPoint, type PairView, type RemotePoint, type SubflowView } from "./policy.ts";
-import { attemptOf } from "./retry.ts";
+import {
+  attemptOf,
+  type ConnectionView,
+  familiesMatch,
+  type LocalPoint,
+  type PairView,
+  type RemotePoint,
+  type SubflowView,
+} from "./policy.ts";
 
 const { subflow, fullmesh, laminar, backup } = ENDPOINT_FLAG;
 /** Subflows come from endpoints with one of these. */
 const OPENS = subflow | fullmesh | laminar;
+
+/** What is known of a connection beyond what policies see. */
+interface Connection extends ConnectionView {
+  readonly initialRemoteGone: boolean;
+}
 
 /** Where a subflow from an endpoint comes from. */
 export function localPoint({ address, id, interfaceIndex, flags }: Endpoint): LocalPoint {
@@ -13,9 +24,9 @@ export function localPoint({ address, id, interfaceIndex, flags }: Endpoint): Lo
 }
 
 /** Every pair of the connection: most preferred local address first (the table's order), remote ones in order of arrival. */
-export function pairsOf(connection: Connection, surroundings: Surroundings): readonly PairView[] {
+export function pairsOf(connection: Connection, hasAddress: (address: Address) => boolean): readonly PairView[] {
   const remotes = remotePoints(connection);
-  return localPoints(connection, surroundings).flatMap((local) =>
+  return localPoints(connection, hasAddress).flatMap((local) =>
     remotes
       .filter(({ address }) => familiesMatch(connection.family, local.address, address))
       .map((remote) => new Pair(connection, local, remote)),
@@ -23,7 +34,7 @@ export function pairsOf(connection: Connection, surroundings: Surroundings): rea
 }
 
 /** The address that the connection began with is one of them as long as the host has it, whether it is an endpoint or not. */
-function localPoints(connection: Connection, { hasAddress }: Surroundings): readonly LocalPoint[] {
+function localPoints(connection: Connection, hasAddress: (address: Address) => boolean): readonly LocalPoint[] {
   const points = connection.endpoints
     .filter(({ flags, port }) => (flags & OPENS) !== 0 && port === 0)
     .map((endpoint) => localPoint(endpoint));
@@ -60,7 +71,7 @@ class Pair implements PairView {
   }
 
   get attempt() {
-    return attemptOf(this.#connection, this.local.address, this.remote.address);
+    return attemptOf(this.#connection.attempts, this.local.address, this.remote.address);
   }
 
   get blocked(): string {
@@ -81,5 +92,5 @@ function isBetween(path: Ends, { local, remote }: Ends): boolean {
 export function whyBlocked(connection: Connection, { local, remote }: Pick<PairView, "local" | "remote">): string {
   if (remote.id === 0 && connection.denyJoinId0) return "the peer denies joins to its initial address";
   if (remote.id === 0 && connection.initialRemoteGone) return "the peer has taken this address back";
-  return attemptOf(connection, local.address, remote.address)?.ended ?? "";
+  return attemptOf(connection.attempts, local.address, remote.address)?.ended ?? "";
 }

@@ -2,8 +2,7 @@ import { BOUNDS } from "./bounds.ts";
 import type { Connection, Subflow } from "./model.ts";
 import { announce, create } from "./opening.ts";
 import { whyBlocked } from "./pairs.ts";
-import { type ConnectionPlan, isSignal, type OpenPair } from "./policy.ts";
-import { attemptOf } from "./retry.ts";
+import { attemptOf, type ConnectionPlan, isSignal, type OpenPair } from "./policy.ts";
 import type { State } from "./state.ts";
 
 /*
@@ -18,7 +17,7 @@ export function carryOut(state: State, connection: Connection, plan: ConnectionP
   let waiting = 0;
   for (const { open, backup } of plan.subflows) {
     if (!open || whyNotNow(connection, open, waiting) !== "") continue;
-    const retryAt = attemptOf(connection, open.local.address, open.remote.address)?.retryAt ?? 0;
+    const retryAt = attemptOf(connection.attempts, open.local.address, open.remote.address)?.retryAt ?? 0;
     if (retryAt > state.now) {
       // Its place is kept: what is wanted less must not take it meanwhile.
       waiting++;
@@ -51,7 +50,7 @@ export function whyNotNow(connection: Connection, pair: OpenPair, waiting = 0): 
     }
   }
   const isForgotten = connection.attempts.length >= BOUNDS.attemptsMax;
-  if (isForgotten && !attemptOf(connection, pair.local.address, pair.remote.address))
+  if (isForgotten && !attemptOf(connection.attempts, pair.local.address, pair.remote.address))
     return "too many pairs fail already";
   return whyBlocked(connection, pair);
 }

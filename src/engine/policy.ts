@@ -260,3 +260,8 @@ export function familiesMatch(family: Family, local: Address, remote: Address): 
 export function isSignal({ flags }: Endpoint): boolean {
   return (flags & ENDPOINT_FLAG.signal) !== 0;
 }
+
+/** How attempts between two addresses ended; undefined: none has failed. */
+export function attemptOf(attempts: readonly AttemptView[], local: Address, remote: Address): AttemptView | undefined {
+  return attempts.find((attempt) => sameAddress(attempt.local, local) && sameAddress(attempt.remote, remote));
+}

@@ -1,7 +1,7 @@
 import { type Address, ERRNO, type Millis, sameAddress, type Token } from "../types/index.ts";
 import { BOUNDS, type Timing } from "./bounds.ts";
 import type { Connection, Subflow } from "./model.ts";
-import type { AttemptView } from "./policy.ts";
+import { type AttemptView, attemptOf } from "./policy.ts";
 import type { State } from "./state.ts";
 
 /*
@@ -20,18 +20,11 @@ export interface Ending {
 /** RFC 8684 §3.6: 3 is "administratively prohibited". */
 const PROHIBITED = 3;
 
-/** The last attempt from a local to a remote address, if it failed. */
-export function attemptOf(connection: Connection, local: Address, remote: Address): AttemptView | undefined {
-  return connection.attempts.find(
-    (attempt) => sameAddress(attempt.local, local) && sameAddress(attempt.remote, remote),
-  );
-}
-
 /** Remembers how a subflow that should be there has ended. */
 export function noteEnding(state: State, connection: Connection, subflow: Subflow, ending: Ending): void {
   const local = subflow.path.local.address;
   const remote = subflow.path.remote.address;
-  const before = attemptOf(connection, local, remote);
+  const before = attemptOf(connection.attempts, local, remote);
   const hasLasted = subflow.since !== undefined && state.now - subflow.since >= state.timing.lasting;
   const failures = hasLasted ? 1 : (before?.failures ?? 0) + 1;
   const ended = whyEnded(subflow, ending, failures);

@@ -3,6 +3,7 @@ export * from "./actions.ts";
 export * from "./config.ts";
 export * from "./endpoints.ts";
 export * from "./facts.ts";
+export * from "./idle.ts";
 export * from "./kind.ts";
 export * from "./main-routes.ts";
 export * from "./plan.ts";

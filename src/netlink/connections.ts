@@ -33,7 +33,6 @@ import {
 } from "../wire/index.ts";
 import { NETLINK, NetlinkClient, type Request } from "./client.ts";
 import { NetlinkError, UnsupportedError } from "./errors.ts";
-import type { MptcpPm } from "./mptcp-pm.ts";
 
 const ZERO_TCP_INFO: TcpInfo = {
   rto: 0,
@@ -116,7 +115,7 @@ export function listPlainTcp(netns?: string): { state: DiagSocket["state"]; path
 }
 
 /** Every MPTCP connection of a namespace with its subflows, joined from the MPTCP and the TCP dump of sock_diag. */
-export function listConnections(pm: MptcpPm, netns: string | undefined): Connection[] {
+export function listConnections(pm: AddressLister, netns: string | undefined): Connection[] {
   using client = openDiag(netns);
   const sockets = dumpMptcp(client);
   const subflows = new Map<Token, SubflowInfo[]>();
@@ -244,11 +243,17 @@ interface Owner {
 const KERNEL: Owner = { pathManager: "kernel", localAddresses: undefined };
 const NOBODY_SAYS: Owner = { pathManager: undefined, localAddresses: undefined };
 
+/** Whoever can be asked for the local addresses of a connection: `MptcpPm`. */
+export interface AddressLister {
+  /** @throws NetlinkError where the connection is not the userspace path manager's */
+  localAddresses(token: Token): readonly Endpoint[];
+}
+
 /**
  * Which path manager owns a connection. The kernel fills limits and endpoint counts of mptcp_info for its own only, so
  * any non-zero one proves it without a question; of the others it is asked for the list of local addresses.
  */
-export function ownerOf(pm: MptcpPm, socket: DiagSocket, info: MptcpInfo): Owner {
+export function ownerOf(pm: AddressLister, socket: DiagSocket, info: MptcpInfo): Owner {
   if (info.limitSubflows + info.limitAddAddrAccepted + info.endpointsSignal + info.endpointsSubflow > 0) return KERNEL;
   if (socket.state !== "established") return NOBODY_SAYS;
   try {

@@ -2,6 +2,7 @@ import { type Connection, type Path, pathKey, type SubflowInfo, type Token } fro
 import { type DiagSocket, IPPROTO, LISTEN_STATE, SYN_SENT_STATE } from "../wire/index.ts";
 import type { NetlinkClient } from "./client.ts";
 import {
+  type AddressLister,
   connectionInfo,
   dumpSockets,
   listConnections,
@@ -10,7 +11,6 @@ import {
   ownerOf,
   subflowInfo,
 } from "./connections.ts";
-import type { MptcpPm } from "./mptcp-pm.ts";
 
 /** Where a subflow is thought to be. The kernel finds a socket only with the interface that it is bound to (0: none). */
 export interface SubflowHint {
@@ -25,7 +25,7 @@ export interface SubflowHint {
  * than were found (mptcpi_subflows_total, Linux 6.8), everything is dumped.
  */
 export function findConnection(
-  pm: MptcpPm,
+  pm: AddressLister,
   netns: string | undefined,
   { token, hints }: { readonly token: Token; readonly hints: readonly SubflowHint[] },
 ): Connection | undefined {

@@ -2,7 +2,7 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { RuntimeFiles } from "../../src/control/index.ts";
-import { AlreadyRunningError, removeFiles, takeLock } from "../../src/daemon/runtime.ts";
+import { AlreadyRunningError, removeFiles, takeLock } from "../../src/daemon/files/runtime.ts";
 
 const [, , directory = "", rounds = "0"] = process.argv;
 const base = join(directory, "1");

@@ -26,7 +26,7 @@ import {
   type SavedState,
   takeLock,
   writeState,
-} from "../../src/daemon/runtime.ts";
+} from "../../src/daemon/files/runtime.ts";
 
 const NOBODY = 65534;
 const STATE: SavedState = { pathManager: "kernel", host: { owned: ["10.0.0.1"] } };

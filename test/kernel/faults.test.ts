@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
+import { hostConfig, loadConfig } from "../../src/config/index.ts";
 import { ask, runtimeFiles } from "../../src/control/index.ts";
-import { hostConfig, loadConfig } from "../../src/daemon/index.ts";
 import { Random } from "../../src/sim/index.ts";
 import { configFile, DaemonProcess, DEADLINE } from "./daemon-support.ts";
 import type { Fault } from "./fault-child.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hostConfig, loadConfig } from "../../src/daemon/index.ts";
+import { hostConfig, loadConfig } from "../../src/config/index.ts";
 import { type TrafficConnection, transfer } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
 import { MPTCP_EVENT } from "../../src/types/index.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { hostConfig, loadConfig } from "../../src/daemon/index.ts";
+import { hostConfig, loadConfig } from "../../src/config/index.ts";
 import { rpFilterName } from "../../src/host/index.ts";
 import type { Host } from "../../src/lab/index.ts";
 import { MptcpPm, Rtnl } from "../../src/netlink/index.ts";

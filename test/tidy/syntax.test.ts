@@ -90,29 +90,71 @@ describe("the daemon has one clock", () => {
   });
 });
 
-describe("no file is dead", () => {
-  const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root })
-    .toString()
-    .split("\n")
-    .filter((file) => existsSync(join(root, file)));
-  const read = (file: string): string => readFileSync(join(root, file), "utf8");
+const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root })
+  .toString()
+  .split("\n")
+  .filter((file) => existsSync(join(root, file)));
+const read = (file: string): string => readFileSync(join(root, file), "utf8");
 
-  /** File → the files of ours that it imports. */
-  const imports = new Map<string, string[]>();
-  const configs = files.filter((file) => /^(src\/[^/]+\/tsconfig|tsconfig\.test)\.json$/.test(file));
-  for (const config of configs) {
-    using room = new Room(join(root, config));
-    for (const file of room.files) {
-      const from = relative(root, file);
-      if (imports.has(from)) continue;
-      const targets = importsOf(room, file).map((text) => relative(root, join(dirname(file), text)));
-      imports.set(
-        from,
-        targets.map((target) => target.replace(/\.js$/, ".ts")),
-      );
-    }
+/** File → the files of ours that it imports. */
+const imports = new Map<string, string[]>();
+const configs = files.filter((file) => /^(src\/[^/]+\/tsconfig|tsconfig\.test)\.json$/.test(file));
+for (const config of configs) {
+  using room = new Room(join(root, config));
+  for (const file of room.files) {
+    const from = relative(root, file);
+    if (imports.has(from)) continue;
+    const targets = importsOf(room, file).map((text) => relative(root, join(dirname(file), text)));
+    imports.set(
+      from,
+      targets.map((target) => target.replace(/\.js$/, ".ts")),
+    );
   }
+}
 
+/** Groups of files that import each other in a circle, types included: none can be understood without the others. */
+function circlesOf(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const circles: string[][] = [];
+  const visited = new Map<string, { readonly order: number; low: number; isOpen: boolean }>();
+  const open: string[] = [];
+  // Tarjan: a file from which nothing opened before it can be reached closes what was opened since.
+  const visit = (file: string): { low: number; isOpen: boolean } => {
+    const own = { order: visited.size, low: visited.size, isOpen: true };
+    visited.set(file, own);
+    open.push(file);
+    for (const target of graph.get(file) ?? []) {
+      const other = visited.get(target) ?? visit(target);
+      if (other.isOpen) own.low = Math.min(own.low, other.low);
+    }
+    if (own.low < own.order) return own;
+    const circle = open.splice(open.indexOf(file));
+    for (const each of circle) visited.get(each)!.isOpen = false;
+    if (circle.length > 1 || graph.get(file)?.includes(file)) circles.push(circle.sort());
+    return own;
+  };
+  for (const file of graph.keys()) if (!visited.has(file)) visit(file);
+  return circles;
+}
+
+describe("no files import each other in a circle", () => {
+  test("inside any room, and across", () => {
+    assert.deepEqual(circlesOf(new Map([...imports].filter(([file]) => file.startsWith("src/")))), []);
+  });
+
+  test("one would be seen", () => {
+    const graph = (text: string): Map<string, string[]> =>
+      new Map(text.split(" ").map((each): [string, string[]] => [each[0]!, [...each.slice(2)]]));
+    assert.deepEqual(circlesOf(graph("a>bc b>c c> d>a")), []);
+    assert.deepEqual(circlesOf(graph("a>b b>a")), [["a", "b"]]);
+    assert.deepEqual(circlesOf(graph("a>a")), [["a"]]);
+    assert.deepEqual(circlesOf(graph("a>bd b>c c>a d>e e> f>g g>f")), [
+      ["a", "b", "c"],
+      ["f", "g"],
+    ]);
+  });
+});
+
+describe("no file is dead", () => {
   function reachable(entries: readonly string[]): Set<string> {
     const seen = new Set<string>();
     const left = [...entries];

@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { parseTopology } from "../../lab/index.ts";
 import { formatSocketAddress, unmap } from "../../types/index.ts";
-import type { Context } from "../command.ts";
+import type { Command, Context } from "../command.ts";
 import { complete, type Look } from "../complete.ts";
 import { EXIT } from "../failure.ts";
+import { type GlobalOptions, takeGlobalOptions } from "../global-options.ts";
 import { Interfaces } from "../interfaces.ts";
-import { type GlobalOptions, takeGlobalOptions } from "../options.ts";
+import { nounsOf } from "../resolve.ts";
 import { withEndpointTable, withPathManager } from "../target.ts";
 import { formatToken, parseToken } from "../words.ts";
 
@@ -13,9 +14,9 @@ import { formatToken, parseToken } from "../words.ts";
 const FILES = ":files ";
 
 /** `__complete -- WORD...`: one candidate a line, for the scripts of `completion`. Whatever goes wrong, the shell goes on. */
-export async function run({ words, streams }: Context): Promise<number> {
+export async function run({ table, words, streams }: Context): Promise<number> {
   const line = words[0] === "--" ? words.slice(1) : words;
-  const { words: found, files } = complete(line, await lookOf(line));
+  const { words: found, files } = complete(table, line, await lookOf(table, line));
   streams.out([...(files ? [FILES] : []), ...found].map((word) => `${word}\n`).join(""));
   return EXIT.success;
 }
@@ -28,13 +29,14 @@ function orNothing<T>(look: () => T, nothing: T): T {
   }
 }
 
-async function lookOf(line: readonly string[]): Promise<Look> {
+async function lookOf(table: readonly Command[], line: readonly string[]): Promise<Look> {
   const global: GlobalOptions = orNothing(() => takeGlobalOptions(line).global, takeGlobalOptions([]).global);
   const interfaces = new Interfaces(global);
   // The one thing that a daemon may have to be asked for; everything else is read when it is wanted.
   const isWanted = line.some((word) => ["id", "--id", "change", "add", "show", "delete"].includes(word));
   const endpoints = isWanted ? await withEndpointTable(global, (table) => table.endpoints()).catch(() => []) : [];
   return {
+    commands: () => nounsOf(table),
     tokens: () =>
       orNothing(() => withPathManager(global, (pm) => pm.connections().map(({ token }) => formatToken(token))), []),
     interfaces: () => orNothing(() => interfaces.names(), []),

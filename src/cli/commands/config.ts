@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import { CONFIG_SCHEMA, DEFAULT_CONFIG_FILE, loadConfig } from "../../daemon/index.ts";
+import { CONFIG_SCHEMA, DEFAULT_CONFIG_FILE, loadConfig } from "../../config/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT } from "../failure.ts";
 import { type Json, renderJson } from "../json.ts";

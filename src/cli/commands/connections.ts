@@ -4,9 +4,10 @@ import type { Connection, SubflowInfo, Token } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { connectionsJson, connectionTree, type Reasons } from "../connections-text.ts";
 import { CAPABILITY_REMEDY, EXIT, failure, wrongArgument } from "../failure.ts";
+import type { GlobalOptions } from "../global-options.ts";
 import { Interfaces } from "../interfaces.ts";
 import { renderJson } from "../json.ts";
-import { type GlobalOptions, parseOptions } from "../options.ts";
+import { parseOptions } from "../options.ts";
 import { openPathManager } from "../target.ts";
 import { formatToken, tokenArgument } from "../words.ts";
 

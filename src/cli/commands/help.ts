@@ -3,7 +3,7 @@ import { EXIT } from "../failure.ts";
 import { helpPage } from "../help.ts";
 
 /** `help [COMMAND]`. */
-export function run({ words, streams }: Context): number {
-  streams.out(helpPage(words, streams.width));
+export function run({ table, words, streams }: Context): number {
+  streams.out(helpPage(table, words, streams.width));
   return EXIT.success;
 }

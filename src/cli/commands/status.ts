@@ -4,10 +4,11 @@ import { type MptcpPm, probeFeatures, readCounters, readMptcpSysctls, readPathMa
 import { SubflowError } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { CAPABILITY_REMEDY, EXIT, isKernelRefusal } from "../failure.ts";
+import type { GlobalOptions } from "../global-options.ts";
 import { Interfaces } from "../interfaces.ts";
 import { renderJson } from "../json.ts";
 import { wrapped } from "../layout.ts";
-import { type GlobalOptions, parseOptions } from "../options.ts";
+import { parseOptions } from "../options.ts";
 import { type Status, statusJson, statusText } from "../status-text.ts";
 import { withEndpointTable, withPathManager } from "../target.ts";
 

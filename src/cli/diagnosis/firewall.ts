@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { type DoctorFacts, type FirewallSuspect, readIptables, readNftables } from "../../doctor/index.ts";
-import type { Looking } from "./gather.ts";
+import type { Looking } from "./looking.ts";
 
 /** A huge ruleset takes a second; what takes longer hangs. Milliseconds. */
 const DEADLINE = 10_000;

@@ -1,7 +1,7 @@
 import { ask, NoDaemonError } from "../../control/index.ts";
-import { findRivals, sysfsFacts } from "../../daemon/index.ts";
-import { type DoctorFacts, type NotLooked, type Outcome, pathAddresses } from "../../doctor/index.ts";
-import { interfaceKind, rpFilterName } from "../../host/index.ts";
+import { type DoctorFacts, type Outcome, pathAddresses } from "../../doctor/index.ts";
+import { rpFilterName } from "../../host/index.ts";
+import { findRivals, HostReader } from "../../host-facts/index.ts";
 import {
   hasNetlinkListener,
   listListeners,
@@ -30,6 +30,7 @@ import {
 } from "../../types/index.ts";
 import { RTN } from "../../wire/index.ts";
 import { readFirewall } from "./firewall.ts";
+import { Looking } from "./looking.ts";
 import { probeRoutes } from "./routes.ts";
 
 /** Sysctls beside net.mptcp.* and rp_filter that a check reads. */
@@ -42,27 +43,6 @@ const SYSCTLS = [
 ];
 
 const EVENTS_GROUP = "mptcp_pm_events";
-
-/** Collects what could not be looked at, with the reason, and goes on with a substitute. */
-export class Looking {
-  readonly notLooked: NotLooked[] = [];
-
-  at<T>(what: string, look: () => T, otherwise: T): T {
-    try {
-      return look();
-    } catch (error) {
-      // A kernel that refuses and a file that may not be read are told of; our own mistakes are not swallowed.
-      const isOutside = error instanceof SubflowError || (error as NodeJS.ErrnoException).code !== undefined;
-      if (!isOutside) throw error;
-      this.skip(what, (error as Error).message);
-      return otherwise;
-    }
-  }
-
-  skip(what: string, why: string): void {
-    this.notLooked.push({ what, why });
-  }
-}
 
 /**
  * Looks at everything in the process's own network namespace; enter another one first.
@@ -159,13 +139,8 @@ type Network = Pick<DoctorFacts, "links" | "addresses" | "routes" | "rules">;
 const NO_NETWORK: Network = { links: [], addresses: [], routes: [], rules: [] };
 
 function readNetwork(isForeign: boolean): Network {
-  using rtnl = Rtnl.open();
-  const links = rtnl.links().map((link) => ({
-    ...link,
-    interfaceKind: interfaceKind(link, isForeign ? { deviceType: undefined, wireless: false } : sysfsFacts(link)),
-    connection: undefined,
-  }));
-  return { links, addresses: rtnl.addresses(), routes: rtnl.routes(), rules: rtnl.rules() };
+  using host = HostReader.open({ isForeign });
+  return { links: host.links(), addresses: host.addresses(), routes: host.routes(), rules: host.rules() };
 }
 
 type Sockets = Pick<DoctorFacts, "diag" | "connections" | "listeners" | "plainListeners" | "plainConnections">;

@@ -11,6 +11,16 @@ import {
   reconcileHost,
   restoreHost,
 } from "../../host/index.ts";
+import {
+  type Change,
+  connectionNames,
+  findRivals,
+  NetworkModel,
+  Pace,
+  REST,
+  type Rival,
+  Sysctls,
+} from "../../host-facts/index.ts";
 import type { AnswerCounts, Rtnl } from "../../netlink/index.ts";
 import type { Address, Connection, Endpoint, Limits, Millis } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
@@ -19,11 +29,6 @@ import type { EndpointPort } from "./endpoint-port.ts";
 import { HostForesight } from "./foresight.ts";
 import { LastPathGuard } from "./last-path-guard.ts";
 import type { Memory } from "./memory.ts";
-import { type Change, NetworkModel } from "./network-model.ts";
-import { Pace, REST } from "./pace.ts";
-import { findRivals, type Rival } from "./rivals.ts";
-import { Sysctls } from "./sysctls.ts";
-import { connectionNames } from "./sysfs.ts";
 
 /**
  * After a change is served, further gains wait this long and are served together: a DHCP renewal or a thousand new
@@ -74,11 +79,10 @@ export class HostManager implements Disposable {
   #config: HostConfig | undefined;
   #plan: HostPlan | undefined;
   #settling: NodeJS.Timeout | undefined;
-  #foreseeing: NodeJS.Immediate | undefined;
   /** What was foreseen follows from this. */
   #foreseenBecause: string | undefined;
   #foreseenRevision = -1;
-  readonly #foreseeingPace: Pace;
+  readonly #foreseeing: Pace;
   #unsaved = false;
   /** Of the addresses that {@link HostManagerOptions.onAddresses} was told last. */
   #toldOf = -1;
@@ -109,7 +113,7 @@ export class HostManager implements Disposable {
     this.#applier = new Applier({ ...options, nameOf: (index) => this.#model.nameOf(index) });
     const { connections, now, log } = options;
     if (connections) this.#guard = new LastPathGuard({ connections, look: () => this.evaluate(), now, log });
-    this.#foreseeingPace = new Pace(now, () => this.#foresee());
+    this.#foreseeing = new Pace({ now, rest: REST, run: () => this.#foresee() });
     const { requests } = options.endpoints;
     if (requests) {
       this.#foresight = new HostForesight(this.#model.subscription, requests, (facts) => this.#actionsFor(facts));
@@ -120,8 +124,7 @@ export class HostManager implements Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#audit);
     clearTimeout(this.#settling);
-    clearImmediate(this.#foreseeing);
-    this.#foreseeingPace[Symbol.dispose]();
+    this.#foreseeing[Symbol.dispose]();
     this.#foresight?.[Symbol.dispose]();
     this.#guard?.[Symbol.dispose]();
     this.#model[Symbol.dispose]();
@@ -247,10 +250,7 @@ export class HostManager implements Disposable {
   #foreseeSoon(): void {
     if (!this.#foresight) return;
     if (this.#model.revision !== this.#foreseenRevision) this.#foresight.withdraw();
-    this.#foreseeing ??= setImmediate(() => {
-      this.#foreseeing = undefined;
-      this.#foreseeingPace.ask();
-    });
+    this.#foreseeing.ask();
   }
 
   #foresee(): void {

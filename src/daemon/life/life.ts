@@ -1,0 +1,201 @@
+import { type Choice, type Config, choosePathManager, type PathManager } from "../../config/index.ts";
+import { ControlServer, type RuntimeFiles } from "../../control/index.ts";
+import { readPathManager, UnsupportedError, writePathManager } from "../../netlink/index.ts";
+import type { ControlFailure } from "../../types/index.ts";
+import { dropCapabilities } from "../capabilities.ts";
+import { Daemon } from "../daemon.ts";
+import { readState, removeFiles, writeState } from "../files/runtime.ts";
+import { StateKeeper } from "../files/state-keeper.ts";
+import { Memory, type SavedHost } from "../host/memory.ts";
+import type { Logger } from "../logger.ts";
+import { isOfTheWorld } from "./last-resort.ts";
+import { notify } from "./notify.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** What the kernel refused for a moment it does at the second time; what it refuses thrice stays. */
+const PUT_BACK_TRIES = 3;
+/** After a failure everything is compared anew when the world had time to mend. Milliseconds. */
+const COMPARE_AFTER = 500;
+
+export interface Loaded {
+  readonly config: Config;
+  /** Empty: only the defaults. */
+  readonly files: readonly string[];
+}
+
+export interface LifeOptions {
+  readonly log: Logger;
+  readonly version: string;
+  readonly files: RuntimeFiles;
+  /** @throws ConfigError */
+  readonly load: () => Loaded;
+  /** Called before each step of the warm-up: for tests of slow machines. */
+  readonly onWarmUpStep?: (() => void) | undefined;
+}
+
+/** @throws UnsupportedError without MPTCP */
+export function currentPathManager(): PathManager {
+  const current = readPathManager();
+  if (current === undefined) {
+    throw new UnsupportedError("this kernel has no choice of path managers; it needs CONFIG_MPTCP and Linux 5.19");
+  }
+  return current === "userspace" ? "userspace" : "kernel";
+}
+
+/** A daemon in its namespace, from the first look to the last: whatever was begun is ended, in order. */
+export class Life implements Disposable {
+  readonly #options: LifeOptions;
+  readonly #before: PathManager;
+  readonly #choice: Choice;
+  readonly #keeper: StateKeeper<Partial<SavedHost>>;
+  readonly #daemon: Daemon;
+  readonly #control: ControlServer;
+  #loaded: Loaded;
+  readonly #spins: boolean;
+  #watchdog: Watchdog | undefined;
+  #comparing: NodeJS.Timeout | undefined;
+  #isPutBack = false;
+  /** Something stays for connections, and the state tells the next life of it. */
+  #isLeft = false;
+
+  /** Looks, writes down what there is, and subscribes; nothing is changed before {@link start}. */
+  constructor(options: LifeOptions, loaded: Loaded) {
+    const { log, files, version, onWarmUpStep } = options;
+    this.#options = options;
+    this.#loaded = loaded;
+    this.#spins = loaded.config.answers.spin;
+    const saved = readState(files);
+    // Who ended well has put it back; since then it may have been changed by somebody else.
+    this.#before = saved && !saved.host.clean ? saved.pathManager : currentPathManager();
+    this.#keeper = new StateKeeper((host) => writeState(files, { pathManager: this.#before, host }), log);
+    const memory = new Memory(saved?.host, (host) => this.#keeper.save(host));
+    memory.save();
+    const pathManager = choosePathManager(loaded.config, this.#before);
+    this.#choice = pathManager;
+    // Subscribed before the switch, so that no connection comes in between unseen.
+    this.#daemon = new Daemon({
+      log,
+      version,
+      pathManager: pathManager.pathManager,
+      memory,
+      spin: loaded.config.answers.spin,
+      reload: () => this.reload(),
+      troubles: () => (this.#keeper.trouble === undefined ? [] : [this.#keeper.trouble]),
+      onWarmUpStep,
+    });
+    // Whoever asked has been told; a request that failed half-way is mended like anything else that does.
+    this.#control = new ControlServer(files.socket, this.#daemon, (error) =>
+      isOfTheWorld(error) ? this.onFailure(error) : log.error({ err: error }, "a request failed, please report it"),
+    );
+  }
+
+  /** Ready when it resolves: connections are served, and requests answered. */
+  async start(): Promise<void> {
+    const { log } = this.#options;
+    this.#setPathManager();
+    const adopted = this.#daemon.start(this.#loaded.config);
+    await this.#control.listen();
+    dropCapabilities();
+    if (this.#loaded.config.answers.spin) this.#saySpins();
+    log.info({ files: this.#loaded.files }, `ready: ${adopted} connections adopted`);
+    notify("READY=1");
+    this.#watchdog = new Watchdog(() => this.#daemon.isServing());
+    this.#daemon.warmUp();
+  }
+
+  /** Reads the configuration again and puts it in force. @returns why not: then the old one stays */
+  reload(): ControlFailure | undefined {
+    const { log, load } = this.#options;
+    try {
+      this.#loaded = load();
+    } catch (error) {
+      const { message } = error as Error;
+      log.error(`configuration not changed:\n${message}`);
+      return { code: "CONFIG", message: `configuration not changed: ${message}` };
+    }
+    const { config, files } = this.#loaded;
+    this.#daemon.configure(config);
+    log.info({ files }, "configuration read again");
+    if (config.answers.spin !== this.#spins) log.warn("answers.spin can be changed by a restart only");
+    if (choosePathManager(config, this.#before).pathManager !== this.#choice.pathManager) {
+      log.warn("the path manager can be changed by a restart only: connections would change hands");
+    }
+    return undefined;
+  }
+
+  /** After a system call failed somewhere: what was missed is found by comparing everything with the kernel. */
+  onFailure(error: Error): void {
+    this.#options.log.error(`${error.message}: everything is compared anew`);
+    this.#comparing ??= setTimeout(() => {
+      this.#comparing = undefined;
+      this.#daemon.compareAnew();
+    }, COMPARE_AFTER);
+  }
+
+  /** Puts the namespace back as it was found, unless it is to be kept. @returns whether all of it is */
+  putBack(): boolean {
+    if (this.#isPutBack || this.#loaded.config.keep_on_exit) return true;
+    for (let left = PUT_BACK_TRIES; left > 0 && !this.#isPutBack; left--) this.#isPutBack = this.#tryToPutBack();
+    if (!this.#isPutBack) {
+      this.#options.log.error("not everything could be put back; the next start of a daemon here knows what is left");
+    }
+    return this.#isPutBack;
+  }
+
+  /** Ends everything; {@link putBack} first. */
+  [Symbol.dispose](): void {
+    clearTimeout(this.#comparing);
+    const { log, files } = this.#options;
+    const steps = [this.#watchdog, this.#daemon, this.#control, this.#keeper];
+    for (const each of steps) {
+      try {
+        each?.[Symbol.dispose]();
+      } catch (error) {
+        log.error({ err: error }, "a part of the daemon did not end well");
+      }
+    }
+    removeFiles(files, { state: (this.#isPutBack && !this.#isLeft) || this.#loaded.config.keep_on_exit });
+  }
+
+  #saySpins(): void {
+    const { log } = this.#options;
+    if (this.#choice.pathManager === "userspace")
+      log.warn("answers.spin: a thread never sleeps, it takes a whole processor");
+    else log.warn("answers.spin has no effect: the in-kernel path manager is in charge");
+  }
+
+  #tryToPutBack(): boolean {
+    const { log } = this.#options;
+    let isWhole = true;
+    try {
+      const restored = this.#daemon.restore();
+      isWhole = restored.isWhole;
+      this.#isLeft = restored.isLeft;
+    } catch (error) {
+      log.error({ err: error }, "the host could not be put back");
+      isWhole = false;
+    }
+    try {
+      this.#restorePathManager();
+    } catch (error) {
+      log.error({ err: error }, `net.mptcp.path_manager could not be made ${this.#before} again`);
+      isWhole = false;
+    }
+    return isWhole;
+  }
+
+  #setPathManager(): void {
+    const { log } = this.#options;
+    const { pathManager, because } = this.#choice;
+    log.info(`path manager: ${pathManager}, because ${because}`);
+    if (currentPathManager() === pathManager) return;
+    writePathManager(pathManager);
+    log.info(`net.mptcp.path_manager is ${pathManager} now, for new connections`);
+  }
+
+  #restorePathManager(): void {
+    if (this.#choice.pathManager === this.#before || currentPathManager() === this.#before) return;
+    writePathManager(this.#before);
+    this.#options.log.info(`net.mptcp.path_manager is ${this.#before} again, for new connections`);
+  }
+}
