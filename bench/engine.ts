@@ -12,6 +12,7 @@ const LIVES = 20_000;
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 const connectionsMax = Number(process.argv[2] ?? 1_000_000);
+const policy = process.argv[3] ?? "standard";
 
 /** Addresses as a decoder makes them: new strings and objects each time. */
 function path(link: number, token: number, port: number): Path {
@@ -46,7 +47,7 @@ const percentile = (sorted: Float64Array, p: number): number => sorted[Math.floo
 
 const engine = new Engine({ policies });
 const endpoints = [{ address: "10.0.1.2" as Address, flags: ENDPOINT_FLAG.subflow }];
-engine.handle({ type: "config.changed", endpoints, limits: { subflows: 2, addAddrAccepted: 2 } }, 0);
+engine.handle({ type: "config.changed", endpoints, limits: { subflows: 2, addAddrAccepted: 2 }, policy }, 0);
 
 collectGarbage();
 const heapBefore = process.memoryUsage().heapUsed;

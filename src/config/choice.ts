@@ -8,9 +8,14 @@ export interface Choice {
   readonly because: string;
 }
 
+/** The policy in charge of connections. Who lists endpoints gets what the kernel would make of them. */
+export function choosePolicy({ policy, automatic }: Config): "resilient" | "standard" {
+  if (policy !== "auto") return policy;
+  return automatic ? "resilient" : "standard";
+}
+
 /** What only the userspace path manager can do, of what a configuration asks for. */
 function onlyOurs(config: Config): string | undefined {
-  if (config.policy !== "standard") return `policy ${config.policy} decides for each connection`;
   const { allow, deny } = config.remote_addresses;
   return allow.length + deny.length > 0 ? "the in-kernel one connects to whatever peers announce" : undefined;
 }

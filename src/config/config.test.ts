@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
-import { ConfigError, editDistance, hostConfig, loadConfig, nearest } from "./index.ts";
+import { ConfigError, choosePolicy, editDistance, hostConfig, loadConfig, nearest } from "./index.ts";
 import { currentReader, distrust } from "./trust.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "subflow-config-"));
@@ -39,10 +39,12 @@ test("the smallest configuration, and none at all", () => {
   assert.deepEqual(hostConfig(config).endpoints, [{ address: "10.0.2.1", port: 0, id: 0, flags: 2, dev: "eth1" }]);
   const empty = load("").config;
   assert.deepEqual(
-    [empty.path_manager, empty.policy, empty.profile, empty.automatic],
-    ["auto", "standard", "client", true],
+    [empty.path_manager, choosePolicy(empty), empty.profile, empty.automatic],
+    ["auto", "resilient", "client", true],
   );
   assert.deepEqual(hostConfig(empty).limits, { subflows: "auto", addAddrAccepted: "auto" });
+  assert.equal(choosePolicy(load("automatic: false\n").config), "standard");
+  assert.equal(choosePolicy(load("policy: standard\n").config), "standard");
   assert.deepEqual(hostConfig(load("automatic: false\n").config).limits, {
     subflows: undefined,
     addAddrAccepted: undefined,

@@ -120,7 +120,13 @@ export const CONFIG_SCHEMA = v.strictObject({
     ),
     "auto",
   ),
-  policy: v.optional(v.pipe(v.picklist(["standard"]), v.description("which policy plans the subflows")), "standard"),
+  policy: v.optional(
+    v.pipe(
+      v.picklist(["auto", "resilient", "standard"]),
+      v.description("which policy plans the subflows; auto: resilient, or standard where automatic is false"),
+    ),
+    "auto",
+  ),
   profile: v.optional(
     v.pipe(
       v.picklist(["client", "server"]),

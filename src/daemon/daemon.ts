@@ -1,4 +1,4 @@
-import { type Config, hostConfig, type PathManager, remoteAddressRules } from "../config/index.ts";
+import { type Config, choosePolicy, hostConfig, type PathManager, remoteAddressRules } from "../config/index.ts";
 import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
 import { endpointKey, idleReasons, lifelinesOf } from "../host/index.ts";
 import { kernelCapacity } from "../host-facts/index.ts";
@@ -117,7 +117,7 @@ export class Daemon implements ControlService, Disposable {
 
   /** Endpoints that stay keep their ids and what hangs on them. */
   configure(config: Config): void {
-    this.#userspace?.usePolicy(config.policy, remoteAddressRules(config));
+    this.#userspace?.usePolicy(choosePolicy(config), remoteAddressRules(config));
     this.#host.configure(hostConfig(config));
     this.#saveTable();
     this.#sayIdle(config);

@@ -155,13 +155,13 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   /** Steps that let V8 compile the way from an event to its command. */
   warmUp(): Iterable<void> {
     const { pm, rtnl, now } = this.#options;
-    return warmUp(pm, rtnl, now);
+    return warmUp(pm, rtnl, now, this.#engine.policy);
   }
 
   /** Touches the memory that the next connection will need. */
   refresh(): void {
     const { pm, rtnl, now } = this.#options;
-    rehearse(pm, rtnl, now, 1);
+    rehearse(pm, rtnl, now, this.#engine.policy, 1);
   }
 
   usePolicy(policy: string, remoteAddresses: RemoteAddressRules): void {

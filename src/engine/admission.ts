@@ -37,8 +37,7 @@ const PACE: Pace = { burst: 16, perSecond: 4 };
 /** Judges what peers announce, before any policy sees it. */
 export class Admission {
   #rules: RemoteAddressRules = NO_RULES;
-  /** undefined: nobody has told us yet. */
-  #own: ReadonlySet<Address> | undefined = undefined;
+  #own: ReadonlySet<Address> = new Set();
 
   setRules(rules: RemoteAddressRules): void {
     this.#rules = rules;
@@ -49,17 +48,12 @@ export class Admission {
     this.#own = new Set(addresses);
   }
 
-  /** Does this host have the address, as far as is known? */
-  isOwn(address: Address): boolean {
-    return this.#own === undefined || this.#own.has(unmap(address));
-  }
-
   /** Why there will be no subflow to the address; undefined: a policy may want one. */
   fault({ initial }: Connection, announced: Address): Pick<LeftOut, "reason" | "remedy"> | undefined {
     const address = unmap(announced);
     const isIn = (prefix: Prefix): boolean => isWithin(prefix, address);
     if (IMPOSSIBLE.some(isIn)) return { reason: "no other host can have this address", remedy: "the peer is wrong" };
-    if (this.#own?.has(address)) return { reason: "it is an address of this host", remedy: "the peer is wrong" };
+    if (this.#own.has(address)) return { reason: "it is an address of this host", remedy: "the peer is wrong" };
     if (this.#rules.deny.some(isIn)) return { reason: "remote_addresses denies it", remedy: "take it out of `deny`" };
     // A server out there has no business in our inner network: it could make us scan it. One that is inside itself may.
     const comesFromOutside = !INNER.some((prefix) => isWithin(prefix, initial.remote.address));

@@ -142,7 +142,9 @@ export function settleHeld(state: State, connection: Connection): void {
   if (connection.held.length === 0) return;
   const held: Closing[] = [];
   for (const closing of connection.held) {
-    if (isTheEnd(connection, closing) && hasReturned(state, connection, closing)) revive(state, connection, closing);
+    if (isReplacedByNothing(closing)) restore(closing);
+    else if (isTheEnd(connection, closing) && hasReturned(state, connection, closing))
+      revive(state, connection, closing);
     else held.push(closing);
   }
   // RM_ADDR first: a DESTROY makes the kernel forget the id.
@@ -162,9 +164,13 @@ function hasReturned(state: State, connection: Connection, { withdrawn, subflows
   return subflows.every(({ path: { local } }) => isBack(local) && !isReplaced(local.address));
 }
 
+function restore({ subflows }: Pick<Closing, "subflows">): void {
+  for (const subflow of subflows) subflow.state = subflow.alive ? "established" : "creating";
+}
+
 function revive(state: State, connection: Connection, { subflows }: Closing): void {
+  restore({ subflows });
   for (const subflow of subflows) {
-    subflow.state = subflow.alive ? "established" : "creating";
     const { address, port } = subflow.path.local;
     const endpoint = state.table.byAddress(address, port);
     if (!endpoint) continue;
@@ -185,6 +191,13 @@ function isAmong(closings: readonly Closing[], subflow: Subflow): boolean {
 /** Opening before closing: what takes the place is on its way. */
 function isAwaited({ replacedBy = [] }: Closing): boolean {
   return replacedBy.some(({ state }) => state === "creating");
+}
+
+/** What was to take the place could not be had: what there is stays. */
+function isReplacedByNothing({ replacedBy }: Closing): boolean {
+  return (
+    replacedBy !== undefined && replacedBy.length > 0 && !replacedBy.some((s) => isWorking(s) || s.state === "creating")
+  );
 }
 
 /** RM_ADDR makes the peer close every subflow of the id, whether we name them or not. */

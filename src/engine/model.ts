@@ -116,8 +116,6 @@ export interface Closing {
 export interface Surroundings {
   readonly table: EndpointTable;
   readonly now: Millis;
-  /** Is it, as far as is known, an address of this host? */
-  readonly hasAddress: (address: Address) => boolean;
 }
 
 /** What the engine could not follow: the policy threw, or its plan was wrong. */
@@ -168,7 +166,9 @@ export class Connection implements ConnectionView, Timed {
   held: readonly Closing[] = NONE;
   /** How many announcements may still be looked at; undefined: none was made yet. */
   announcementsLeft: Allowance | undefined = undefined;
-  /** How many subflows may still be asked for (opening.ts); undefined: none was refused yet. */
+  /** How many subflows were asked for. */
+  creations = 0;
+  /** How many more may be (opening.ts); undefined: it was not so many yet that they are counted. */
   creationsLeft: Allowance | undefined = undefined;
   attempts: readonly AttemptView[] = NONE;
   /** The first plan of a policy that was refused; kept when a later one is taken, so that it is reported once. */
@@ -222,7 +222,7 @@ export class Connection implements ConnectionView, Timed {
   }
 
   get pairs(): readonly PairView[] {
-    return pairsOf(this, this.#surroundings.hasAddress);
+    return pairsOf(this);
   }
 
   get extraSubflows(): number {

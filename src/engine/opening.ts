@@ -12,14 +12,14 @@ function alike(local: Address, remote: Address): Address {
 }
 
 /**
- * A wish that fails is an occasion to wish again, and an address that comes and goes is one each time. So many at once, which is as
- * many as can be remembered, and so many more a second: nothing makes us send SYNs without end.
+ * A wish that fails is an occasion to wish again, and an address that comes and goes is one each time. As many as can be remembered, and
+ * from then on so many more a second: nothing makes us send SYNs without end.
  */
-const PACE: Pace = { burst: BOUNDS.subflowsMax, perSecond: 10 };
+const PACE: Pace = { burst: 32, perSecond: 10 };
 
 function isGranted(state: State, connection: Connection): boolean {
-  // Nothing has failed: no reason to count.
-  if (connection.attempts.length === 0 && !connection.creationsLeft) return true;
+  // Most connections never get so far: no allowance need be kept of them.
+  if (connection.creations++ < BOUNDS.subflowsMax) return true;
   const { granted, ...left } = takeOne(connection.creationsLeft, PACE, state.now);
   connection.creationsLeft = left;
   return granted;

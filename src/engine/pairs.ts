@@ -1,4 +1,4 @@
-import { type Address, ENDPOINT_FLAG, type Endpoint, sameAddress, unmap } from "../types/index.ts";
+import { type Address, ENDPOINT_FLAG, type Endpoint, sameAddress } from "../types/index.ts";
 import {
   attemptOf,
   type ConnectionView,
@@ -23,25 +23,20 @@ export function localPoint({ address, id, interfaceIndex, flags }: Endpoint): Lo
   return { address, endpoint: id, interfaceIndex, backup: (flags & backup) !== 0 };
 }
 
-/** Every pair of the connection: most preferred local address first (the table's order), remote ones in order of arrival. */
-export function pairsOf(connection: Connection, hasAddress: (address: Address) => boolean): readonly PairView[] {
+/**
+ * Every pair of the connection: most preferred local address first (the table's order), remote ones in order of arrival. An address that
+ * is no endpoint is none to open from, also when the connection began with it: its interface may have been switched off.
+ */
+export function pairsOf(connection: Connection): readonly PairView[] {
   const remotes = remotePoints(connection);
-  return localPoints(connection, hasAddress).flatMap((local) =>
-    remotes
-      .filter(({ address }) => familiesMatch(connection.family, local.address, address))
-      .map((remote) => new Pair(connection, local, remote)),
-  );
-}
-
-/** The address that the connection began with is one of them as long as the host has it, whether it is an endpoint or not. */
-function localPoints(connection: Connection, hasAddress: (address: Address) => boolean): readonly LocalPoint[] {
-  const points = connection.endpoints
+  return connection.endpoints
     .filter(({ flags, port }) => (flags & OPENS) !== 0 && port === 0)
-    .map((endpoint) => localPoint(endpoint));
-  const { address } = connection.initial.local;
-  const isAmong = connection.endpoints.some((endpoint) => sameAddress(endpoint.address, address));
-  if (isAmong || !hasAddress(address)) return points;
-  return [{ address: unmap(address), endpoint: 0, interfaceIndex: 0, backup: false }, ...points];
+    .flatMap((endpoint) => {
+      const local = localPoint(endpoint);
+      return remotes
+        .filter(({ address }) => familiesMatch(connection.family, local.address, address))
+        .map((remote) => new Pair(connection, local, remote));
+    });
 }
 
 /** An address once, whatever ports were announced: another port is no other path. The initial one again where id 0 is denied. */

@@ -43,6 +43,8 @@ function reconcile(state: State, connection: Connection, plan: ConnectionPlan): 
     if (unwanted.length > 0) destroy(state, connection, unwanted);
     for (const { open, backup } of plan.subflows) if (open) create(state, connection, open, backup);
   } else {
+    // Those that go make room for those that come, and go when these are there.
+    for (const subflow of unwanted) subflow.state = "closing";
     const opened = carryOut(state, connection, plan);
     if (unwanted.length > 0) replace(state, connection, unwanted, opened);
   }

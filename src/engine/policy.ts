@@ -65,7 +65,7 @@ export interface RemoteAddressView extends RemotePoint {
 /** An address of ours that subflows can come from. */
 export interface LocalPoint {
   readonly address: Address;
-  /** Its endpoint's id; 0: the connection began with it, and it is no endpoint. */
+  /** Its endpoint's id; 0: the connection began with it. */
   readonly endpoint: AddressId;
   /** 0: a subflow from here is not bound to an interface. */
   readonly interfaceIndex: number;

@@ -1,4 +1,4 @@
-import type { Address, Endpoint, Millis } from "../types/index.ts";
+import type { Endpoint, Millis } from "../types/index.ts";
 import type { Action, ActionId } from "./actions.ts";
 import { Admission } from "./admission.ts";
 import type { Timing } from "./bounds.ts";
@@ -62,9 +62,6 @@ export class State {
     this.actions.push({ id, ...action } as Action);
     return id;
   }
-
-  /** Is it, as far as is known, an address of this host? */
-  readonly hasAddress = (address: Address): boolean => this.admission.isOwn(address);
 
   /** Forgets a connection: it is closed, or not ours to remember. */
   forget(connection: Connection): void {

@@ -299,6 +299,11 @@ class Simulation {
       this.#pass(1000);
       this.#read();
     }
+    for (let round = 0; round < 12; round++) {
+      // What is tried again at the last moment is answered too.
+      this.#world.calm();
+      this.#read();
+    }
     // What is on its way lands, too: where something is tried again and again, something always is.
     this.#peer.settle(Number.POSITIVE_INFINITY);
     checkPicture(this.#engine, this.#world.kernel);

@@ -27,6 +27,7 @@ const FLOORS: Record<string, number> = {
   config: 3,
   "host-facts": 3,
   sim: 3,
+  testing: 4,
   lab: 3,
   control: 3,
   daemon: 4,

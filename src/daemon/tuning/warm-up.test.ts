@@ -44,22 +44,24 @@ function timersLeft(context: TestContext): () => number {
   return () => timers.size;
 }
 
-test("warm-up: each made-up connection leads to one encoded subflow, and nothing reaches the kernel", (context) => {
-  const { pm, rtnl, asked, written } = watched();
-  const left = timersLeft(context);
-  rehearse(pm, rtnl, () => 5, 7);
-  assert.equal(asked.length, 7);
-  assert.equal(written(), 7);
-  for (const { local, remote } of asked) {
-    assert.deepEqual([local.address, local.id], ["10.0.2.1", 1]);
-    assert.deepEqual(remote, { address: "10.0.1.2", port: 5001, id: 0 });
-  }
-  assert.equal(left(), 0, "what was to be looked at later is not");
-});
+for (const policy of ["standard", "resilient"]) {
+  test(`warm-up: with ${policy} each made-up connection leads to one encoded subflow, and nothing reaches the kernel`, (context) => {
+    const { pm, rtnl, asked, written } = watched();
+    const left = timersLeft(context);
+    rehearse(pm, rtnl, () => 5, policy, 7);
+    assert.equal(asked.length, 7);
+    assert.equal(written(), 7);
+    for (const { local, remote } of asked) {
+      assert.deepEqual([local.address, local.id], ["10.0.2.1", 1]);
+      assert.deepEqual(remote, { address: "10.0.1.2", port: 5001, id: 0 });
+    }
+    assert.equal(left(), 0, "what was to be looked at later is not");
+  });
+}
 
 test("warm-up: tokens are as large as real ones, and differ", () => {
   const { pm, rtnl, asked } = watched();
-  rehearse(pm, rtnl, () => 5, 1000);
+  rehearse(pm, rtnl, () => 5, "standard", 1000);
   const tokens = asked.map(({ token }) => token);
   assert.equal(new Set(tokens).size, 1000);
   assert.ok(tokens.every((token) => Number.isInteger(token) && token >= 0 && token < 2 ** 32));
@@ -68,7 +70,7 @@ test("warm-up: tokens are as large as real ones, and differ", () => {
 
 test("warm-up: the code is led through for several engines", () => {
   const { pm, rtnl, asked } = watched();
-  for (const _step of warmUp(pm, rtnl, () => 5));
+  for (const _step of warmUp(pm, rtnl, () => 5, "standard"));
   const tokens = asked.map(({ token }) => token);
   const lives = new Set(tokens).size;
   assert.ok(lives >= 100, "often enough for the compiler");

@@ -16,19 +16,20 @@ const ENGINES = 3;
  * Leads made-up connections through everything that stands between an event and its command, except the kernel: decoder,
  * engine, policy, encoder. The second subflow of the daemon's first connections waits for V8's compiler otherwise. A step a life.
  */
-export function* warmUp(pm: MptcpPm, rtnl: Rtnl, now: () => Millis): Generator<void> {
+export function* warmUp(pm: MptcpPm, rtnl: Rtnl, now: () => Millis, policy: string): Generator<void> {
   // Code that was compiled for the one engine it had seen would not serve the real one.
-  for (let engine = 0; engine < ENGINES; engine++) yield* lead(pm, rtnl, now, LIVES);
+  for (let engine = 0; engine < ENGINES; engine++) yield* lead(pm, rtnl, now, policy, LIVES);
 }
 
 /** The same with so many connections, of a throw-away engine, at once. */
-export function rehearse(pm: MptcpPm, rtnl: Rtnl, now: () => Millis, lives: number): void {
-  for (const _life of lead(pm, rtnl, now, lives));
+export function rehearse(pm: MptcpPm, rtnl: Rtnl, now: () => Millis, policy: string, lives: number): void {
+  for (const _life of lead(pm, rtnl, now, policy, lives));
 }
 
-function* lead(pm: MptcpPm, rtnl: Rtnl, now: () => Millis, lives: number): Generator<void> {
+function* lead(pm: MptcpPm, rtnl: Rtnl, now: () => Millis, policy: string, lives: number): Generator<void> {
   const engine = new Engine({ policies });
-  engine.handle({ type: "config.changed", endpoints: [ENDPOINT], limits: { subflows: 2, addAddrAccepted: 0 } }, now());
+  const limits = { subflows: 2, addAddrAccepted: 0 };
+  engine.handle({ type: "config.changed", endpoints: [ENDPOINT], limits, policy }, now());
   using listeners = new PortListeners(pm);
   const sent = new Writer();
   const port = new KernelPort({

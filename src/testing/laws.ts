@@ -1,0 +1,170 @@
+import type { ConnectionPlan, ConnectionView, Occasion, Policy } from "../engine/index.ts";
+import { FAULTS, type Faults, SimulationError, simulate } from "../sim/index.ts";
+import { Stage } from "./stage.ts";
+
+/** A policy breaks a law: which, and how to see it again. */
+export class LawBroken extends Error {
+  override readonly name: string = "LawBroken";
+  readonly law: string;
+  /** What led to it: the last events and actions. */
+  readonly #transcript: readonly string[];
+
+  constructor(law: string, detail: string, transcript: readonly string[] = []) {
+    super(`${law}: ${detail}`);
+    this.law = law;
+    this.#transcript = transcript;
+  }
+
+  /** Long: not among what a test runner prints of an error. */
+  get transcript(): readonly string[] {
+    return this.#transcript;
+  }
+}
+
+/** How long the laws are tried. */
+export interface CheckOptions {
+  /** Runs of the simulation, each with a seed of its own; default 20. */
+  readonly runs?: number | undefined;
+  /** Of the first run; default 1. */
+  readonly seed?: number | undefined;
+  /** Steps of each; default 1000. */
+  readonly steps?: number | undefined;
+}
+
+const NO_FAULTS: Faults = { lose: 0, repeat: 0, swap: 0, overrun: 0, late: 0, restart: 0, grabId: 0 };
+
+/**
+ * Holds a policy to what each must keep, with made-up kernels, networks and administrators:
+ * - no plan is refused: it throws nothing, and wishes nothing that cannot be
+ * - planning twice gives the same, and changes neither view nor memory
+ * - when all has succeeded nothing is left to do
+ * - the last subflow is never closed, addresses are withdrawn before they are closed, and the other laws of the simulation
+ * - what comes and goes all the time leads to bounded commands
+ * - each pair without a subflow has a reason
+ *
+ * @throws LawBroken
+ */
+export function checkPolicy(policy: Policy, { runs = 20, seed = 1, steps = 1000 }: CheckOptions = {}): void {
+  const { watched, law } = asked(policy);
+  for (let run = 0; run < runs; run++) inSimulation(watched, law, seed + run, steps);
+  comesToRest(watched);
+  isBoundedUnderFlapping(watched);
+  explains(watched);
+}
+
+/** What a policy broke while it was asked: the engine takes whatever it throws for a plan that it refuses. */
+interface Found {
+  first: LawBroken | undefined;
+}
+
+/** Asks the policy twice each time. */
+function asked<M>(policy: Policy<M>): { readonly watched: Policy<M>; readonly law: Found } {
+  const law: Found = { first: undefined };
+  const watched: Policy<M> = {
+    ...policy,
+    plan(view: ConnectionView, memory: M, occasion: Occasion): ConnectionPlan<M> {
+      const before = JSON.stringify(memory);
+      const plan = policy.plan(view, memory, occasion);
+      if (!isSamePlan(policy.plan(view, memory, occasion), plan))
+        law.first ??= new LawBroken("planning twice gives the same", `it did not at ${occasion.type}`);
+      if (JSON.stringify(memory) !== before)
+        law.first ??= new LawBroken("a memory is not changed", `it was at ${occasion.type}`);
+      return plan;
+    },
+  };
+  return { watched, law };
+}
+
+function isSamePlan(a: ConnectionPlan, b: ConnectionPlan): boolean {
+  const isSameWish = (index: number): boolean => {
+    const [one, other] = [a.subflows[index], b.subflows[index]];
+    return (
+      one?.keep === other?.keep &&
+      JSON.stringify([one?.open, one?.backup]) === JSON.stringify([other?.open, other?.backup])
+    );
+  };
+  const rest = (plan: ConnectionPlan): string =>
+    JSON.stringify([plan.announcements, plan.ask, plan.memory, plan.wakeAt]);
+  return (
+    a.subflows.length === b.subflows.length &&
+    a.subflows.every((_wish, index) => isSameWish(index)) &&
+    rest(a) === rest(b)
+  );
+}
+
+function inSimulation(policy: Policy, law: Found, seed: number, steps: number): void {
+  for (const faults of [NO_FAULTS, FAULTS]) {
+    try {
+      const { reports } = simulate({ seed, steps, policies: [policy], faults });
+      if (law.first) throw law.first;
+      if (reports > 0) throw new LawBroken("no plan is refused", `${reports} were, with seed ${seed}`);
+    } catch (error) {
+      if (error instanceof SimulationError)
+        throw new LawBroken("the simulation's laws", error.message, error.transcript);
+      throw error;
+    }
+  }
+}
+
+const HOUR = 3_600_000;
+
+function transcriptOf({ log }: Stage): readonly string[] {
+  return log.slice(-40).map(({ at, action }) => `${Math.round(at)} ${JSON.stringify(action)}`);
+}
+
+/** A policy may want to be asked again and again; but it has nothing to say then. */
+function comesToRest(policy: Policy): void {
+  for (const [locals, remotes, subflows] of [
+    [1, 1, 8],
+    [2, 1, 8],
+    [1, 2, 8],
+    [3, 3, 8],
+    [3, 3, 3],
+    [3, 3, 2],
+    [2, 4, 1],
+  ] as const) {
+    const stage = new Stage({ policy, locals, remotes, limits: { subflows } });
+    stage.pass(HOUR);
+    const { length } = stage.log;
+    stage.pass(HOUR);
+    if (stage.log.length > length)
+      throw new LawBroken(
+        "when all has succeeded nothing is left to do",
+        `${locals} by ${remotes}, limit ${subflows}`,
+        transcriptOf(stage),
+      );
+  }
+}
+
+/** In ten minutes of an address that comes and goes ten times a second: so many commands for each time. */
+const COMMANDS_MAX = 12;
+const FLAPS = 6000;
+
+function isBoundedUnderFlapping(policy: Policy): void {
+  const stage = new Stage({ policy, locals: 3, remotes: 2 });
+  stage.pass(1000);
+  const { length } = stage.log;
+  for (let flap = 0; flap < FLAPS; flap++) {
+    if (flap % 2 === 0) stage.removeAddress(1);
+    else stage.addAddress(1);
+    stage.pass(100);
+  }
+  const commands = stage.log.length - length;
+  if (commands > COMMANDS_MAX * FLAPS)
+    throw new LawBroken("bounded commands under flapping", `${commands} for ${FLAPS} changes`, transcriptOf(stage));
+}
+
+function explains(policy: Policy): void {
+  // A policy that does things once explains endpoints, not pairs.
+  if (policy.tries === "once") return;
+  const stage = new Stage({ policy, locals: 3, remotes: 3, limits: { subflows: 1 } });
+  stage.pass(1000);
+  const why = stage.engine.why(1);
+  const told = new Set(why?.leftOut.map(({ address, remote }) => `${address}>${remote}`));
+  for (const l of [0, 1, 2])
+    for (const r of [0, 1, 2]) {
+      const isThere = stage.subflows.split(" ").includes(`${l}>${r}`);
+      const isTold = told.has(`${stage.local(l)}>${stage.remote(r)}`);
+      if (isThere === isTold) throw new LawBroken("each absent pair has a reason", `${l}>${r}`, transcriptOf(stage));
+    }
+}

@@ -1,0 +1,255 @@
+import { type Action, Engine, type EngineEvent, type Policy, Pump, type Timing } from "../engine/index.ts";
+import { type SimConnection, SimKernel, type SimSubflow } from "../sim/index.ts";
+import {
+  type Address,
+  ENDPOINT_FLAG,
+  ERRNO,
+  type Limits,
+  type Millis,
+  type Side,
+  type SocketAddress,
+  sameAddress,
+} from "../types/index.ts";
+
+/** What a {@link Stage} is made of. */
+export interface StageOptions {
+  readonly policy: Policy;
+  /** How many addresses the host has, and how many the peer; the connection begins at the first of each. Default: 2 and 1. */
+  readonly locals?: number | undefined;
+  readonly remotes?: number | undefined;
+  readonly side?: Side | undefined;
+  readonly limits?: Partial<Limits> | undefined;
+  /** RFC 8684 §3.1: the peer denies joins to its initial address. */
+  readonly denyJoinId0?: boolean | undefined;
+  /** Flags of endpoints: ENDPOINT_FLAG; default: subflow for clients, signal for servers. */
+  readonly flags?: number | undefined;
+  readonly roundTrip?: Millis | undefined;
+  readonly timing?: Partial<Timing> | undefined;
+}
+
+/** How a path behaves. `open`: as it should. `silent`: packets are lost without a word. `refusing`: SYNs are answered by RST. */
+export type PathState = "open" | "silent" | "refusing";
+
+const TOKEN = 1;
+const PORT = 80;
+
+/**
+ * One connection of a host between made-up networks, for trying a policy without root, kernel and waiting: paths are cut, addresses
+ * come and go, and time jumps to whatever happens next. Address number n of the host is 10.0.n.1, of the peer 10.0.n.2.
+ */
+export class Stage {
+  readonly engine: Engine;
+  /** What was asked of the kernel, with the time. */
+  readonly log: { readonly at: Millis; readonly action: Action }[] = [];
+  now: Millis = 0;
+  readonly #kernel: SimKernel;
+  readonly #connection: SimConnection;
+  readonly #pump: Pump;
+  readonly #paths = new Map<string, PathState>();
+  readonly #roundTrip: Millis;
+  readonly #flags: number;
+  /** What the network does later. */
+  #later: { readonly at: Millis; readonly happen: () => void }[] = [];
+  #port = 40_000;
+  #requests = 0;
+
+  constructor(options: StageOptions) {
+    const { policy, locals = 2, remotes = 1, side = "client", limits, timing } = options;
+    this.#roundTrip = options.roundTrip ?? 20;
+    this.#flags = options.flags ?? (side === "client" ? ENDPOINT_FLAG.subflow : ENDPOINT_FLAG.signal);
+    this.engine = new Engine({ policies: [policy], timing });
+    this.#kernel = new SimKernel({
+      connectError: () => 0,
+      sourceFor: () => this.local(0),
+      port: () => this.#port++,
+      listenError: () => 0,
+    });
+    this.#pump = new Pump(this.engine, { now: () => this.now, run: (actions) => this.#run(actions) });
+    this.#connection = this.#begin(side, options.denyJoinId0 ?? false);
+    const endpoints = Array.from({ length: locals }, (_, n) => ({ address: this.local(n), flags: this.#flags }));
+    this.#pump.feed({ type: "config.changed", endpoints, limits: { subflows: 8, addAddrAccepted: 8, ...limits } });
+    const { token, path, denyJoinId0 } = this.#connection;
+    this.#pump.feed({ type: "connection.established", token, side, path, denyJoinId0 });
+    for (let n = 1; n < remotes; n++) this.announce(n);
+  }
+
+  /** Address number n of the host, and of the peer. */
+  local(n: number): Address {
+    return `10.0.${n}.1` as Address;
+  }
+
+  remote(n: number): Address {
+    return `10.0.${n}.2` as Address;
+  }
+
+  /** The subflows that work, as "local>remote" by number, in order: "0>0 1>0". */
+  get subflows(): string {
+    const working = this.#connection.subflows.filter(({ state }) => state === "established");
+    return working
+      .map((subflow) => this.#nameOf(subflow))
+      .sort()
+      .join(" ");
+  }
+
+  /** The same of those that ask to be backup. */
+  get backups(): string {
+    const backups = this.#connection.subflows.filter(({ backup }) => backup);
+    return backups
+      .map((subflow) => this.#nameOf(subflow))
+      .sort()
+      .join(" ");
+  }
+
+  /** When subflows of a pair were asked for. */
+  attempts(local: number, remote: number): readonly Millis[] {
+    return this.log.flatMap(({ at, action }) =>
+      action.type === "subflow.create" &&
+      action.local.address === this.local(local) &&
+      action.remote.address === this.remote(remote)
+        ? [at]
+        : [],
+    );
+  }
+
+  /** The peer announces its address number n; again does no harm. */
+  announce(n: number): void {
+    const { token } = this.#connection;
+    this.#feed({ type: "address.announced", token, remoteId: n, address: this.remote(n), port: PORT });
+  }
+
+  /** The peer takes its address number n back. */
+  withdraw(n: number): void {
+    const { token, subflows } = this.#connection;
+    this.#kernel.events.push({ type: "address.removed", token, remoteId: n });
+    for (const subflow of [...subflows]) if (subflow.remoteId === n) this.#kernel.close(this.#connection, subflow, 0);
+    this.#read();
+  }
+
+  /** The host gets, or loses, its address number n. */
+  addAddress(n: number): void {
+    this.#feed({
+      type: "command.received",
+      request: ++this.#requests,
+      command: { type: "endpoint.add", address: this.local(n), flags: this.#flags },
+    });
+  }
+
+  removeAddress(n: number): void {
+    const id = this.engine.endpoints().find(({ address }) => address === this.local(n))?.id ?? 0;
+    this.#feed({ type: "command.received", request: ++this.#requests, command: { type: "endpoint.delete", id } });
+  }
+
+  /** From now on the path from local address l to remote address r behaves so. What is on it stays until {@link reset}. */
+  path(l: number, r: number, state: PathState): void {
+    this.#paths.set(`${l}>${r}`, state);
+  }
+
+  /** The subflow between them ends, by RST or what errno says; 0: the peer closes it. */
+  reset(l: number, r: number, errno: number = ERRNO.ECONNRESET): void {
+    const subflow = this.#connection.subflows.find((candidate) => this.#nameOf(candidate) === `${l}>${r}`);
+    if (subflow) this.#kernel.close(this.#connection, subflow, errno);
+    this.#read();
+  }
+
+  /** Links, addresses or routes of the host have changed. */
+  networkChanged(): void {
+    this.#feed({ type: "network.changed" });
+  }
+
+  /** Time goes on by so much, from event to event. */
+  pass(duration: Millis): void {
+    const until = this.now + duration;
+    for (;;) {
+      this.#later.sort((a, b) => a.at - b.at);
+      const next = Math.min(
+        this.#later[0]?.at ?? Number.POSITIVE_INFINITY,
+        this.engine.nextTick ?? Number.POSITIVE_INFINITY,
+      );
+      if (next > until) break;
+      this.now = Math.max(this.now, next);
+      const [first] = this.#later;
+      if (first && first.at <= this.now) {
+        this.#later.shift();
+        first.happen();
+        this.#read();
+      } else this.#feed({ type: "tick" });
+    }
+    this.now = until;
+  }
+
+  #begin(side: Side, denyJoinId0: boolean): SimConnection {
+    const [mine, theirs] = side === "client" ? [this.#port++, PORT] : [PORT, this.#port++];
+    const path = { local: { address: this.local(0), port: mine }, remote: { address: this.remote(0), port: theirs } };
+    const initial: SimSubflow = {
+      path,
+      state: "established",
+      ...{ localId: 0, remoteId: 0, join: false, initiated: side === "client", backup: false },
+    };
+    const connection: SimConnection = {
+      ...{ token: TOKEN, side, path, denyJoinId0, pathManager: "userspace", established: true },
+      subflows: [initial],
+      localAddresses: [],
+      announced: [],
+    };
+    this.#kernel.connections.set(TOKEN, connection);
+    return connection;
+  }
+
+  #feed(event: EngineEvent): void {
+    this.#pump.feed(event);
+    this.#read();
+  }
+
+  #read(): void {
+    for (let event = this.#kernel.events.shift(); event; event = this.#kernel.events.shift()) this.#pump.feed(event);
+  }
+
+  #run(actions: readonly Action[]): EngineEvent[] {
+    return actions.flatMap((action) => {
+      this.log.push({ at: this.now, action });
+      return this.#outcome(action);
+    });
+  }
+
+  #outcome(action: Action): EngineEvent[] {
+    if (action.type === "command.answer" || action.type === "policy.report") return [];
+    if (action.type === "kernel.resync") return [{ type: "kernel.snapshot", connections: this.#kernel.observeAll() }];
+    if (action.type === "connection.inspect") {
+      const { token } = action;
+      return [{ type: "connection.observed", token, observed: this.#kernel.observe(token) }];
+    }
+    const before = this.#connection.subflows;
+    const known = new Set(before);
+    const { errno, message, source } = this.#kernel.execute(action);
+    if (errno !== 0) return [{ type: "action.failed", action, errno, message }];
+    for (const subflow of this.#connection.subflows) if (!known.has(subflow)) this.#dial(subflow);
+    return [{ type: "action.done", action, source }];
+  }
+
+  /** A SYN is on its way: what becomes of it, the path decides when it is there. */
+  #dial(subflow: SimSubflow): void {
+    const happen = (): void => {
+      if (!this.#connection.subflows.includes(subflow)) return;
+      const state = this.#paths.get(this.#nameOf(subflow)) ?? "open";
+      if (state === "refusing") this.#kernel.close(this.#connection, subflow, ERRNO.ECONNREFUSED);
+      else if (state === "open") this.#establish(subflow);
+      // The kernel sends it again.
+      else this.#later.push({ at: this.now + 1000, happen });
+    };
+    this.#later.push({ at: this.now + this.#roundTrip, happen });
+  }
+
+  #establish(subflow: SimSubflow): void {
+    subflow.state = "established";
+    const { path, localId, remoteId } = subflow;
+    this.#kernel.events.push({ type: "subflow.established", token: TOKEN, path, localId, remoteId, backup: false });
+  }
+
+  #nameOf({ path }: { readonly path: { readonly local: SocketAddress; readonly remote: SocketAddress } }): string {
+    const numberOf = (address: Address, name: (n: number) => Address): string => {
+      for (let n = 0; n < 32; n++) if (sameAddress(address, name(n))) return String(n);
+      return address;
+    };
+    return `${numberOf(path.local.address, this.local)}>${numberOf(path.remote.address, this.remote)}`;
+  }
+}
