@@ -1,16 +1,19 @@
-import { type Address, assert, type Endpoint, type Limits, type Millis } from "../types/index.ts";
+import { type Address, assert, type Limits, type Millis } from "../types/index.ts";
 import type { HostAction, HostChange, HostNote } from "./actions.ts";
+import { Concern } from "./concern.ts";
 import type { HostConfig } from "./config.ts";
+import { leave, putBack, type Restored } from "./ending.ts";
 import type { HostFact, Network, RestoreFact, Table } from "./fact.ts";
 import { type Capacity, endpointKey, type HostFacts } from "./facts.ts";
 import { LastPaths } from "./last-paths.ts";
 import { isFailure, type Memory } from "./memory.ts";
 import { type HostPlan, planHost } from "./plan.ts";
-import { reconcileHost, restoreHost } from "./reconcile.ts";
+import { reconcileHost } from "./reconcile.ts";
 import { Recovery, type Renewal } from "./recovery.ts";
 import { Removals } from "./removals.ts";
 import { Rivals } from "./rivals.ts";
 import { Settling } from "./settling.ts";
+import type { Step } from "./step.ts";
 
 /** Neither the table nor sysctls tell of changes: they are read anew so often. */
 export const AUDIT_INTERVAL: Millis = 2000;
@@ -21,29 +24,6 @@ export interface HostEngineOptions {
   /** Deleting an endpoint closes every subflow from it, the last of a connection too: the kernel's table, not the daemon's. */
   readonly closesSubflows: boolean;
 }
-
-/** How far the host is as it was found. */
-export interface Restored {
-  /** Nothing was refused. */
-  readonly isWhole: boolean;
-  /** Something stays because connections live by it, and the next life must know that it is ours. */
-  readonly isLeft: boolean;
-}
-
-/** What is waited for; whoever begins anew begins with `idle`. */
-type Step =
-  | { readonly type: "idle" }
-  /** For the network, and the table where it is doubtful, to plan. */
-  | { readonly type: "facts" }
-  /** For the connections, to judge what is wanted. */
-  | { readonly type: "connections"; readonly facts: HostFacts; readonly wanted: readonly HostChange[] }
-  /** For how changes were taken: those of the plan, then the renewals. */
-  | { readonly type: "done"; readonly planned: readonly HostChange[]; readonly renewals: readonly Renewal[] }
-  /** For the table as it is left. */
-  | { readonly type: "left"; readonly limitsFailed: boolean; readonly wroteSysctl: boolean }
-  /** The same of the end. */
-  | { readonly type: "restore.facts"; readonly fact: RestoreFact }
-  | { readonly type: "restore.done"; readonly fact: RestoreFact; readonly changes: readonly HostChange[] };
 
 const NONE: readonly HostAction[] = [];
 const IDLE: Step = { type: "idle" };
@@ -71,8 +51,7 @@ export class HostEngine {
   #plan: HostPlan | undefined;
   /** As planned when they were last set. */
   #limits: Limits | undefined;
-  /** What is lost elsewhere is in no haste. */
-  #concerned: Concerned | undefined;
+  readonly #concern = new Concern();
   #auditAt: Millis | undefined;
   /** What is being corrected came as a change of the network: more may follow. */
   #isByChange = false;
@@ -118,11 +97,9 @@ export class HostEngine {
     return { ...this.#network, ...this.#table, capacity: this.#options.capacity };
   }
 
-  /** Is anything of ours there? Before the first plan everything may be. */
+  /** Is anything of ours there? What is lost elsewhere is in no haste. */
   isOurs(interfaceIndex: number, address?: Address): boolean {
-    if (!this.#concerned) return true;
-    const { addresses, interfaces } = this.#concerned;
-    return address === undefined ? interfaces.has(interfaceIndex) : addresses.has(address);
+    return this.#concern.has(interfaceIndex, address);
   }
 
   /** What would be done first with these facts, without doing it. */
@@ -300,7 +277,7 @@ export class HostEngine {
     this.#corrections++;
     // What was refused is planned anew.
     if (!limitsFailed) this.#limits = this.#plan?.limits;
-    this.#concerned = concernedBy([...endpoints, ...(this.#plan?.endpoints ?? [])]);
+    this.#concern.become([...endpoints, ...(this.#plan?.endpoints ?? [])]);
     memory.afterCrash = false;
     const saves = this.#isUnsaved;
     this.#isUnsaved = false;
@@ -313,32 +290,21 @@ export class HostEngine {
     return actions;
   }
 
-  /** Everything as it was found, but what connections live by. */
   #restore(fact: RestoreFact, facts: HostFacts): readonly HostAction[] {
-    const { memory } = this.#options;
-    // What is gone already, by whomever, is not left to the next start.
-    const { isNew } = memory.look(facts.endpoints);
-    const changes = restoreHost(facts, memory, fact.inUse).filter((change) => fact.ofTable || !isOfTable(change));
+    const { changes, isNew } = putBack(fact, facts, this.#options.memory);
     const step = { type: "restore.done", fact, changes } as const;
     this.#step = step;
-    const saves = memory.rememberOriginals(changes, facts.limits) || isNew ? [SAVE] : NONE;
-    return [...saves, ...(changes.length > 0 ? changes : this.#onRestored(step, []))];
+    return [...(isNew ? [SAVE] : NONE), ...(changes.length > 0 ? changes : this.#onRestored(step, []))];
   }
 
-  /** The daemon's own table ends with it, and taking its endpoints back one by one would only close the subflows. */
   #onRestored(
     { fact, changes }: Extract<Step, { readonly type: "restore.done" }>,
     errnos: readonly number[],
   ): readonly HostAction[] {
-    const { memory } = this.#options;
     this.#step = IDLE;
-    const isNew = memory.rememberOwnership(changes, errnos);
-    const isWhole = !errnos.some(isFailure);
-    const stays = fact.ofTable ? [...memory.owned].filter((key) => fact.inUse.bySubflows.has(key as Address)) : [];
-    if (isWhole) memory.leave({ endpoints: fact.ofTable });
-    const isLeft = isWhole && memory.isSomethingLeft;
-    this.#restored = { isWhole, isLeft };
-    return [...(isNew || isLeft ? [SAVE] : NONE), ...(stays.length > 0 ? [sayWhatStays(stays)] : NONE)];
+    const { restored, isNew, notes } = leave(fact, changes, errnos, this.#options.memory);
+    this.#restored = restored;
+    return [...(isNew ? [SAVE] : NONE), ...notes];
   }
 
   /** Limits are set when what is planned changes: what an administrator sets in between is meant, and stays until then. */
@@ -359,27 +325,4 @@ function saidOf(renewals: readonly Renewal[], errnos: readonly number[]): HostNo
     from = to;
   }
   return notes;
-}
-
-function isOfTable({ type }: HostChange): boolean {
-  return type.startsWith("endpoint.") || type === "limits.set";
-}
-
-function sayWhatStays(keys: readonly string[]): HostNote {
-  const what = keys.length === 1 ? `endpoint ${keys[0]} stays` : `endpoints ${keys.join(", ")} stay`;
-  const text = `${what}: connections have subflows from there; the next start takes over`;
-  return { type: "say", level: "info", text };
-}
-
-/** Interfaces and addresses of the endpoints that are there or planned. */
-interface Concerned {
-  readonly interfaces: ReadonlySet<number>;
-  readonly addresses: ReadonlySet<Address>;
-}
-
-function concernedBy(endpoints: readonly Pick<Endpoint, "address" | "interfaceIndex">[]): Concerned {
-  return {
-    interfaces: new Set(endpoints.map(({ interfaceIndex }) => interfaceIndex)),
-    addresses: new Set(endpoints.map(({ address }) => address)),
-  };
 }

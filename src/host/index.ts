@@ -1,6 +1,7 @@
 /** The host plan, floor 2: what endpoints, limits, routes and sysctls a host should have, what to change, and when. Pure. */
 export * from "./actions.ts";
 export * from "./config.ts";
+export type { Restored } from "./ending.ts";
 export * from "./endpoints.ts";
 export * from "./engine.ts";
 export * from "./fact.ts";
