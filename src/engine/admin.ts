@@ -1,10 +1,12 @@
-import { type Address, ENDPOINT_FLAG, type Endpoint, sameAddress } from "../types/index.ts";
+import { type Address, ENDPOINT_FLAG, type Endpoint, type Limits, sameAddress } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
 import { destroy, remove, settleHeld } from "./closing.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
 import type { ConfigChanged } from "./events.ts";
 import type { Connection } from "./model.ts";
-import { arm, replan, setBackup, subflowsFrom } from "./plan.ts";
+import { setBackup } from "./opening.ts";
+import { arm, consider, subflowsFrom } from "./plan.ts";
+import { forgetFailures } from "./retry.ts";
 import type { Opening, State } from "./state.ts";
 import type { Refusal } from "./table.ts";
 
@@ -29,9 +31,16 @@ export function command(state: State, request: number, wanted: Command): void {
       answer(state, request, flush(state));
       return;
     case "limits.set":
-      answer(state, request, state.table.setLimits(wanted));
+      answer(state, request, setLimits(state, wanted));
       return;
   }
+}
+
+function setLimits(state: State, wanted: Partial<Limits>): Refusal | undefined {
+  const refused = state.table.setLimits(wanted);
+  if (refused) return refused;
+  for (const connection of state.connections.values()) consider(state, connection, { type: "limits" });
+  return undefined;
 }
 
 function answer(state: State, request: number, refused: Refusal | undefined): void {
@@ -85,16 +94,10 @@ function insert(state: State, { request, command: wanted, configured }: Opening)
   answer(state, request, undefined);
   for (const connection of state.connections.values()) {
     if (!connection.established || !connection.owned) continue;
-    if (isInitial(connection, added.ok)) connection.initialEndpoint = added.ok.id;
-    replan(state, connection, true);
+    forgetFailures(connection, added.ok.address);
+    consider(state, connection, { type: "endpoint.added", endpoint: added.ok });
     settleHeld(state, connection);
   }
-}
-
-/** The endpoint's address is the one the connection began with. */
-function isInitial(connection: Connection, { address, port }: { address: Address; port: number }): boolean {
-  const initial = connection.initial.local;
-  return sameAddress(initial.address, address) && (port === 0 || port === initial.port);
 }
 
 function remove1(state: State, id: number): Refusal | undefined {
@@ -121,10 +124,10 @@ function withdraw(state: State, connection: Connection, endpoint: Endpoint): voi
   if (tellPeer) remove(state, connection, { localId, address: endpoint.address }, ended);
   else if (ended.length > 0) destroy(state, connection, ended);
   else unlist(state, connection, endpoint);
-  connection.release(endpoint);
+  connection.unlist(endpoint.id);
   connection.otherIds = connection.otherIds.filter(([id]) => id !== endpoint.id);
-  if (connection.initialEndpoint === endpoint.id) connection.initialEndpoint = 0;
   arm(state, connection);
+  consider(state, connection, { type: "endpoint.deleted", endpoint });
 }
 
 /**
@@ -133,7 +136,7 @@ function withdraw(state: State, connection: Connection, endpoint: Endpoint): voi
  */
 function unlist(state: State, connection: Connection, endpoint: Endpoint): void {
   const localId = connection.localId(endpoint);
-  if (localId === 0 || !connection.isUsed(endpoint.id)) return;
+  if (localId === 0 || !connection.isListed(endpoint.id)) return;
   if (connection.subflows.some((s) => sameAddress(s.path.local.address, endpoint.address))) return;
   remove(state, connection, { localId, address: endpoint.address }, []);
 }
@@ -149,11 +152,13 @@ function unannounce(connection: Connection, endpoint: Endpoint): boolean {
 function deleteInitial(state: State, address: Address | undefined): undefined {
   if (!address) return;
   for (const connection of state.connections.values()) {
-    if (!connection.owned || !isInitial(connection, { address, port: 0 })) continue;
+    if (!connection.owned || !connection.isInitial({ address, port: 0 })) continue;
     const ended = connection.subflows.filter((s) => s.state !== "closing" && s.localId === 0);
     remove(state, connection, { localId: 0, address }, ended);
-    connection.used = connection.used.filter((id) => id !== connection.initialEndpoint);
+    const endpoint = connection.endpoints.find((candidate) => connection.isInitial(candidate));
+    if (endpoint) connection.unlist(endpoint.id);
     arm(state, connection);
+    consider(state, connection, { type: "initial.deleted" });
   }
 }
 
@@ -178,12 +183,10 @@ function flush(state: State): undefined {
     const others = endpoints.filter((endpoint) => !announced.includes(endpoint));
     for (const endpoint of others) unlist(state, connection, endpoint);
     for (const endpoint of others) destroy(state, connection, ended(endpoint));
-    connection.used = [];
+    connection.listed = [];
     connection.otherIds = [];
-    connection.localAddressesUsed = 0;
-    // The kernel keeps its mpc_endpoint_id here, and takes the next endpoint of that number for the initial address. We do not.
-    connection.initialEndpoint = 0;
     arm(state, connection);
+    consider(state, connection, { type: "endpoints.flushed" });
   }
 }
 
@@ -199,24 +202,22 @@ function change(state: State, wanted: Extract<Command, { type: "endpoint.change"
       const [first] = subflowsFrom(connection, endpoint);
       if (first) setBackup(state, connection, first, (endpoint.flags & backup) !== 0);
     }
-    if (changed & fullmesh && endpoint.flags & subflow) {
+    const isMadeAnew = (changed & fullmesh) !== 0 && (endpoint.flags & subflow) !== 0;
+    if (isMadeAnew) {
       const localId = connection.localId(endpoint);
-      destroy(
-        state,
-        connection,
-        connection.subflows.filter((s) => s.state !== "closing" && s.localId === localId),
-      );
-      connection.release(endpoint);
-      replan(state, connection, true);
-      settleHeld(state, connection);
+      const ended = connection.subflows.filter((s) => s.state !== "closing" && s.localId === localId);
+      destroy(state, connection, ended);
+      connection.unlist(endpoint.id);
     }
+    consider(state, connection, { type: "endpoint.changed", endpoint, changed });
+    if (isMadeAnew) settleHeld(state, connection);
   }
   return undefined;
 }
 
 /** Brings the table to what the configuration wants. Endpoints added by command stay; equal ones keep id and connections. */
 export function configure(state: State, event: ConfigChanged): void {
-  if (event.limits) answer(state, CONFIG_REQUEST, state.table.setLimits(event.limits));
+  if (event.limits) answer(state, CONFIG_REQUEST, setLimits(state, event.limits));
   if (!event.endpoints) return;
   const wanted = event.endpoints.slice(0, BOUNDS.configEndpointsMax);
   state.counters.bounded += event.endpoints.length - wanted.length;

@@ -1,4 +1,5 @@
 import { type Address, isWithin, type Millis, type Prefix, parsePrefix, unmap } from "../types/index.ts";
+import { type Pace, takeOne } from "./allowance.ts";
 import type { Connection } from "./model.ts";
 import type { LeftOut } from "./policy.ts";
 
@@ -31,13 +32,13 @@ const INNER = prefixes(
  * So many announcements at once are looked at, and so many more each second. A server names a handful when the connection begins; one
  * that names ever new addresses would have us send SYNs to hosts of its choice.
  */
-const BURST = 16;
-const PER_SECOND = 4;
+const PACE: Pace = { burst: 16, perSecond: 4 };
 
 /** Judges what peers announce, before any policy sees it. */
 export class Admission {
   #rules: RemoteAddressRules = NO_RULES;
-  #own: ReadonlySet<Address> = new Set();
+  /** undefined: nobody has told us yet. */
+  #own: ReadonlySet<Address> | undefined = undefined;
 
   setRules(rules: RemoteAddressRules): void {
     this.#rules = rules;
@@ -48,12 +49,17 @@ export class Admission {
     this.#own = new Set(addresses);
   }
 
+  /** Does this host have the address, as far as is known? */
+  isOwn(address: Address): boolean {
+    return this.#own === undefined || this.#own.has(unmap(address));
+  }
+
   /** Why there will be no subflow to the address; undefined: a policy may want one. */
   fault({ initial }: Connection, announced: Address): Pick<LeftOut, "reason" | "remedy"> | undefined {
     const address = unmap(announced);
     const isIn = (prefix: Prefix): boolean => isWithin(prefix, address);
     if (IMPOSSIBLE.some(isIn)) return { reason: "no other host can have this address", remedy: "the peer is wrong" };
-    if (this.#own.has(address)) return { reason: "it is an address of this host", remedy: "the peer is wrong" };
+    if (this.#own?.has(address)) return { reason: "it is an address of this host", remedy: "the peer is wrong" };
     if (this.#rules.deny.some(isIn)) return { reason: "remote_addresses denies it", remedy: "take it out of `deny`" };
     // A server out there has no business in our inner network: it could make us scan it. One that is inside itself may.
     const comesFromOutside = !INNER.some((prefix) => isWithin(prefix, initial.remote.address));
@@ -68,15 +74,14 @@ export class Admission {
 
   /** Takes one announcement off what the connection may still have looked at. False: it is too many. */
   takes(connection: Connection, now: Millis): boolean {
-    const before = connection.allowance ?? { left: BURST, at: now };
-    const left = Math.min(BURST, before.left + ((now - before.at) / 1000) * PER_SECOND);
-    connection.allowance = { left: left < 1 ? left : left - 1, at: now };
-    return left >= 1;
+    const { granted, ...left } = takeOne(connection.announcementsLeft, PACE, now);
+    connection.announcementsLeft = left;
+    return granted;
   }
 }
 
 /** What is said of an announcement beyond {@link Admission.takes}. */
 export const TOO_MANY = {
-  reason: `the peer announces more than ${PER_SECOND} addresses a second`,
+  reason: `the peer announces more than ${PACE.perSecond} addresses a second`,
   remedy: "the peer must announce it again, later",
 };

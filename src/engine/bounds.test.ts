@@ -7,7 +7,7 @@ import { BOUNDS, TABLE_BOUNDS, TIMING } from "./bounds.ts";
 import { Engine } from "./engine.ts";
 import type { EngineEvent, ObservedConnection } from "./events.ts";
 import { created } from "./lifecycle.ts";
-import type { PlannedSubflow, Policy } from "./policy.ts";
+import { type ConnectionView, isSignal, type Policy, type Wanted } from "./policy.ts";
 import { State } from "./state.ts";
 import { EndpointTable } from "./table.ts";
 import { Timers } from "./timers.ts";
@@ -43,7 +43,7 @@ test("bounds: attemptsMax failures are remembered, the newest", () => {
   const engine = new Engine({ policies: [idle] });
   engine.handle(established(1), 0);
   for (let i = 0; i < BOUNDS.attemptsMax + 5; i++) {
-    const path = { local: INITIAL.local, remote: end(`10.2.0.${i}`, 9) };
+    const path = { local: end("10.0.0.1", 50_000 + i), remote: end(`10.2.0.${i}`, 9) };
     engine.handle({ type: "subflow.established", token: 1, path, localId: 0, remoteId: 1, backup: false }, i);
     engine.handle({ type: "subflow.closed", token: 1, path, localId: 0, remoteId: 1, errno: 104 }, i);
   }
@@ -93,8 +93,9 @@ test("bounds: no more than connectionsMax connections are remembered", () => {
   assert.equal(created(state, { type: "connection.created", token: 2, ...elsewhere }), undefined);
 });
 
-test("bounds: addresses of which none is dealt with are no more than remotesMax either", () => {
-  const engine = new Engine({ policies: [{ ...idle, plan: (view) => ({ ...keepAll(view), served: [] }) }] });
+test("bounds: addresses of which each waits for routing are no more than remotesMax either", () => {
+  const ask = (view: ConnectionView) => view.remotes.filter(({ state }) => state === "known");
+  const engine = new Engine({ policies: [{ ...idle, plan: (view) => ({ ...keepAll(view), ask: ask(view) }) }] });
   engine.handle(established(1), 0);
   for (let id = 1; id <= 255; id++) {
     const address = `10.1.0.${id}` as Address;
@@ -139,10 +140,11 @@ test("bounds: an adopted connection keeps all its subflows, of which subflowsMax
   assert.equal(engine.connection(1)?.subflows.length, BOUNDS.subflowsMax);
 });
 
-const PLANNED: PlannedSubflow = {
-  state: "planned",
-  ...{ endpoint: 0, local: INITIAL.local.address, localId: 0, interfaceIndex: 0 },
-  ...{ remote: INITIAL.remote, remoteId: 0, backup: false, answers: -1 },
+const PLANNED: Wanted = {
+  open: {
+    local: { address: INITIAL.local.address, endpoint: 0, interfaceIndex: 0, backup: false },
+    remote: { id: 0, ...INITIAL.remote },
+  },
 };
 
 test("bounds: what a plan adds to subflowsMax is left out, also where the others are on their way out", () => {
@@ -150,8 +152,8 @@ test("bounds: what a plan adds to subflowsMax is left out, also where the others
   const keen: Policy = {
     ...idle,
     plan: (view) => {
-      const kept = view.subflows.filter(({ join }) => !join);
-      return { ...keepAll(view), subflows: [...kept, ...new Array<PlannedSubflow>(wanted).fill(PLANNED)] };
+      const kept = keepAll(view).subflows.filter(({ keep }) => !keep?.join);
+      return { ...keepAll(view), subflows: [...kept, ...new Array<Wanted>(wanted).fill(PLANNED)] };
     },
   };
   const engine = new Engine({ policies: [keen] });
@@ -187,24 +189,24 @@ test("bounds: removalsMax removals wait for their turn; one beyond is not told t
 });
 
 /** Wants one subflow, or one announcement, of endpoint 1 until it has it. */
-const single = (what: "subflow" | "announcement"): Policy => ({
+const single: Policy = {
   ...idle,
   plan: (view) => {
     const plan = keepAll(view);
-    if (view.isUsed(1)) return plan;
-    const address = "10.0.1.1" as Address;
-    const named = { endpoint: 1, localId: 1, backup: false };
-    if (what === "announcement") return { ...plan, spent: [1], announcements: [{ ...named, address, port: 0 }] };
-    return { ...plan, spent: [1], subflows: [...plan.subflows, { ...PLANNED, ...named, local: address }] };
+    const [endpoint] = view.endpoints;
+    if (!endpoint || view.isListed(1)) return plan;
+    if (isSignal(endpoint)) return { ...plan, announcements: [endpoint] };
+    const open = view.pairOf(endpoint, view.initialRemote);
+    return { ...plan, subflows: [...plan.subflows, ...(open ? [{ open }] : [])] };
   },
-});
+};
 
 for (const [what, type] of [
   ["subflow", "subflow.create"],
   ["announcement", "address.announce"],
 ] as const) {
   test(`bounds: after idConflictsMax looks at the kernel's ids the ${what} is left out`, () => {
-    const engine = new Engine({ policies: [single(what)] });
+    const engine = new Engine({ policies: [single] });
     const endpoints = [{ address: "10.0.1.1" as Address, flags: what === "subflow" ? subflow : signal }];
     engine.handle({ type: "config.changed", endpoints }, 0);
     let asked = engine.handle(established(1), 0);

@@ -19,11 +19,16 @@ export const BOUNDS = {
   subflowsMax: 96,
   /** Removals waiting for the RM_ADDR slot, or held because nothing else is left: one per address id there can be. */
   removalsMax: 256,
-  /** Failed attempts remembered per connection, for `why` and for policies that retry; the oldest makes room. */
-  attemptsMax: 16,
+  /**
+   * Pairs of addresses remembered per connection of which an attempt failed; the oldest makes room. As many pairs as are tried: a pair
+   * that was forgotten would be tried at once.
+   */
+  attemptsMax: 64,
+  /** So many refusals in a row, and a pair is given up until one of its addresses comes back. */
+  refusalsMax: 8,
   /** How often one connection may be asked which ids the kernel has given away, before we leave an address out. */
   idConflictsMax: 4,
-  /** Entries of each list of a plan but the subflows: as many as there can be endpoints. A plan beyond is refused as a whole. */
+  /** Entries of a plan's lists but the subflows: as many as there can be endpoints. A plan beyond is refused as a whole. */
   plannedMax: 255,
   /** Characters kept of why a plan was refused: a line. */
   reasonMax: 200,
@@ -59,6 +64,15 @@ export interface Timing {
   readonly removePace: Millis;
   /** From SUBFLOW_CREATE to asking what became of it. Above the kernel's own 127 s (tcp_syn_retries 6), so that it normally tells first. */
   readonly pendingMax: Millis;
+  /** How long a SYN may go without an answer where what is wanted is tried again: three of them (0, 1 and 3 s). */
+  readonly attemptMax: Millis;
+  /** From a failure to the next attempt, at first and at most. */
+  readonly retryMin: Millis;
+  readonly retryMax: Millis;
+  /** A subflow that lived so long was no failure. */
+  readonly lasting: Millis;
+  /** From asking a policy to the earliest time at which it may want to be asked again without a reason. */
+  readonly wakeMin: Millis;
   /** From one answered resync to the next: in a storm of overruns the dumps must not be what keeps us from reading. */
   readonly resyncPace: Millis;
 }
@@ -66,9 +80,14 @@ export interface Timing {
 /** The defaults of {@link Timing}. */
 export const TIMING: Timing = {
   announcePace: 50,
-  announcePaceMin: 8,
+  announcePaceMin: 20,
   announcePaceMax: 2000,
   removePace: 20,
   pendingMax: 150_000,
+  attemptMax: 4000,
+  retryMin: 200,
+  retryMax: 300_000,
+  lasting: 10_000,
+  wakeMin: 20,
   resyncPace: 250,
 };

@@ -34,6 +34,16 @@ export function remove(
   close(state, connection, { withdrawn, subflows });
 }
 
+/** Destroys subflows whose place others take: when those are there, or will not be. */
+export function replace(
+  state: State,
+  connection: Connection,
+  subflows: readonly Subflow[],
+  replacedBy: readonly Subflow[],
+): void {
+  close(state, connection, { withdrawn: undefined, subflows, replacedBy });
+}
+
 function close(state: State, connection: Connection, closing: Closing): void {
   // Who waits already must not overtake its own RM_ADDR.
   const fresh = closing.subflows.filter(
@@ -44,7 +54,7 @@ function close(state: State, connection: Connection, closing: Closing): void {
 }
 
 function submit(state: State, connection: Connection, closing: Closing): void {
-  if (isTheEnd(connection, closing)) hold(state, connection, closing);
+  if (isTheEnd(connection, closing) || isAwaited(closing)) hold(state, connection, closing);
   else if (!closing.withdrawn) destroyBehindRemovals(state, connection, closing.subflows);
   else if (connection.removals.length >= BOUNDS.removalsMax) {
     state.counters.bounded++;
@@ -157,7 +167,9 @@ function revive(state: State, connection: Connection, { subflows }: Closing): vo
     subflow.state = subflow.alive ? "established" : "creating";
     const { address, port } = subflow.path.local;
     const endpoint = state.table.byAddress(address, port);
-    if (endpoint) connection.consume(endpoint);
+    if (!endpoint) continue;
+    connection.list(endpoint.id);
+    state.kept.push({ connection, endpoint });
   }
 }
 
@@ -168,6 +180,11 @@ export function isHeld(connection: Connection, subflow: Subflow): boolean {
 
 function isAmong(closings: readonly Closing[], subflow: Subflow): boolean {
   return closings.some(({ subflows }) => subflows.includes(subflow));
+}
+
+/** Opening before closing: what takes the place is on its way. */
+function isAwaited({ replacedBy = [] }: Closing): boolean {
+  return replacedBy.some(({ state }) => state === "creating");
 }
 
 /** RM_ADDR makes the peer close every subflow of the id, whether we name them or not. */

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Address, ENDPOINT_FLAG, type Path } from "../types/index.ts";
+import { keepAll } from "../../test/fixtures/engine.ts";
+import { type Address, ENDPOINT_FLAG, type Endpoint, type Path } from "../types/index.ts";
 import type { Action } from "./actions.ts";
 import { BOUNDS } from "./bounds.ts";
 import { Engine } from "./engine.ts";
 import type { EngineEvent } from "./events.ts";
-import type { ConnectionPlan, ConnectionView, PlannedAnnouncement, PlannedSubflow, Policy } from "./policy.ts";
+import type { ConnectionPlan, LeftOut, OpenPair, Policy, Wanted } from "./policy.ts";
 
 const { signal, subflow } = ENDPOINT_FLAG;
 const address = (text: string) => text as Address;
@@ -19,43 +20,19 @@ const ENDPOINTS = [
   { address: JOINED.local.address, flags: subflow },
   { address: address("10.0.2.2"), flags: signal },
 ];
-const SUBFLOW: PlannedSubflow = {
-  state: "planned",
-  endpoint: 1,
-  local: JOINED.local.address,
-  localId: 1,
-  interfaceIndex: 0,
-  remote: INITIAL.remote,
-  remoteId: 0,
-  backup: false,
-  answers: -1,
+const OPEN: OpenPair = {
+  local: { address: JOINED.local.address, endpoint: 1, interfaceIndex: 0, backup: false },
+  remote: { id: 0, ...INITIAL.remote },
 };
-const ANNOUNCEMENT: PlannedAnnouncement = {
-  endpoint: 2,
-  localId: 2,
-  address: address("10.0.2.2"),
-  port: 0,
-  backup: false,
-};
-
-function keepAll(view: ConnectionView): ConnectionPlan {
-  const { localAddressesUsed, settled, acceptsAddresses, acceptsSubflows } = view;
-  return {
-    subflows: view.subflows.filter(({ state }) => state !== "closing"),
-    announcements: [],
-    spent: [],
-    served: [],
-    queries: [],
-    ...{ localAddressesUsed, settled, acceptsAddresses, acceptsSubflows },
-  };
-}
+const SUBFLOW: Wanted = { open: OPEN };
+const ANNOUNCEMENT: Endpoint = { id: 2, address: address("10.0.2.2"), port: 0, flags: signal, interfaceIndex: 0 };
 
 /** Lets the test say what the plan is, each time anew. */
 class Puppet implements Policy {
   readonly name: string;
-  readonly foreseeable = true;
+  readonly tries = "once";
   plan: Policy["plan"] = keepAll;
-  explain: Policy["explain"] = () => [];
+  explain: () => readonly LeftOut[] = () => [];
 
   constructor(name = "puppet") {
     this.name = name;
@@ -131,7 +108,10 @@ test("policy: what it did not judge it judges at the next occasion", () => {
   const listening: Path = { local: INITIAL.local, remote: { address: address("10.0.9.1"), port: 7 } };
   engine.handle(subflowEstablished(listening), 1);
   assert.equal(engine.connection(1)?.subflows.at(-1)?.state, "arrived");
-  policy.plan = (view) => ({ ...keepAll(view), subflows: view.subflows.filter(({ state }) => state !== "arrived") });
+  policy.plan = (view) => ({
+    ...keepAll(view),
+    subflows: keepAll(view).subflows.filter(({ keep }) => keep?.state !== "arrived"),
+  });
   assert.deepEqual(types(engine.handle(occasion(81), 2)), ["subflow.destroy"]);
 });
 
@@ -158,44 +138,42 @@ test("policy: what it throws need be no error, and may be long", () => {
   }
 });
 
-const planned = (change: Partial<PlannedSubflow>) => ({ subflows: [{ ...SUBFLOW, ...change }] });
-const announced = (...changes: Partial<PlannedAnnouncement>[]) => ({
+const opened = (local: Partial<OpenPair["local"]>, to: Partial<OpenPair["remote"]> = {}) => ({
+  subflows: [{ open: { local: { ...OPEN.local, ...local }, remote: { ...OPEN.remote, ...to } } }],
+});
+const announced = (...changes: Partial<Endpoint>[]) => ({
   announcements: changes.map((change) => ({ ...ANNOUNCEMENT, ...change })),
 });
-const remote = { id: 9, address: address("10.0.0.9"), port: 80, state: "new", source: undefined } as const;
+const remote = { id: 9, address: address("10.0.0.9"), port: 80, state: "known", source: undefined } as const;
 const many = <T>(length: number, value: T): T[] => new Array<T>(length).fill(value);
 
 /** What is added to a plan that keeps all, and why that is refused. */
 const NONSENSE: readonly [unknown, RegExp][] = [
   [{ subflows: undefined }, /^subflows is not a list$/],
-  [{ queries: "all" }, /^queries is not a list$/],
-  [{ settled: undefined }, /^settled, .* neither true nor false$/],
-  [{ localAddressesUsed: Number.NaN }, /^localAddressesUsed is NaN$/],
+  [{ ask: "all" }, /^ask is not a list$/],
   [{ subflows: [undefined] }, /^TypeError: /],
-  [{ subflows: [{ state: "established", path: INITIAL }] }, /^it keeps a subflow that does not exist$/],
-  [planned({ local: address("10.0.7.2") }), /^a subflow comes from 10\.0\.7\.2, /],
-  [planned({ local: ANNOUNCEMENT.address, localId: 0 }), /^a subflow from 10\.0\.2\.2 has id 0, /],
-  [planned({ remote: { address: address("10.0.7.1"), port: 80 } }), /^a subflow goes to 10\.0\.7\.1, /],
-  [planned({ remote: { ...INITIAL.remote, port: 0 } }), /^a subflow goes to port 0; /],
-  [planned({ remote: { ...INITIAL.remote, port: 65_536 } }), /^a subflow goes to port 65536; /],
-  [planned({ localId: 256 }), /^a subflow has the ids 256 and 0; /],
-  [planned({ remoteId: -1 }), /^a subflow has the ids 1 and -1; /],
-  [planned({ localId: 1.5 }), /^a subflow has the ids 1\.5 and 0; /],
-  [planned({ endpoint: 3 }), /^a subflow belongs to endpoint 3, /],
-  [planned({ interfaceIndex: -1 }), /^a subflow is bound to interface -1; /],
-  [planned({ answers: 256 }), /^a subflow answers announcement 256; /],
-  [announced({ endpoint: 3 }), /^it announces endpoint 3, /],
+  [{ subflows: [{}] }, /^one of its subflows is neither to be kept nor to be opened$/],
+  [{ subflows: [{ keep: {}, open: OPEN }] }, /^one of its subflows is to be kept and opened at once$/],
+  [{ subflows: [{ keep: { state: "established", path: INITIAL } }] }, /^it keeps a subflow that does not exist$/],
+  [{ subflows: [{ open: OPEN, backup: "yes" }] }, /^backup is neither true nor false$/],
+  [{ wakeAt: Number.NaN }, /^wakeAt is NaN, which is no time$/],
+  [{ wakeAt: -1000 }, /^it wants to be asked again in -1001 ms; the earliest is 20 ms$/],
+  [{ wakeAt: 2 }, /^it wants to be asked again in 1 ms; the earliest is 20 ms$/],
+  [opened({ address: address("10.0.7.2") }), /^a subflow comes from 10\.0\.7\.2, /],
+  [opened({ endpoint: 3 }), /^a subflow belongs to endpoint 3, /],
+  [opened({ interfaceIndex: -1 }), /^a subflow is bound to interface -1; /],
+  [opened({}, { address: address("10.0.7.1") }), /^a subflow goes to 10\.0\.7\.1, /],
+  [opened({}, { port: 0 }), /^a subflow goes to port 0; /],
+  [opened({}, { port: 65_536 }), /^a subflow goes to port 65536; /],
+  [opened({}, { id: 256 }), /^a subflow goes to remote id 256; /],
+  [opened({}, { id: 1.5 }), /^a subflow goes to remote id 1\.5; /],
+  [announced({ id: 3 }), /^it announces endpoint 3, /],
   [announced({ address: address("10.0.1.2") }), /^it announces 10\.0\.1\.2 as endpoint 2, /],
   [announced({ port: 80 }), /^it announces 10\.0\.2\.2 as endpoint 2, /],
-  [announced({ localId: 0 }), /^it announces id 0; /],
-  [announced({ localId: 256 }), /^it announces id 256; /],
-  [announced({}, {}), /^it announces id 2 for two addresses$/],
-  [{ spent: [3] }, /^it uses up endpoint 3, /],
-  [{ served: [{ remote, accepted: true }] }, /^it answers announcement 9, /],
-  [{ queries: [remote] }, /^it answers announcement 9, /],
+  [{ ask: [remote] }, /^it asks about announcement 9, /],
   [{ subflows: many(BOUNDS.subflowsMax + 1, SUBFLOW) }, /^the list subflows has 97 entries; at most 96 are possible$/],
+  [{ subflows: many(100_000, SUBFLOW) }, /^the list subflows has 100000 entries; at most 96 are possible$/],
   [announced(...many(BOUNDS.plannedMax + 1, {})), /^the list announcements has 256 entries; at most 255 /],
-  [{ spent: many(BOUNDS.plannedMax + 1, 1) }, /^the list spent has 256 entries; at most 255 /],
 ];
 
 for (const [nonsense, reason] of NONSENSE) {
@@ -227,9 +205,13 @@ test("policy: no join to remote id 0 where the peer denies it, whoever plans it"
 
 test("policy: a plan at each bound is taken", () => {
   const { engine, policy } = begin();
-  const spent = many(BOUNDS.plannedMax, 1);
-  policy.plan = (view) => ({ ...keepAll(view), spent, subflows: [...keepAll(view).subflows, ...many(93, SUBFLOW)] });
-  assert.equal(engine.handle(occasion(81), 1).length, 93);
+  const announcements = many(BOUNDS.plannedMax, ANNOUNCEMENT);
+  policy.plan = (view) => ({
+    ...keepAll(view),
+    announcements,
+    subflows: [...keepAll(view).subflows, ...many(93, SUBFLOW)],
+  });
+  assert.equal(engine.handle(occasion(81), 1).length, 94);
   assert.equal(engine.connection(1)?.subflows.length, BOUNDS.subflowsMax);
 });
 

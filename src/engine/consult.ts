@@ -1,30 +1,38 @@
-import { type Address, type AddressId, sameAddress } from "../types/index.ts";
+import { type Address, type Endpoint, sameAddress } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
 import type { Connection } from "./model.ts";
-import type { ConnectionPlan, PlannedAnnouncement, PlannedSubflow, SubflowView } from "./policy.ts";
+import type { ConnectionPlan, LocalPoint, Occasion, OpenPair, RemotePoint, SubflowView, Wanted } from "./policy.ts";
 import type { State } from "./state.ts";
 
 /**
  * Asks the policy what should be. undefined: it threw or planned nonsense. Nothing of such a plan is carried out, so that what the
  * last good one led to stays; the next occasion asks again.
  */
-export function consult(state: State, connection: Connection, passDue: boolean): ConnectionPlan | undefined {
-  connection.passDue = passDue;
+export function consult(state: State, connection: Connection, occasion: Occasion): ConnectionPlan | undefined {
   let reason: string | undefined;
   try {
-    const plan = state.policy.plan(connection);
-    reason = faultOf(connection, plan);
+    const plan = state.policy.plan(connection, connection.memory, occasion);
+    reason = faultOf(state, connection, plan);
     if (reason === undefined) {
       if (connection.refusal) connection.refusal.standing = false;
+      if (plan.memory !== undefined) connection.memory = plan.memory;
       return plan;
     }
   } catch (error) {
     reason = messageOf(error);
-  } finally {
-    connection.passDue = false;
   }
   refuse(state, connection, reason);
   return undefined;
+}
+
+/** The policy begins with this connection, or begins anew. */
+export function beginMemory(state: State, connection: Connection): void {
+  connection.memory = undefined;
+  try {
+    connection.memory = state.policy.begin?.(connection);
+  } catch (error) {
+    refuse(state, connection, messageOf(error));
+  }
 }
 
 /** The text of what a policy threw, cut to what a log line takes. */
@@ -45,28 +53,19 @@ function refuse(state: State, connection: Connection, reason: string): void {
 }
 
 /** What is wrong with a plan; undefined: nothing. Every plan passes here: no closure, no list of its own. */
-function faultOf(connection: Connection, plan: ConnectionPlan): string | undefined {
-  const fault = sizeFault(plan) ?? counterFault(plan) ?? announcementsFault(connection, plan.announcements);
+function faultOf(state: State, connection: Connection, plan: ConnectionPlan): string | undefined {
+  const { subflows, announcements, ask } = plan;
+  const fault =
+    listFault("subflows", subflows, BOUNDS.subflowsMax) ??
+    (announcements && announcementsFault(connection, announcements)) ??
+    (ask && askFault(connection, ask)) ??
+    wakeFault(state, plan.wakeAt);
   if (fault !== undefined) return fault;
-  for (const subflow of plan.subflows) {
-    const wrong = subflow.state === "planned" ? subflowFault(connection, subflow) : strangerFault(connection, subflow);
+  for (const wanted of subflows) {
+    const wrong = wantedFault(connection, wanted);
     if (wrong !== undefined) return wrong;
   }
-  for (const id of plan.spent)
-    if (!isEndpoint(connection, id)) return `it uses up endpoint ${id}, and there is no such endpoint`;
-  for (const { remote } of plan.served) if (!isAnnouncement(connection, remote.id)) return notAnnounced(remote.id);
-  for (const { id } of plan.queries) if (!isAnnouncement(connection, id)) return notAnnounced(id);
   return undefined;
-}
-
-function sizeFault({ subflows, announcements, spent, served, queries }: ConnectionPlan): string | undefined {
-  return (
-    listFault("subflows", subflows, BOUNDS.subflowsMax) ??
-    listFault("announcements", announcements, BOUNDS.plannedMax) ??
-    listFault("spent", spent, BOUNDS.plannedMax) ??
-    listFault("served", served, BOUNDS.plannedMax) ??
-    listFault("queries", queries, BOUNDS.plannedMax)
-  );
 }
 
 function listFault(name: string, list: unknown, max: number): string | undefined {
@@ -74,12 +73,18 @@ function listFault(name: string, list: unknown, max: number): string | undefined
   return list.length > max ? `the list ${name} has ${list.length} entries; at most ${max} are possible` : undefined;
 }
 
-function counterFault(plan: ConnectionPlan): string | undefined {
-  if (!isId(plan.localAddressesUsed)) return `localAddressesUsed is ${plan.localAddressesUsed}`;
-  const { settled, acceptsAddresses, acceptsSubflows } = plan;
-  const wrong =
-    typeof settled !== "boolean" || typeof acceptsAddresses !== "boolean" || typeof acceptsSubflows !== "boolean";
-  return wrong ? "settled, acceptsAddresses or acceptsSubflows is neither true nor false" : undefined;
+function wakeFault({ now, timing: { wakeMin } }: State, wakeAt: ConnectionPlan["wakeAt"]): string | undefined {
+  if (wakeAt === undefined || wakeAt === "announceable") return undefined;
+  if (typeof wakeAt !== "number" || Number.isNaN(wakeAt)) return `wakeAt is ${String(wakeAt)}, which is no time`;
+  if (wakeAt - now >= wakeMin) return undefined;
+  return `it wants to be asked again in ${Math.round(wakeAt - now)} ms; the earliest is ${wakeMin} ms`;
+}
+
+function wantedFault(connection: Connection, { keep, open, backup }: Wanted): string | undefined {
+  if (backup !== undefined && typeof backup !== "boolean") return "backup is neither true nor false";
+  if (keep && open) return "one of its subflows is to be kept and opened at once";
+  if (keep) return strangerFault(connection, keep);
+  return open ? openFault(connection, open) : "one of its subflows is neither to be kept nor to be opened";
 }
 
 /** Only what the engine itself has shown can be kept. */
@@ -88,51 +93,52 @@ function strangerFault(connection: Connection, subflow: SubflowView): string | u
   return "it keeps a subflow that does not exist";
 }
 
-function subflowFault(connection: Connection, planned: PlannedSubflow): string | undefined {
-  const { endpoint, local, localId, remote, remoteId, interfaceIndex, answers } = planned;
-  if (!isId(localId) || !isId(remoteId)) return `a subflow has the ids ${localId} and ${remoteId}; an id is 0 to 255`;
-  if (!isLocal(connection, local))
-    return `a subflow comes from ${local}, which is neither an endpoint nor the answer of a route query`;
-  if (!isRemote(connection, remote.address))
-    return `a subflow goes to ${remote.address}, and the peer is not known to have that address`;
-  if (!isWithin(remote.port, 1, 65_535)) return `a subflow goes to port ${remote.port}; a port is 1 to 65535`;
-  // The kernel checks neither of these two.
-  const isInitial = sameAddress(local, connection.initial.local.address);
-  if (localId === 0 && !isInitial) return `a subflow from ${local} has id 0, which belongs to the initial address`;
-  if (remoteId === 0 && connection.denyJoinId0) return "a subflow goes to remote id 0, to which the peer denies joins";
-  if (endpoint !== 0 && !isEndpoint(connection, endpoint))
-    return `a subflow belongs to endpoint ${endpoint}, and there is no such endpoint`;
-  if (!isWithin(interfaceIndex, 0, 0x7fff_ffff))
-    return `a subflow is bound to interface ${interfaceIndex}; an index is 0 to 2147483647`;
-  return isWithin(answers, -1, 255)
-    ? undefined
-    : `a subflow answers announcement ${answers}; an id is 0 to 255, or -1 for none`;
+function openFault(connection: Connection, { local, remote }: OpenPair): string | undefined {
+  return localFault(connection, local) ?? remoteFault(connection, remote);
 }
 
-function announcementsFault(connection: Connection, planned: readonly PlannedAnnouncement[]): string | undefined {
-  for (let index = 0; index < planned.length; index++) {
-    const { endpoint: id, localId, address, port } = planned[index] as PlannedAnnouncement;
-    const endpoint = connection.endpoints.find((candidate) => candidate.id === id);
-    if (!endpoint) return `it announces endpoint ${id}, and there is no such endpoint`;
-    if (endpoint.address !== address || endpoint.port !== port)
-      return `it announces ${address} as endpoint ${id}, which has another address or port`;
-    if (!isWithin(localId, 1, 255)) return `it announces id ${localId}; an announced id is 1 to 255`;
-    const twice =
-      planned.findIndex((other) => other.localId === localId) < index ||
-      connection.announced.some((other) => other.localId === localId && other.endpoint !== id);
-    if (twice) return `it announces id ${localId} for two addresses`;
+function localFault(connection: Connection, { address, endpoint, interfaceIndex }: LocalPoint): string | undefined {
+  if (!isLocal(connection, address))
+    return `a subflow comes from ${address}, which is neither an endpoint nor the answer of a route query`;
+  if (endpoint !== 0 && !isEndpoint(connection, endpoint))
+    return `a subflow belongs to endpoint ${endpoint}, and there is no such endpoint`;
+  if (isWithin(interfaceIndex, 0, 0x7fff_ffff)) return undefined;
+  return `a subflow is bound to interface ${interfaceIndex}; an index is 0 to 2147483647`;
+}
+
+function remoteFault(connection: Connection, { id, address, port }: RemotePoint): string | undefined {
+  if (!isWithin(id, 0, 255)) return `a subflow goes to remote id ${id}; an id is 0 to 255`;
+  if (!isRemote(connection, address))
+    return `a subflow goes to ${address}, and the peer is not known to have that address`;
+  if (!isWithin(port, 1, 65_535)) return `a subflow goes to port ${port}; a port is 1 to 65535`;
+  // The kernel does not check it.
+  return id === 0 && connection.denyJoinId0
+    ? "a subflow goes to remote id 0, to which the peer denies joins"
+    : undefined;
+}
+
+function announcementsFault(connection: Connection, planned: readonly Endpoint[]): string | undefined {
+  const fault = listFault("announcements", planned, BOUNDS.plannedMax);
+  if (fault !== undefined) return fault;
+  for (const endpoint of planned) {
+    const known = connection.endpoints.find((candidate) => candidate.id === endpoint.id);
+    if (!known) return `it announces endpoint ${endpoint.id}, and there is no such endpoint`;
+    if (endpoint.address !== known.address || endpoint.port !== known.port)
+      return `it announces ${endpoint.address} as endpoint ${endpoint.id}, which has another address or port`;
   }
   return undefined;
 }
 
-function isAnnouncement({ remotes }: Connection, id: AddressId): boolean {
-  for (const remote of remotes) if (remote.id === id) return true;
-  return false;
+function askFault({ remotes }: Connection, ask: readonly { readonly id: number }[]): string | undefined {
+  const fault = listFault("ask", ask, BOUNDS.plannedMax);
+  if (fault !== undefined) return fault;
+  for (const { id } of ask)
+    if (!remotes.some((remote) => remote.id === id))
+      return `it asks about announcement ${id}, which the peer did not make`;
+  return undefined;
 }
 
-const notAnnounced = (id: AddressId): string => `it answers announcement ${id}, which the peer did not make`;
-
-function isEndpoint({ endpoints }: Connection, id: AddressId): boolean {
+function isEndpoint({ endpoints }: Connection, id: number): boolean {
   for (const endpoint of endpoints) if (endpoint.id === id) return true;
   return false;
 }
@@ -150,10 +156,6 @@ function isRemote({ initial, remotes, subflows }: Connection, address: Address):
   for (const remote of remotes) if (sameAddress(remote.address, address)) return true;
   for (const { path } of subflows) if (sameAddress(path.remote.address, address)) return true;
   return false;
-}
-
-function isId(value: number): boolean {
-  return isWithin(value, 0, 255);
 }
 
 function isWithin(value: number, min: number, max: number): boolean {

@@ -13,7 +13,7 @@ const { signal } = ENDPOINT_FLAG;
 const strict: Policy = {
   ...idle,
   name: "strict",
-  plan: (view) => ({ ...keepAll(view), subflows: view.subflows.filter((subflow) => !subflow.join) }),
+  plan: (view) => ({ ...keepAll(view), subflows: keepAll(view).subflows.filter(({ keep }) => !keep?.join) }),
 };
 
 test("engine: events of unknown connections change nothing", () => {

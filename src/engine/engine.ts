@@ -3,8 +3,10 @@ import type { Action } from "./actions.ts";
 import { command, configure } from "./admin.ts";
 import { TOO_MANY } from "./admission.ts";
 import { TABLE_BOUNDS, type TableBounds, TIMING, type Timing } from "./bounds.ts";
-import { messageOf } from "./consult.ts";
-import type { ConnectionEstablished, EngineEvent } from "./events.ts";
+import { beginMemory, messageOf } from "./consult.ts";
+import type { ConfigChanged, ConnectionEstablished, EngineEvent } from "./events.ts";
+import { explainPairs } from "./explain.ts";
+import { Watch, watchedPath, watchedPolicy } from "./foresee.ts";
 import {
   announced,
   created,
@@ -18,7 +20,7 @@ import {
 import type { Connection } from "./model.ts";
 import { compare, snapshotTaken } from "./observe.ts";
 import { done, failed } from "./outcome.ts";
-import { arm, replan } from "./plan.ts";
+import { arm, consider, networkChanged, tellKept } from "./plan.ts";
 import type { LeftOut, Policy } from "./policy.ts";
 import { show } from "./show.ts";
 import type { ConnectionExplanation, ConnectionSnapshot, EngineSnapshot } from "./snapshot.ts";
@@ -59,6 +61,7 @@ export class Engine {
     state.now = now;
     state.counters.events++;
     this.#dispatch(event);
+    if (state.kept.length > 0) tellKept(state);
     if (state.actions.length === 0) return NO_ACTIONS;
     const actions = state.actions;
     state.actions = [];
@@ -72,10 +75,11 @@ export class Engine {
    */
   foresee(event: ConnectionEstablished): readonly Action[] {
     const { table, timing, policy } = this.#state;
-    if (!policy.foreseeable) return NO_ACTIONS;
-    const state = new State({ table, timing, timers: new Timers<Connection>(), policy });
-    established(state, event);
-    return state.actions;
+    const watch = new Watch();
+    const watched = watchedPolicy(policy, watch);
+    const state = new State({ table, timing, timers: new Timers<Connection>(), policy: watched });
+    established(state, { ...event, path: watchedPath(event.path, watch) });
+    return watch.hasSeen ? NO_ACTIONS : state.actions;
   }
 
   /** Another number whenever new connections may be treated otherwise than before: endpoints, limits, policy. */
@@ -123,10 +127,17 @@ export class Engine {
     if (!connection) return undefined;
     const shown = show(connection, policy.name);
     try {
-      return { connection: shown, leftOut: [...policy.explain(connection), ...this.#refused(connection)] };
+      return { connection: shown, leftOut: [...this.#explain(connection), ...this.#refused(connection)] };
     } catch (error) {
       return { connection: { ...shown, planRefused: shown.planRefused || messageOf(error) }, leftOut: [] };
     }
+  }
+
+  /** What a policy does once only it can explain; what it wishes persistently is explained pair by pair. */
+  #explain(connection: Connection): readonly LeftOut[] {
+    const { policy } = this.#state;
+    if (policy.tries === "once") return policy.explain?.(connection, connection.memory) ?? [];
+    return explainPairs(this.#state, connection);
   }
 
   /** What was announced and no policy may use. */
@@ -167,8 +178,7 @@ export class Engine {
         established(state, event);
         return;
       case "connection.closed":
-        known = connections.get(event.token);
-        if (known) state.forget(known);
+        forgetKnown(state, event.token);
         return;
       case "subflow.established":
         known = connections.get(event.token);
@@ -188,7 +198,7 @@ export class Engine {
         return;
       case "address.removed":
         known = connections.get(event.token);
-        if (known) removed(known, event.remoteId);
+        if (known) removed(state, known, event.remoteId);
         return;
       case "kernel.overrun":
         this.#overrun();
@@ -197,12 +207,8 @@ export class Engine {
         snapshotTaken(state, event.connections);
         return;
       case "connection.observed":
-        if (event.observed) {
-          compare(state, event.observed);
-          return;
-        }
-        known = connections.get(event.token);
-        if (known) state.forget(known);
+        if (event.observed) compare(state, event.observed);
+        else forgetKnown(state, event.token);
         return;
       case "action.done":
         done(state, event.action, event.source);
@@ -214,12 +220,13 @@ export class Engine {
         command(state, event.request, event.command);
         return;
       case "config.changed":
-        this.#choose(event.policy);
-        if (event.remoteAddresses) state.admission.setRules(event.remoteAddresses);
-        configure(state, event);
+        this.#configure(event);
         return;
       case "host.addresses":
         state.admission.setOwnAddresses(event.addresses);
+        return;
+      case "network.changed":
+        networkChanged(state);
         return;
       case "tick":
         this.#tick();
@@ -230,6 +237,13 @@ export class Engine {
     }
   }
 
+  #configure(event: ConfigChanged): void {
+    const state = this.#state;
+    this.#choose(event.policy);
+    if (event.remoteAddresses) state.admission.setRules(event.remoteAddresses);
+    configure(state, event);
+  }
+
   /** A name that is not among the policies changes nothing: the configuration's reader has refused it already. */
   #choose(name: string | undefined): void {
     const state = this.#state;
@@ -237,7 +251,10 @@ export class Engine {
     if (!chosen || chosen === state.policy) return;
     state.policy = chosen;
     this.#policyChanges++;
-    for (const connection of state.connections.values()) replan(state, connection, true);
+    for (const connection of state.connections.values()) {
+      beginMemory(state, connection);
+      consider(state, connection, { type: "policy" });
+    }
   }
 
   #overrun(): void {
@@ -259,4 +276,9 @@ export class Engine {
       arm(state, late);
     }
   }
+}
+
+function forgetKnown(state: State, token: Token): void {
+  const known = state.connections.get(token);
+  if (known) state.forget(known);
 }

@@ -30,6 +30,7 @@ export type EngineEvent =
   | CommandReceived
   | ConfigChanged
   | HostAddresses
+  | NetworkChanged
   | Tick;
 
 interface ConnectionFacts {
@@ -178,6 +179,11 @@ export interface ConfigChanged {
 export interface HostAddresses {
   readonly type: "host.addresses";
   readonly addresses: readonly Address[];
+}
+
+/** Links, addresses or routes of this host have changed: what could not be reached may be now. */
+export interface NetworkChanged {
+  readonly type: "network.changed";
 }
 
 /** Time has passed: `Engine.nextTick` was reached. */

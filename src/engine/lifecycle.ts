@@ -1,6 +1,7 @@
 import { type Millis, sameAddress } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
 import { destroy, inspect, sendRemovals, settleHeld } from "./closing.ts";
+import { beginMemory } from "./consult.ts";
 import type {
   AddressAnnounced,
   ConnectionCreated,
@@ -10,8 +11,9 @@ import type {
   SubflowPriority,
 } from "./events.ts";
 import { Connection, Subflow } from "./model.ts";
-import { arm, replan } from "./plan.ts";
-import { samePath } from "./policy.ts";
+import { arm, consider } from "./plan.ts";
+import { type RemoteAddressView, samePath } from "./policy.ts";
+import { forgetFailures, noteEnding } from "./retry.ts";
 import type { State } from "./state.ts";
 
 /** Remembers a connection; again does no harm. undefined: the bound is reached. */
@@ -30,8 +32,9 @@ export function created(state: State, event: ConnectionCreated | ConnectionEstab
     state.counters.bounded++;
     return undefined;
   }
-  const connection = new Connection(state.table, event);
+  const connection = new Connection(state, event);
   state.connections.set(event.token, connection);
+  beginMemory(state, connection);
   state.counters.connections++;
   return connection;
 }
@@ -40,9 +43,10 @@ export function created(state: State, event: ConnectionCreated | ConnectionEstab
 export function established(state: State, event: ConnectionEstablished): void {
   const connection = created(state, event);
   if (!connection || (connection.established && !connection.tooEarly)) return;
+  const again = connection.established;
   connection.established = true;
   connection.tooEarly = false;
-  replan(state, connection, !connection.settled);
+  consider(state, connection, { type: "established", again });
 }
 
 /** A join was completed, ours or the peer's. */
@@ -55,23 +59,26 @@ export function subflowEstablished(state: State, connection: Connection, event: 
     known.backupByPeer = event.backup;
     known.localId = event.localId;
     known.alive = true;
+    known.since ??= state.now;
     if (known.state === "closing") {
       destroy(state, connection, [known]);
       return;
     }
     if (known.state === "creating") known.state = "established";
-  } else if (!arrive(state, connection, event)) return;
-  replan(state, connection, !connection.settled);
+  }
+  const subflow = known ?? arrive(state, connection, event);
+  if (!subflow) return;
+  consider(state, connection, { type: "opened", subflow });
   settleHeld(state, connection);
 }
 
-/** A join that is not one of our creates: the peer's, or one that somebody else asked the kernel for. */
-function arrive(state: State, connection: Connection, event: SubflowEstablished): boolean {
+/** A join that is not one of our creates: the peer's, or one that somebody else asked the kernel for. undefined: one too many. */
+function arrive(state: State, connection: Connection, event: SubflowEstablished): Subflow | undefined {
   const { token, path } = event;
   if (connection.subflows.length >= BOUNDS.subflowsMax) {
     state.counters.bounded++;
     if (connection.owned) state.act({ type: "subflow.destroy", token, path });
-    return false;
+    return undefined;
   }
   const byPeer = isListeningPort(connection, path.local.port);
   const subflow = new Subflow({
@@ -85,9 +92,10 @@ function arrive(state: State, connection: Connection, event: SubflowEstablished)
   });
   subflow.backupByPeer = event.backup;
   subflow.interfaceIndex = event.interfaceIndex ?? 0;
+  subflow.since = state.now;
   connection.add(subflow);
   noteImplicit(state, connection, subflow);
-  return true;
+  return subflow;
 }
 
 /** Peers join the port of the initial subflow or one we announced; what we open has a port of its own. */
@@ -110,7 +118,9 @@ function noteImplicit(state: State, connection: Connection, { path, localId }: S
 export function subflowClosed(state: State, connection: Connection, event: SubflowClosed): void {
   const subflow = findSubflow(connection, event);
   if (!subflow) return;
-  if (subflow.state === "creating" || event.errno) noteFailure(state, connection, subflow, event.errno ?? 0);
+  // That it was to end says nothing of the pair, nor does what only the peer can open again.
+  const isMissed = subflow.state !== "closing" && subflow.initiated && (subflow.join || event.errno !== undefined);
+  if (isMissed) noteEnding(state, connection, subflow, { ...event, errno: event.errno ?? 0 });
   gone(state, connection, subflow);
 }
 
@@ -118,28 +128,7 @@ export function subflowClosed(state: State, connection: Connection, event: Subfl
 export function gone(state: State, connection: Connection, subflow: Subflow): void {
   connection.subflows = connection.subflows.filter((other) => other !== subflow);
   settleHeld(state, connection);
-  if (!subflow.join && connection.settled) {
-    arm(state, connection);
-    return;
-  }
-  if (subflow.join && connection.extraSubflows < connection.limits.subflows) connection.acceptsSubflows = true;
-  if (!connection.established) return;
-  if (!connection.workLeft) {
-    connection.settled = true;
-    arm(state, connection);
-    return;
-  }
-  replan(state, connection, true);
-}
-
-/** Remembers how an attempt ended, for `why` and for policies that retry. */
-export function noteFailure(state: State, connection: Connection, { path }: Subflow, errno: number): void {
-  const local = path.local.address;
-  const remote = path.remote.address;
-  const before = connection.attempts.find((attempt) => attempt.local === local && attempt.remote === remote);
-  const attempt = { local, remote, failures: (before?.failures ?? 0) + 1, errno, at: state.now };
-  const others = connection.attempts.filter((other) => other !== before);
-  connection.attempts = [...others.slice(-(BOUNDS.attemptsMax - 1)), attempt];
+  if (connection.established) consider(state, connection, { type: "closed", subflow });
 }
 
 /** The peer wants the subflow used, or not. */
@@ -158,7 +147,7 @@ export function announced(state: State, connection: Connection, event: AddressAn
   if (fault && known?.state === "refused" && known.address === address) return;
   const admitted = !fault && state.admission.takes(connection, state.now);
   if (!admitted) state.counters.bounded++;
-  const standing = admitted ? "new" : "refused";
+  const standing = admitted ? "known" : "refused";
   if (known) {
     known.address = address;
     known.port = port;
@@ -167,27 +156,32 @@ export function announced(state: State, connection: Connection, event: AddressAn
   } else {
     let kept = connection.remotes;
     if (kept.length >= BOUNDS.remotesMax) {
-      const oldest = kept.find((remote) => remote.state === "served" || remote.state === "refused");
+      const oldest =
+        kept.find((remote) => remote.state === "refused") ?? kept.find((remote) => isIdle(connection, remote));
       state.counters.bounded++;
       if (!oldest) return;
       kept = kept.filter((remote) => remote !== oldest);
     }
     connection.remotes = [...kept, { id, address, port, state: standing, source: undefined }];
   }
-  if (admitted) replan(state, connection, false);
+  const remote = connection.remotes.find((candidate) => candidate.id === id);
+  if (!admitted || !remote) return;
+  forgetFailures(connection, address);
+  if (id === 0) connection.initialRemoteGone = false;
+  consider(state, connection, { type: "announced", remote });
 }
 
-/**
- * An RM_ADDR: the kernel closes the subflows itself. An announcement that we had answered gives its place back
- * (mptcp_pm_nl_rm_addr), unless its subflow had died before.
- */
-export function removed(connection: Connection, remoteId: number): void {
+/** Nothing comes of it now. */
+function isIdle({ subflows }: Connection, { id, state }: RemoteAddressView): boolean {
+  return state !== "waiting" && !subflows.some(({ remoteId }) => remoteId === id);
+}
+
+/** An RM_ADDR: the kernel closes the subflows itself. */
+export function removed(state: State, connection: Connection, remoteId: number): void {
   connection.remotes = connection.remotes.filter((remote) => remote.id !== remoteId);
-  if (remoteId === 0) return;
+  if (remoteId === 0) connection.initialRemoteGone = true;
   const answered = connection.subflows.some((s) => s.remoteId === remoteId && s.initiated && s.state !== "closing");
-  if (!answered || connection.addressesAccepted === 0) return;
-  connection.addressesAccepted--;
-  if (connection.addressesAccepted < connection.limits.addAddrAccepted) connection.acceptsAddresses = true;
+  consider(state, connection, { type: "removed", remoteId, answered });
 }
 
 /** The connection's timer is due: next announcement, next removal, a SYN without an answer. */
@@ -199,12 +193,13 @@ export function due(state: State, connection: Connection, now: Millis): void {
     subflow.deadline = now + state.timing.pendingMax;
   }
   if (late.length > 0) inspect(state, connection);
-  if (connection.announceAt > 0 && connection.announceAt <= now && !isPaceAsked(state, connection)) {
-    connection.announceAt = 0;
-    if (!connection.settled) {
-      replan(state, connection, true);
-      return;
-    }
+  const canAnnounce = connection.announceAt > 0 && connection.announceAt <= now && !isPaceAsked(state, connection);
+  if (canAnnounce) connection.announceAt = 0;
+  const isWanted = canAnnounce && connection.hasMoreToAnnounce;
+  if (isWanted || connection.wakeAt <= now) {
+    connection.wakeAt = Number.POSITIVE_INFINITY;
+    consider(state, connection, { type: "wake" });
+    return;
   }
   arm(state, connection);
 }
@@ -214,7 +209,7 @@ export function due(state: State, connection: Connection, now: Millis): void {
  * for now, and until there is an answer the pace is the usual one.
  */
 function isPaceAsked(state: State, connection: Connection): boolean {
-  if (connection.announcePace > 0 || connection.settled) return false;
+  if (connection.announcePace > 0 || !connection.hasMoreToAnnounce) return false;
   connection.announcePace = state.timing.announcePace;
   connection.announceAt = connection.announcedAt + connection.announcePace;
   inspect(state, connection);

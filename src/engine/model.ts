@@ -1,7 +1,6 @@
 import {
   type Address,
   type AddressId,
-  ENDPOINT_FLAG,
   type Endpoint,
   type Family,
   familyOf,
@@ -13,13 +12,19 @@ import {
   type Token,
 } from "../types/index.ts";
 import type { ActionId } from "./actions.ts";
-import type {
-  AttemptView,
-  ConnectionView,
-  RemoteAddressState,
-  RemoteAddressView,
-  SubflowState,
-  SubflowView,
+import type { Allowance } from "./allowance.ts";
+import { localPoint, pairsOf } from "./pairs.ts";
+import {
+  type AttemptView,
+  type ConnectionView,
+  familiesMatch,
+  type OpenPair,
+  type PairView,
+  type RemoteAddressState,
+  type RemoteAddressView,
+  type RemotePoint,
+  type SubflowState,
+  type SubflowView,
 } from "./policy.ts";
 import type { EndpointTable } from "./table.ts";
 import type { Timed } from "./timers.ts";
@@ -55,9 +60,8 @@ export class Subflow implements SubflowView {
   asked = false;
   /** The kernel refused its local id, and was asked for its list. */
   refused = false;
-  /** The announcement it answers (its id), -1: none. */
-  answers = -1;
   interfaceIndex = 0;
+  since: Millis | undefined = undefined;
   endpoint: AddressId = 0;
 
   constructor(facts: {
@@ -104,6 +108,16 @@ export interface Announced {
 export interface Closing {
   readonly withdrawn: { readonly localId: AddressId; readonly address: Address } | undefined;
   readonly subflows: readonly Subflow[];
+  /** What takes their place: they are closed when none of these is being opened any more. */
+  readonly replacedBy?: readonly Subflow[] | undefined;
+}
+
+/** What all connections of an engine share. */
+export interface Surroundings {
+  readonly table: EndpointTable;
+  readonly now: Millis;
+  /** Is it, as far as is known, an address of this host? */
+  readonly hasAddress: (address: Address) => boolean;
 }
 
 /** What the engine could not follow: the policy threw, or its plan was wrong. */
@@ -125,57 +139,50 @@ export class Connection implements ConnectionView, Timed {
   tooEarly = false;
   /** False once the kernel said "userspace PM not selected", or when it fell back to TCP: never acted upon. */
   owned = true;
-  settled: boolean;
-  acceptsAddresses: boolean;
-  acceptsSubflows: boolean;
-  passDue = false;
-  /** A pass was due while routing was asked about an announcement, which comes first: it follows the answer. */
-  passOwed = false;
-  /** The initial address was looked up among the endpoints (MPTCP_PM_MPC_ENDPOINT_ACCOUNTED). */
-  accounted = false;
-  initialEndpoint: AddressId = 0;
-  localAddressesUsed = 0;
-  addressesAccepted = 0;
+  /** The policy's. */
+  memory: unknown = undefined;
+  /** The peer has taken its initial address back (RM_ADDR of id 0). */
+  initialRemoteGone = false;
   idConflicts = 0;
   dueAt: Millis = 0;
   timerIndex = -1;
-  /** Next planned announcement, and when the RM_ADDR slot is free again; 0: no waiting. */
+  /** When the policy is to be asked again, because it said so or something can be tried again; Infinity: not by itself. */
+  wakeAt: Millis = Number.POSITIVE_INFINITY;
+  /** There is more to be announced. */
+  hasMoreToAnnounce = false;
+  /** When the next ADD_ADDR may go out; 0: now. */
   announceAt: Millis = 0;
   announcedAt: Millis = 0;
   /** From one announcement to the next; 0: the round trip was not asked for yet. */
   announcePace: Millis = 0;
+  /** When the RM_ADDR slot is free again. */
   removeAt: Millis = 0;
   subflows: readonly Subflow[];
   remotes: readonly RemoteAddress[] = NONE;
   announced: readonly Announced[] = NONE;
-  used: readonly AddressId[] = NONE;
+  /** Endpoints of which something was asked of the kernel: its own list for this connection may have them. */
+  listed: readonly AddressId[] = NONE;
   /** Waiting for the RM_ADDR slot; each withdraws an address. */
   removals: readonly Closing[] = NONE;
   /** Waiting for another subflow that works, because these are the last (closing.ts). */
   held: readonly Closing[] = NONE;
   /** How many announcements may still be looked at; undefined: none was made yet. */
-  allowance: { readonly left: number; readonly at: Millis } | undefined = undefined;
+  announcementsLeft: Allowance | undefined = undefined;
+  /** How many subflows may still be asked for (opening.ts); undefined: none was refused yet. */
+  creationsLeft: Allowance | undefined = undefined;
   attempts: readonly AttemptView[] = NONE;
   /** The first plan of a policy that was refused; kept when a later one is taken, so that it is reported once. */
   refusal: PlanRefusal | undefined = undefined;
   /** Ids that differ from the endpoint's own: [endpoint, id]. */
   otherIds: readonly (readonly [AddressId, AddressId])[] = NONE;
-  readonly #table: EndpointTable;
+  readonly #surroundings: Surroundings;
 
-  constructor(table: EndpointTable, facts: { token: Token; side: Side; path: Path; denyJoinId0: boolean }) {
-    this.#table = table;
+  constructor(surroundings: Surroundings, facts: { token: Token; side: Side; path: Path; denyJoinId0: boolean }) {
+    this.#surroundings = surroundings;
     this.token = facts.token;
     this.side = facts.side;
     this.initial = facts.path;
     this.denyJoinId0 = facts.denyJoinId0;
-    // mptcp_pm_kernel_init: what the limits are now decides for the whole connection.
-    const subflowsAllowed = table.limits.subflows > 0;
-    this.settled = !(
-      (subflowsAllowed && table.count(ENDPOINT_FLAG.subflow) > 0) ||
-      table.count(ENDPOINT_FLAG.signal) > 0
-    );
-    this.acceptsAddresses = subflowsAllowed && table.limits.addAddrAccepted > 0;
-    this.acceptsSubflows = subflowsAllowed;
     this.subflows = [
       new Subflow({
         state: "established",
@@ -197,12 +204,25 @@ export class Connection implements ConnectionView, Timed {
     return familyOf(this.initial.local.address);
   }
 
+  get initialRemote(): RemotePoint {
+    const { address, port } = this.initial.remote;
+    return { id: 0, address, port };
+  }
+
+  get now(): Millis {
+    return this.#surroundings.now;
+  }
+
   get endpoints(): readonly Endpoint[] {
-    return this.#table.list;
+    return this.#surroundings.table.list;
   }
 
   get limits(): Limits {
-    return this.#table.limits;
+    return this.#surroundings.table.limits;
+  }
+
+  get pairs(): readonly PairView[] {
+    return pairsOf(this, this.#surroundings.hasAddress);
   }
 
   get extraSubflows(): number {
@@ -216,16 +236,29 @@ export class Connection implements ConnectionView, Timed {
   }
 
   countEndpoints(flag: number): number {
-    return this.#table.count(flag);
+    return this.#surroundings.table.count(flag);
+  }
+
+  isInitial({ address, port }: { readonly address: Address; readonly port: number }): boolean {
+    const { local } = this.initial;
+    return (port === 0 || port === local.port) && sameAddress(address, local.address);
+  }
+
+  pairOf(endpoint: Endpoint, remote: RemotePoint): OpenPair | undefined {
+    // Whoever foresees is not to know the address: it is taken from here.
+    const { address, port } = remote.id === 0 ? this.initial.remote : remote;
+    if (remote.id === 0 && this.denyJoinId0) return undefined;
+    if (!familiesMatch(this.family, endpoint.address, address)) return undefined;
+    return { local: localPoint(endpoint), remote: { id: remote.id, address, port } };
   }
 
   localId(endpoint: Endpoint): AddressId {
-    if (endpoint.id === this.initialEndpoint) return 0;
+    if (this.isInitial(endpoint)) return 0;
     const other = this.otherIds.find(([id]) => id === endpoint.id);
     if (other) return other[1];
     if (!this.isTaken(endpoint.id, endpoint)) return endpoint.id;
     // Another address has this number here: one from the far end, where neither table nor kernel choose from.
-    for (let id = 255; id > 0; id--) if (!this.isTaken(id, endpoint) && !this.#table.byId(id)) return id;
+    for (let id = 255; id > 0; id--) if (!this.isTaken(id, endpoint) && !this.#surroundings.table.byId(id)) return id;
     return endpoint.id;
   }
 
@@ -251,41 +284,21 @@ export class Connection implements ConnectionView, Timed {
     this.announced = this.announced.filter((announced) => announced.localId !== id || announced.endpoint === endpoint);
   }
 
-  isUsed(endpoint: AddressId): boolean {
-    return this.used.includes(endpoint);
+  isListed(endpoint: AddressId): boolean {
+    return this.listed.includes(endpoint);
   }
 
   isAnnounced(endpoint: AddressId): boolean {
     return this.announced.some((announced) => announced.endpoint === endpoint);
   }
 
-  /** Marks an endpoint as used; again does no harm. */
-  use(endpoint: AddressId): void {
-    if (!this.used.includes(endpoint)) this.used = append(this.used, endpoint);
+  /** The kernel is asked for something of this endpoint; again does no harm. */
+  list(endpoint: AddressId): void {
+    if (endpoint !== 0 && !this.listed.includes(endpoint)) this.listed = append(this.listed, endpoint);
   }
 
-  /** A subflow from the endpoint stays after all: what {@link release} gave back is taken again. */
-  consume(endpoint: Endpoint): void {
-    if (this.used.includes(endpoint.id)) return;
-    this.use(endpoint.id);
-    if (endpoint.flags & ENDPOINT_FLAG.subflow && endpoint.id !== this.initialEndpoint) this.localAddressesUsed++;
-  }
-
-  /**
-   * The endpoint can be used again. A subflow endpoint gives back its share of `localAddressesUsed`, unless it is the initial
-   * address (__mark_subflow_endp_available).
-   */
-  release(endpoint: Endpoint): void {
-    if (!this.used.includes(endpoint.id)) return;
-    this.used = this.used.filter((id) => id !== endpoint.id);
-    const counted = endpoint.flags & ENDPOINT_FLAG.subflow && endpoint.id !== this.initialEndpoint;
-    if (counted && this.localAddressesUsed > 0) this.localAddressesUsed--;
-  }
-
-  /** mptcp_pm_nl_check_work_pending: could a pass find anything? */
-  get workLeft(): boolean {
-    if (this.extraSubflows === this.limits.subflows) return false;
-    for (const endpoint of this.endpoints) if (!this.used.includes(endpoint.id)) return true;
-    return false;
+  /** The endpoint is gone, or as new. */
+  unlist(endpoint: AddressId): void {
+    if (this.listed.includes(endpoint)) this.listed = this.listed.filter((id) => id !== endpoint);
   }
 }

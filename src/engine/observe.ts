@@ -1,11 +1,13 @@
 import { ENDPOINT_FLAG, ERRNO, type SubflowInfo, sameAddress } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
 import { destroy, settleHeld } from "./closing.ts";
+import { beginMemory } from "./consult.ts";
 import type { ObservedConnection } from "./events.ts";
-import { created, findSubflow, gone, isListeningPort, noteFailure } from "./lifecycle.ts";
+import { created, findSubflow, gone, isListeningPort } from "./lifecycle.ts";
 import { type Connection, Subflow } from "./model.ts";
 import { settleIds } from "./outcome.ts";
-import { arm, replan } from "./plan.ts";
+import { arm, consider } from "./plan.ts";
+import { noteEnding } from "./retry.ts";
 import type { State } from "./state.ts";
 
 /** The whole namespace: what is unknown is adopted, what is missing is forgotten, the rest compared. */
@@ -32,28 +34,31 @@ export function compare(state: State, observed: ObservedConnection): void {
   if (observed.connection.fallback) known.owned = false;
   const resent = settleIds(state, known, observed.localAddresses);
   const missing = new Set(known.subflows.filter((subflow) => !resent.includes(subflow)));
-  let arrived = false;
+  let arrived: Subflow | undefined;
   const overdue: Subflow[] = [];
   for (const info of observed.connection.subflows.filter(isAlive)) {
     const subflow = findSubflow(known, info);
-    if (!subflow) arrived = remember(state, known, info, known.owned ? "arrived" : "established") || arrived;
+    if (!subflow) arrived = remember(state, known, info, known.owned ? "arrived" : "established") ?? arrived;
     else if (missing.delete(subflow) && !refresh(state, known, subflow, info)) overdue.push(subflow);
   }
   // None of them counts any more when the first one's loss is thought over.
   if (missing.size > 0) known.subflows = known.subflows.filter((subflow) => !missing.has(subflow));
   for (const subflow of missing) {
-    if (subflow.state === "creating") noteFailure(state, known, subflow, ERRNO.ETIMEDOUT);
+    if (subflow.state === "creating") noteEnding(state, known, subflow, TIMED_OUT);
     gone(state, known, subflow);
   }
   // Closed only when it is known what else is left.
   if (overdue.length > 0) destroy(state, known, overdue);
   learnPace(state, known, observed);
-  const begins = !known.established && (arrived || isEstablished(observed));
+  const begins = !known.established && (arrived !== undefined || isEstablished(observed));
   if (begins) known.established = true;
-  if (begins || arrived) replan(state, known, !known.settled);
+  if (begins) consider(state, known, { type: "established", again: false });
+  else if (arrived) consider(state, known, { type: "opened", subflow: arrived });
   else arm(state, known);
   settleHeld(state, known);
 }
+
+const TIMED_OUT = { errno: ERRNO.ETIMEDOUT };
 
 /** An echo of an ADD_ADDR is there after a round trip, and a quarter of it for what the peer does. */
 function learnPace({ timing }: State, connection: Connection, { connection: { subflows } }: ObservedConnection): void {
@@ -77,24 +82,32 @@ function isEstablished({ connection }: ObservedConnection): boolean {
 function refresh(state: State, connection: Connection, subflow: Subflow, info: SubflowInfo): boolean {
   subflow.path = info.path;
   subflow.backupByPeer = info.backupRemote;
-  if (info.state === "established") subflow.alive = true;
+  if (info.state === "established") {
+    subflow.alive = true;
+    subflow.since ??= state.now;
+  }
   if (subflow.state === "closing") return false;
   if (subflow.state !== "creating") return true;
   if (info.state === "established") subflow.state = "established";
   // A SYN that has had its time: now that its port is known, it can be ended.
   else if (subflow.asked) {
-    noteFailure(state, connection, subflow, ERRNO.ETIMEDOUT);
+    noteEnding(state, connection, subflow, TIMED_OUT);
     return false;
   }
   return true;
 }
 
-/** True when it is a join of the peer's that is to be judged. */
-function remember(state: State, connection: Connection, info: SubflowInfo, judged: "arrived" | "established"): boolean {
+/** Returns it when it is a join of the peer's that is to be judged. */
+function remember(
+  state: State,
+  connection: Connection,
+  info: SubflowInfo,
+  judged: "arrived" | "established",
+): Subflow | undefined {
   if (connection.subflows.length >= BOUNDS.subflowsMax) {
     state.counters.bounded++;
     if (judged === "arrived") state.act({ type: "subflow.destroy", token: connection.token, path: info.path });
-    return false;
+    return undefined;
   }
   const initiated = info.initiated ?? !isListeningPort(connection, info.path.local.port);
   const established = initiated ? "established" : judged;
@@ -110,8 +123,9 @@ function remember(state: State, connection: Connection, info: SubflowInfo, judge
   subflow.backupByPeer = info.backupRemote;
   subflow.interfaceIndex = info.interfaceIndex;
   subflow.deadline = state.now + state.timing.pendingMax;
+  if (subflow.state !== "creating") subflow.since = state.now;
   connection.add(subflow);
-  return subflow.state === "arrived";
+  return subflow.state === "arrived" ? subflow : undefined;
 }
 
 /** A connection that was there before us: what the kernel still knows tells what was used, announced and accepted. */
@@ -131,12 +145,13 @@ function adopt(state: State, observed: ObservedConnection): void {
   connection.subflows = [];
   for (const info of facts.subflows) if (isAlive(info)) remember(state, connection, info, "established");
   recall(state, connection, localAddresses);
+  beginMemory(state, connection);
   if (!isEstablished(observed)) return;
   connection.established = true;
-  replan(state, connection, !connection.settled);
+  consider(state, connection, { type: "established", again: false });
 }
 
-/** What the kernel's list of local addresses and the living subflows tell about endpoints used, and addresses accepted. */
+/** What the kernel's list of local addresses and the living subflows tell about endpoints. */
 function recall(state: State, connection: Connection, localAddresses: ObservedConnection["localAddresses"]): void {
   for (const endpoint of state.table.list) {
     const entry = localAddresses.find((e) => sameAddress(e.address, endpoint.address) && e.port === endpoint.port);
@@ -153,19 +168,8 @@ function recall(state: State, connection: Connection, localAddresses: ObservedCo
         ...connection.announced,
         { endpoint: endpoint.id, localId: entry.id, address, port, backup, refused: false },
       ];
-      connection.use(endpoint.id);
+      connection.list(endpoint.id);
     }
-    if (!(announced || connected) || !(endpoint.flags & ENDPOINT_FLAG.subflow)) continue;
-    connection.use(endpoint.id);
-    connection.localAddressesUsed++;
+    if ((announced || connected) && endpoint.flags & ENDPOINT_FLAG.subflow) connection.list(endpoint.id);
   }
-  const initialRemote = connection.initial.remote.address;
-  const answered = connection.subflows.filter(
-    (s) => s.initiated && s.remoteId > 0 && !sameAddress(s.path.remote.address, initialRemote),
-  );
-  connection.addressesAccepted = new Set(answered.map((subflow) => subflow.remoteId)).size;
-  const { subflows, addAddrAccepted } = connection.limits;
-  const extra = connection.extraSubflows;
-  if (connection.addressesAccepted >= addAddrAccepted || extra >= subflows) connection.acceptsAddresses = false;
-  if (extra >= subflows) connection.acceptsSubflows = false;
 }

@@ -4,10 +4,12 @@ import { listenerOpened } from "./admin.ts";
 import { BOUNDS } from "./bounds.ts";
 import { inspect, settleHeld } from "./closing.ts";
 import type { ActionFailed } from "./events.ts";
-import { gone, noteFailure } from "./lifecycle.ts";
+import { gone } from "./lifecycle.ts";
 import type { Connection, Subflow } from "./model.ts";
-import { arm, replan, sendAnnounce, sendCreate } from "./plan.ts";
+import { sendAnnounce, sendCreate } from "./opening.ts";
+import { consider } from "./plan.ts";
 import { samePath } from "./policy.ts";
+import { noteEnding } from "./retry.ts";
 import type { State } from "./state.ts";
 
 /** Texts by which the kernel tells its EINVALs apart (net/mptcp/pm_userspace.c). */
@@ -65,18 +67,14 @@ function routed(state: State, query: RouteQuery, source: Address | undefined): v
   const connection = state.connections.get(query.token);
   const remote = connection?.remotes.find((candidate) => candidate.id === query.remoteId);
   if (!connection) return;
-  const passDue = connection.passOwed;
-  connection.passOwed = false;
-  if (remote?.state !== "waiting" || source === undefined) {
-    if (remote?.state === "waiting") remote.state = "served";
-    if (passDue) replan(state, connection, true);
-    return;
+  const asked = remote?.state === "waiting" ? remote : undefined;
+  if (asked) {
+    // What the kernel would call an implicit endpoint: an id for an address that nobody configured.
+    if (source && !sameAddress(source, connection.initial.local.address)) state.table.implicit(source);
+    asked.source = source;
+    asked.state = "known";
   }
-  // What the kernel would call an implicit endpoint: an id for an address that nobody configured.
-  if (!sameAddress(source, connection.initial.local.address)) state.table.implicit(source);
-  remote.source = source;
-  remote.state = "new";
-  replan(state, connection, passDue);
+  consider(state, connection, { type: "routed", remote: asked });
 }
 
 function createFailed(state: State, connection: Connection, action: SubflowCreate, event: ActionFailed): void {
@@ -89,39 +87,23 @@ function createFailed(state: State, connection: Connection, action: SubflowCreat
     return;
   }
   connection.subflows = connection.subflows.filter((other) => other !== subflow);
-  noteFailure(state, connection, subflow, event.errno);
+  noteEnding(state, connection, subflow, event);
   settleHeld(state, connection);
-  if (event.errno === ERRNO.ENOTCONN) {
-    tooEarly(state, connection, subflow);
-    return;
-  }
-  takeBack(connection, subflow);
-  if (connection.extraSubflows < connection.limits.subflows) connection.acceptsSubflows = true;
+  if (event.errno === ERRNO.ENOTCONN) tooEarly(connection, subflow);
   // A failing CREATE makes the kernel forget the address, also when it was announced (#403 of the kernel's tracker).
   const { address } = action.local;
   const announced = connection.announced.find((candidate) => sameAddress(candidate.address, address));
-  if (announced) sendAnnounce(state, connection, announced);
-  arm(state, connection);
+  if (announced && event.errno !== ERRNO.ENOTCONN) sendAnnounce(state, connection, announced);
+  consider(state, connection, { type: "failed", subflow, errno: event.errno });
 }
 
 /**
  * Not fully established after all (a server's ESTABLISHED can be ahead of the client's first data; an adopted client may have sent
  * none), or closing: as if never tried, until the next occasion or the ESTABLISHED that may still come.
  */
-function tooEarly(state: State, connection: Connection, subflow: Subflow): void {
-  const endpoint = state.table.byId(subflow.endpoint);
-  if (endpoint) connection.release(endpoint);
-  takeBack(connection, subflow);
+function tooEarly(connection: Connection, subflow: Subflow): void {
+  connection.unlist(subflow.endpoint);
   connection.tooEarly = true;
-  connection.settled = false;
-  arm(state, connection);
-}
-
-/** An announcement none of whose subflows could be started does not count as accepted (`sf_created`). */
-function takeBack(connection: Connection, subflow: Subflow): void {
-  if (subflow.answers <= 0 || connection.subflows.some((other) => other.answers === subflow.answers)) return;
-  if (connection.addressesAccepted > 0) connection.addressesAccepted--;
-  if (connection.addressesAccepted < connection.limits.addAddrAccepted) connection.acceptsAddresses = true;
 }
 
 function announceFailed(state: State, connection: Connection, action: AddressAnnounce, event: ActionFailed): void {

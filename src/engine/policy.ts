@@ -2,6 +2,7 @@ import {
   type Address,
   type AddressId,
   AF_INET,
+  ENDPOINT_FLAG,
   type Endpoint,
   type Family,
   familyOf,
@@ -36,18 +37,24 @@ export interface SubflowView {
   readonly backup: boolean;
   /** The peer asked us. */
   readonly backupByPeer: boolean;
+  /** 0: not bound to an interface, or not known. */
+  readonly interfaceIndex: number;
+  /** Since when it is established; undefined: it is not. */
+  readonly since: Millis | undefined;
 }
 
-/**
- * `new`: no plan has served it yet. `waiting`: for the answer to a route query. `served`: used or turned down. `refused`: no plan is
- * to use it (admission.ts).
- */
-export type RemoteAddressState = "new" | "waiting" | "served" | "refused";
+/** `known`: it may be connected to. `waiting`: routing was asked about it. `refused`: no plan is to use it (admission.ts). */
+export type RemoteAddressState = "known" | "waiting" | "refused";
 
-/** An address that the peer announced; kept until it removes it. */
-export interface RemoteAddressView {
+/** Where a subflow can go to: the peer's initial address (id 0), one that it announced, or where another subflow goes to. */
+export interface RemotePoint {
   readonly id: AddressId;
   readonly address: Address;
+  readonly port: number;
+}
+
+/** An address that the peer announced; kept until it removes it. */
+export interface RemoteAddressView extends RemotePoint {
   /** The initial subflow's remote port when the ADD_ADDR named none (the kernel does not tell the two apart). */
   readonly port: number;
   readonly state: RemoteAddressState;
@@ -55,125 +62,177 @@ export interface RemoteAddressView {
   readonly source: Address | undefined;
 }
 
+/** An address of ours that subflows can come from. */
+export interface LocalPoint {
+  readonly address: Address;
+  /** Its endpoint's id; 0: the connection began with it, and it is no endpoint. */
+  readonly endpoint: AddressId;
+  /** 0: a subflow from here is not bound to an interface. */
+  readonly interfaceIndex: number;
+  /** Subflows from here ask to be backup, unless the plan says otherwise. */
+  readonly backup: boolean;
+}
+
+/** How attempts to open a subflow from a local to a remote address ended. */
+export interface AttemptView {
+  readonly local: Address;
+  readonly remote: Address;
+  /** In a row. */
+  readonly failures: number;
+  /** errno of the last one, positive; 0: none was given. */
+  readonly errno: number;
+  readonly at: Millis;
+  /** When the next may be made; Infinity: none, because of `ended`. */
+  readonly retryAt: Millis;
+  /** Why there will be no other; "": there will. */
+  readonly ended: string;
+}
+
+/** A local address with a remote one of a matching family: where a subflow can be. */
+export interface PairView {
+  readonly local: LocalPoint;
+  readonly remote: RemotePoint;
+  /** Those that it has, without the ones that are closing. */
+  readonly subflows: readonly SubflowView[];
+  /** undefined: none has failed. */
+  readonly attempt: AttemptView | undefined;
+  /** Why there can be no subflow now, whoever wants it; "": there can. */
+  readonly blocked: string;
+}
+
 /** What a policy knows about one connection. Everything in it is the engine's memory: read it during `plan`, keep nothing of it. */
 export interface ConnectionView {
+  readonly now: Millis;
   readonly token: Token;
   readonly side: Side;
   readonly initial: Path;
+  /** Where the connection began: id 0. */
+  readonly initialRemote: RemotePoint;
   /** The socket's family; an AF_INET6 one takes IPv4 subflows too. */
   readonly family: Family;
   /** RFC 8684 §3.1, C flag: no join to remote id 0. */
   readonly denyJoinId0: boolean;
   /** The initial one (while it lives) first, then in order of creation. */
   readonly subflows: readonly SubflowView[];
+  /** Joins of both directions that are not closing (`extra_subflows`). */
+  readonly extraSubflows: number;
   /** Received ADD_ADDRs in order of arrival. */
   readonly remotes: readonly RemoteAddressView[];
   /** The namespace's endpoints in the kernel's list order. */
   readonly endpoints: readonly Endpoint[];
   readonly limits: Limits;
-  /** Joins of both directions that are not closing (`extra_subflows`). */
-  readonly extraSubflows: number;
-  /** Subflow endpoints used up, the initial one's not counted (`local_addr_used`). */
-  readonly localAddressesUsed: number;
-  /** Addresses announced now (`add_addr_signaled`). */
-  readonly addressesAnnounced: number;
-  /** Received announcements that led to subflows (`add_addr_accepted`). */
-  readonly addressesAccepted: number;
-  /** The endpoint whose address is the initial subflow's local one; 0: none (`mpc_endpoint_id`). */
-  readonly initialEndpoint: AddressId;
-  /** Nothing was left to do when a plan looked last, so joins and echoes are no reason to look again (the kernel's `!work_pending`). */
-  readonly settled: boolean;
-  /** The kernel's `accept_addr` and `accept_subflow`: cached by it, so by us. */
-  readonly acceptsAddresses: boolean;
-  readonly acceptsSubflows: boolean;
-  /** This is an occasion at which the kernel would go through its endpoints (`mptcp_pm_create_subflow_or_signal_addr`). */
-  readonly passDue: boolean;
   /** How earlier attempts ended; oldest first. */
   readonly attempts: readonly AttemptView[];
+  /** Every address that subflows can come from with every one that they can go to. */
+  readonly pairs: readonly PairView[];
+  /** Addresses announced now (`add_addr_signaled`). */
+  readonly addressesAnnounced: number;
   /** How many endpoints carry the flag. */
   countEndpoints(flag: number): number;
+  /** Is it the address that the connection began with? It goes by id 0 then. */
+  isInitial(endpoint: Endpoint): boolean;
   /** The id that the endpoint has in this connection: 0 for the initial address, another where the kernel had given its own away. */
   localId(endpoint: Endpoint): AddressId;
-  /** Was this endpoint used (announced or connected from) in this connection? (`!id_avail_bitmap[id]`) */
-  isUsed(endpoint: AddressId): boolean;
+  /** Was a subflow or an announcement of this endpoint asked for in this connection, by whomever? */
+  isListed(endpoint: AddressId): boolean;
   /** Is this endpoint announced to the peer now? */
   isAnnounced(endpoint: AddressId): boolean;
+  /** The pair of an endpoint with a remote address; undefined: of different families, or id 0 where the peer denies it. */
+  pairOf(endpoint: Endpoint, remote: RemotePoint): OpenPair | undefined;
 }
 
-/** How the last attempt from a local to a remote address ended. */
-export interface AttemptView {
-  readonly local: Address;
-  readonly remote: Address;
-  readonly failures: number;
-  /** errno of the last one, positive; 0: none was given. */
-  readonly errno: number;
-  readonly at: Millis;
+/** Why a policy is asked. */
+export type Occasion =
+  /** Subflows may be created from here on. `again`: the kernel had said so too early. */
+  | { readonly type: "established"; readonly again: boolean }
+  /** An ADD_ADDR, also one that repeats another. */
+  | { readonly type: "announced"; readonly remote: RemoteAddressView }
+  /** An RM_ADDR. `answered`: we had a subflow there. */
+  | { readonly type: "removed"; readonly remoteId: AddressId; readonly answered: boolean }
+  /** The answer to `ask`; undefined: the announcement was taken back meanwhile. */
+  | { readonly type: "routed"; readonly remote: RemoteAddressView | undefined }
+  /** A join was completed, ours or the peer's. */
+  | { readonly type: "opened"; readonly subflow: SubflowView }
+  /** The kernel refused to open it. */
+  | { readonly type: "failed"; readonly subflow: SubflowView; readonly errno: number }
+  | { readonly type: "closed"; readonly subflow: SubflowView }
+  /** It was to be closed as the last one, and stays because its address came back. */
+  | { readonly type: "kept"; readonly endpoint: Endpoint }
+  | { readonly type: "endpoint.added"; readonly endpoint: Endpoint }
+  | { readonly type: "endpoint.deleted"; readonly endpoint: Endpoint }
+  /** `changed`: the flags that are different now. */
+  | { readonly type: "endpoint.changed"; readonly endpoint: Endpoint; readonly changed: number }
+  | { readonly type: "endpoints.flushed" }
+  /** The address that connections began with was withdrawn as id 0. */
+  | { readonly type: "initial.deleted" }
+  | { readonly type: "limits" }
+  /** This policy is in charge from now on. */
+  | { readonly type: "policy" }
+  /** Links, addresses or routes of this host have changed. */
+  | { readonly type: "network" }
+  /** `wakeAt` has come, or something can be tried again. */
+  | { readonly type: "wake" }
+  /** Nothing has happened: somebody wants to know. */
+  | { readonly type: "asked" };
+
+/** Where a subflow is to be opened. */
+export interface OpenPair {
+  readonly local: LocalPoint;
+  readonly remote: RemotePoint;
 }
 
-/** A subflow that should exist and does not. */
-export interface PlannedSubflow {
-  readonly state: "planned";
-  /** The endpoint it uses up; 0: none. */
-  readonly endpoint: AddressId;
-  readonly local: Address;
-  readonly localId: AddressId;
-  readonly interfaceIndex: number;
-  readonly remote: SocketAddress;
-  readonly remoteId: AddressId;
-  readonly backup: boolean;
-  /** The id of the announcement that it answers; -1: none. */
-  readonly answers: number;
-}
-
-/** An address that should be announced and is not. */
-export interface PlannedAnnouncement {
-  readonly endpoint: AddressId;
-  readonly localId: AddressId;
-  readonly address: Address;
-  readonly port: number;
-  readonly backup: boolean;
-}
+/** A subflow that should be: one that is there, or one more of a pair. `backup`: absent leaves it as it is, or as the endpoint says. */
+export type Wanted =
+  | { readonly keep: SubflowView; readonly open?: never; readonly backup?: boolean | undefined }
+  | { readonly open: OpenPair; readonly keep?: never; readonly backup?: boolean | undefined };
 
 /** Something that a connection could have and has not, and what would change it. */
 export interface LeftOut {
-  readonly what: "subflow" | "announcement" | "remote";
+  readonly what: "subflow" | "announcement" | "remote" | "pair";
   /** The endpoint's id; for `remote` the id that the peer gave. */
   readonly id: AddressId;
   readonly address: Address;
+  /** Of a pair: the other end. */
+  readonly remote?: Address | undefined;
   readonly reason: string;
   readonly remedy: string;
 }
 
 /** What should be. The engine compares it with what is. */
-export interface ConnectionPlan {
-  /** All subflows that should exist: those of the view that stay, and new ones in order of creation. One that is missing is destroyed. */
-  readonly subflows: readonly (SubflowView | PlannedSubflow)[];
-  /** New announcements; what is announced stays so until its endpoint goes. */
-  readonly announcements: readonly PlannedAnnouncement[];
-  /** Endpoints that are used up by this plan, whatever comes of it. */
-  readonly spent: readonly AddressId[];
-  /** Remote addresses dealt with by this plan, and whether they led to subflows. */
-  readonly served: readonly { readonly remote: RemoteAddressView; readonly accepted: boolean }[];
-  /** Remote addresses for which routing must say the source address first. A pass that was due is due again after the answer. */
-  readonly queries: readonly RemoteAddressView[];
-  /** The next values of the view's fields of the same names. */
-  readonly localAddressesUsed: number;
-  readonly settled: boolean;
-  readonly acceptsAddresses: boolean;
-  readonly acceptsSubflows: boolean;
+export interface ConnectionPlan<M = unknown> {
+  /** All subflows that should exist, most wanted first. One of the view that is missing is closed, when what replaces it is there. */
+  readonly subflows: readonly Wanted[];
+  /**
+   * Endpoints that the peer should know; absent: those with the flag signal. What was announced stays so until its endpoint goes,
+   * because RM_ADDR would close the subflows to it.
+   */
+  readonly announcements?: readonly Endpoint[] | undefined;
+  /** Remote addresses for which routing shall say which source it would pick; the occasion `routed` follows. */
+  readonly ask?: readonly RemoteAddressView[] | undefined;
+  /** Absent: as it was. */
+  readonly memory?: M | undefined;
+  /** Ask again then, if nothing happens before; "announceable": when another ADD_ADDR can go out. */
+  readonly wakeAt?: Millis | "announceable" | undefined;
 }
 
-/** Decides for one connection at a time. Stateless and pure: same view, same plan. */
-export interface Policy {
+/**
+ * Decides for one connection at a time. Pure: same view, memory and occasion, same plan.
+ *
+ * A plan is a wish. What all policies share is the engine's: address ids, the pace of announcements, limits, trying again,
+ * never closing the last subflow, opening before closing, telling why.
+ */
+export interface Policy<M = unknown> {
   readonly name: string;
   /**
-   * What it plans for a connection that was just established, and about which the peer has said nothing yet, depends on the local
-   * address and the families alone, not on token, ports and the peer's address: it can be asked beforehand.
+   * `persistently` (default): what is wanted and missing is tried again, within the limits. `once`: the policy keeps limits and paces
+   * announcements itself; each wish is carried out at once, and once.
    */
-  readonly foreseeable: boolean;
-  plan(view: ConnectionView): ConnectionPlan;
-  /** For each subflow or announcement that is possible and absent, why. Asked for by `subflow why` only. */
-  explain(view: ConnectionView): readonly LeftOut[];
+  readonly tries?: "once" | "persistently";
+  /** Its memory of one connection: plain, immutable data. Asked when the connection begins, is found at start, or changes its policy. */
+  begin?(view: ConnectionView): M;
+  plan(view: ConnectionView, memory: M, occasion: Occasion): ConnectionPlan<M>;
+  /** Of what is possible and absent, why, as far as only the policy can know. Asked for by `subflow why` only. */
+  explain?(view: ConnectionView, memory: M): readonly LeftOut[];
 }
 
 /** Same address and port, v4-mapped counting as v4. */
@@ -195,4 +254,14 @@ export function familiesMatch(family: Family, local: Address, remote: Address): 
   const localIsV4 = familyOf(unmap(local)) === AF_INET;
   const remoteIsV4 = familyOf(unmap(remote)) === AF_INET;
   return family === AF_INET ? localIsV4 && remoteIsV4 : localIsV4 === remoteIsV4;
+}
+
+/** Is the endpoint one to be announced? */
+export function isSignal({ flags }: Endpoint): boolean {
+  return (flags & ENDPOINT_FLAG.signal) !== 0;
+}
+
+/** How attempts between two addresses ended; undefined: none has failed. */
+export function attemptOf(attempts: readonly AttemptView[], local: Address, remote: Address): AttemptView | undefined {
+  return attempts.find((attempt) => sameAddress(attempt.local, local) && sameAddress(attempt.remote, remote));
 }

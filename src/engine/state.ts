@@ -1,4 +1,4 @@
-import type { Millis } from "../types/index.ts";
+import type { Address, Endpoint, Millis } from "../types/index.ts";
 import type { Action, ActionId } from "./actions.ts";
 import { Admission } from "./admission.ts";
 import type { Timing } from "./bounds.ts";
@@ -27,6 +27,8 @@ export class State {
   readonly connections = new ByToken<Connection>();
   readonly timers: Timers<Connection>;
   readonly admission = new Admission();
+  /** Subflows that stay although they were to be closed: their policy is to be told before it is asked anything else. */
+  kept: { readonly connection: Connection; readonly endpoint: Endpoint }[] = [];
   readonly openings = new Map<ActionId, Opening>();
   /** Endpoints that came from the configuration, by id. */
   readonly configured = new Set<number>();
@@ -60,6 +62,9 @@ export class State {
     this.actions.push({ id, ...action } as Action);
     return id;
   }
+
+  /** Is it, as far as is known, an address of this host? */
+  readonly hasAddress = (address: Address): boolean => this.admission.isOwn(address);
 
   /** Forgets a connection: it is closed, or not ours to remember. */
   forget(connection: Connection): void {

@@ -1,8 +1,9 @@
 /** What to do, floor 2: one file a policy, all of them named here. Pure. */
 import type { Policy } from "../engine/index.ts";
-import { standard } from "./standard.ts";
+import { resilient } from "./resilient.ts";
+import { standard } from "./standard/standard.ts";
 
 /** Every built-in policy; the first is the default. */
-export const policies: readonly [Policy, ...Policy[]] = [standard];
+export const policies: readonly [Policy, ...Policy[]] = [standard, resilient];
 
-export { standard };
+export { resilient, standard };

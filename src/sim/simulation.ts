@@ -299,7 +299,8 @@ class Simulation {
       this.#pass(1000);
       this.#read();
     }
-    this.#peer.settle(this.#now);
+    // What is on its way lands, too: where something is tried again and again, something always is.
+    this.#peer.settle(Number.POSITIVE_INFINITY);
     checkPicture(this.#engine, this.#world.kernel);
     checkAnnouncements(this.#world.kernel, this.#peer);
     this.#result.announcementsDropped = this.#peer.dropped;

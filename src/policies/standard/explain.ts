@@ -1,20 +1,21 @@
-import { type ConnectionView, familiesMatch, type LeftOut, type RemoteAddressView } from "../engine/index.ts";
-import { ENDPOINT_FLAG, type Endpoint, errnoText, sameAddress } from "../types/index.ts";
+import { type ConnectionView, familiesMatch, type LeftOut, type RemoteAddressView } from "../../engine/index.ts";
+import { ENDPOINT_FLAG, type Endpoint, errnoText, sameAddress } from "../../types/index.ts";
+import type { Memory } from "./memory.ts";
 
 const { signal, subflow, fullmesh, laminar } = ENDPOINT_FLAG;
 
 type Reason = { readonly reason: string; readonly remedy: string };
 
 /** For each endpoint and remote address of the view, why it is not announced, or no subflow comes from it or goes to it. */
-export function explain(view: ConnectionView): readonly LeftOut[] {
+export function explain(view: ConnectionView, memory: Memory): readonly LeftOut[] {
   const leftOut: LeftOut[] = [];
   for (const endpoint of view.endpoints) {
     const { id, address, flags } = endpoint;
     if (flags & signal && !view.isAnnounced(id)) {
-      leftOut.push({ what: "announcement", id, address, ...whyNotAnnounced(view, endpoint) });
+      leftOut.push({ what: "announcement", id, address, ...whyNotAnnounced(view, memory, endpoint) });
     }
     if (flags & subflow && !hasSubflowFrom(view, endpoint)) {
-      leftOut.push({ what: "subflow", id, address, ...whyNotConnected(view, endpoint) });
+      leftOut.push({ what: "subflow", id, address, ...whyNotConnected(view, memory, endpoint) });
     }
   }
   for (const remote of view.remotes) {
@@ -22,7 +23,7 @@ export function explain(view: ConnectionView): readonly LeftOut[] {
     if (remote.state === "refused") continue;
     if (view.subflows.some((s) => s.state !== "closing" && sameAddress(s.path.remote.address, remote.address)))
       continue;
-    leftOut.push({ what: "remote", id: remote.id, address: remote.address, ...whyNotAnswered(view, remote) });
+    leftOut.push({ what: "remote", id: remote.id, address: remote.address, ...whyNotAnswered(view, memory, remote) });
   }
   return leftOut;
 }
@@ -31,14 +32,14 @@ function hasSubflowFrom(view: ConnectionView, endpoint: Endpoint): boolean {
   return view.subflows.some((s) => s.state !== "closing" && sameAddress(s.path.local.address, endpoint.address));
 }
 
-function whyNotAnnounced(view: ConnectionView, endpoint: Endpoint): Reason {
+function whyNotAnnounced(view: ConnectionView, memory: Memory, endpoint: Endpoint): Reason {
   if (sameAddress(endpoint.address, view.initial.local.address)) {
     return { reason: "the connection began with this address: the peer knows it", remedy: "nothing needs to be done" };
   }
-  if (view.isUsed(endpoint.id)) {
+  if (memory.used.includes(endpoint.id)) {
     return { reason: "already used once in this connection", remedy: "delete the endpoint and add it again" };
   }
-  if (!view.settled) {
+  if (!memory.settled) {
     return { reason: "waiting its turn: one announcement at a time", remedy: "wait" };
   }
   return {
@@ -47,7 +48,7 @@ function whyNotAnnounced(view: ConnectionView, endpoint: Endpoint): Reason {
   };
 }
 
-function whyNotConnected(view: ConnectionView, endpoint: Endpoint): Reason {
+function whyNotConnected(view: ConnectionView, memory: Memory, endpoint: Endpoint): Reason {
   const remote = view.initial.remote.address;
   const attempt = view.attempts.findLast((a) => sameAddress(a.local, endpoint.address));
   const again = "delete the endpoint and add it again";
@@ -63,11 +64,11 @@ function whyNotConnected(view: ConnectionView, endpoint: Endpoint): Reason {
       remedy: "the peer must announce another address; limits: add_addr_accepted, or fullmesh on the endpoint",
     };
   }
-  if (view.isUsed(endpoint.id) && attempt) {
+  if (memory.used.includes(endpoint.id) && attempt) {
     const end = attempt.errno ? errnoText(attempt.errno) : "closed";
     return { reason: `already used once: its last attempt ended with "${end}"`, remedy: again };
   }
-  if (view.isUsed(endpoint.id)) return { reason: "already used once in this connection", remedy: again };
+  if (memory.used.includes(endpoint.id)) return { reason: "already used once in this connection", remedy: again };
   return whyNoRoom(view);
 }
 
@@ -85,7 +86,7 @@ function whyNoRoom(view: ConnectionView): Reason {
   };
 }
 
-function whyNotAnswered(view: ConnectionView, remote: RemoteAddressView): Reason {
+function whyNotAnswered(view: ConnectionView, memory: Memory, remote: RemoteAddressView): Reason {
   const { addAddrAccepted, subflows } = view.limits;
   if (remote.state === "waiting") return { reason: "waiting for the route", remedy: "wait" };
   if (!familiesMatch(view.family, remote.address, remote.address)) {
@@ -102,9 +103,9 @@ function whyNotAnswered(view: ConnectionView, remote: RemoteAddressView): Reason
   if (addAddrAccepted === 0) {
     return { reason: "limit add_addr_accepted is 0", remedy: "raise it: it decides for new connections" };
   }
-  if (view.addressesAccepted >= addAddrAccepted) {
+  if (memory.addressesAccepted >= addAddrAccepted) {
     return {
-      reason: `limit reached: ${view.addressesAccepted} of ${addAddrAccepted} announcements accepted`,
+      reason: `limit reached: ${memory.addressesAccepted} of ${addAddrAccepted} announcements accepted`,
       remedy: "raise the limit `add_addr_accepted`: it decides for new connections",
     };
   }

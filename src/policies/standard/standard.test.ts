@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Engine, type EngineEvent } from "../engine/index.ts";
-import { type Address, ENDPOINT_FLAG, type Path } from "../types/index.ts";
+import { Engine, type EngineEvent, type Policy } from "../../engine/index.ts";
+import { type Address, ENDPOINT_FLAG, type Path } from "../../types/index.ts";
+import type { Memory } from "./memory.ts";
 import { standard } from "./standard.ts";
 
 const { signal, subflow, fullmesh } = ENDPOINT_FLAG;
@@ -162,7 +163,12 @@ for (const { name, endpoints, limits, side, expected } of CASES) {
 }
 
 test("a policy that decides by more than the local address is not asked beforehand", () => {
-  const engine = new Engine({ policies: [{ ...standard, foreseeable: false }] });
+  const curious: Policy<Memory> = {
+    ...standard,
+    plan: (view, memory, occasion) =>
+      standard.plan(view, memory, view.initial.remote.port === 443 ? { type: "asked" } : occasion),
+  };
+  const engine = new Engine({ policies: [curious] });
   engine.handle({ type: "config.changed", endpoints: [{ address: address("10.0.9.2"), flags: subflow }] }, 0);
   const event = { type: "connection.established", token: 7, side: "client", path: CLIENT, denyJoinId0: false } as const;
   assert.deepEqual(engine.foresee(event), []);

@@ -1,0 +1,72 @@
+import { errnoText } from "../types/index.ts";
+import type { Connection } from "./model.ts";
+import { whyNotNow } from "./persist.ts";
+import { type AttemptView, isSignal, type LeftOut, type PairView } from "./policy.ts";
+import type { State } from "./state.ts";
+
+/*
+ * Why a pair of addresses has no subflow, for policies that wish persistently: it needs no policy to tell, because everything that
+ * keeps a wish from coming true is the engine's.
+ */
+
+/** For each pair without a subflow, and each endpoint that the peer should know and does not, why. */
+export function explainPairs(state: State, connection: Connection): readonly LeftOut[] {
+  const { policy } = state;
+  const plan = policy.plan(connection, connection.memory, { type: "asked" });
+  const known = policy.explain?.(connection, connection.memory) ?? [];
+  const isWished = ({ local, remote }: PairView): boolean =>
+    plan.subflows.some(({ open }) => open?.local.address === local.address && open.remote.address === remote.address);
+  const pairs = connection.pairs
+    .filter((pair) => pair.subflows.length === 0)
+    .map((pair): LeftOut => {
+      const { local, remote } = pair;
+      const reason = isWished(pair) ? whyMissing(state, connection, pair) : whyUnwanted(policy.name, pair, known);
+      return { what: "pair", id: local.endpoint, address: local.address, remote: remote.address, ...reason };
+    });
+  return [...pairs, ...unannounced(connection, plan.announcements ?? connection.endpoints.filter(isSignal))];
+}
+
+type Reason = Pick<LeftOut, "reason" | "remedy">;
+
+function whyMissing({ now }: State, connection: Connection, pair: PairView): Reason {
+  const { attempt } = pair;
+  const reason = whyNotNow(connection, pair);
+  if (reason.startsWith("limit")) return { reason, remedy: "raise the limit, or wait for a subflow to close" };
+  if (reason !== "") return { reason, remedy: whatEnds(pair) };
+  if (attempt && attempt.retryAt > now) {
+    const seconds = Math.max(0.1, (attempt.retryAt - now) / 1000).toFixed(1);
+    return { reason: `${failures(attempt)}; tried again in ${seconds} s`, remedy: "wait" };
+  }
+  return { reason: "it is about to be opened", remedy: "wait" };
+}
+
+function whyUnwanted(policy: string, pair: PairView, known: readonly LeftOut[]): Reason {
+  if (pair.blocked !== "") return { reason: pair.blocked, remedy: whatEnds(pair) };
+  const told = known.find((left) => left.address === pair.local.address && left.remote === pair.remote.address);
+  if (told) return told;
+  const before = pair.attempt ? `${failures(pair.attempt)}; ` : "";
+  return { reason: `${before}policy ${policy} does not want it now`, remedy: "another policy may" };
+}
+
+function whatEnds({ remote, attempt }: PairView): string {
+  if (attempt?.ended)
+    return "it is tried again when the endpoint is added again, or the peer announces the address again";
+  return remote.id === 0 ? "the peer must announce another address" : "the peer must announce it again";
+}
+
+function failures({ failures: count, errno }: AttemptView): string {
+  const end = errno ? `"${errnoText(errno)}"` : "it was closed";
+  return count === 1 ? `the last attempt failed: ${end}` : `${count} attempts failed, the last with ${end}`;
+}
+
+function unannounced(connection: Connection, wanted: Connection["endpoints"]): readonly LeftOut[] {
+  return wanted
+    .filter((endpoint) => !connection.isAnnounced(endpoint.id))
+    .map((endpoint): LeftOut => {
+      const { id, address } = endpoint;
+      const reason: Reason = connection.isInitial(endpoint)
+        ? { reason: "the connection began with this address: the peer knows it", remedy: "nothing needs to be done" }
+        : { reason: "waiting its turn: one announcement at a time", remedy: "wait" };
+      return { what: "announcement", id, address, ...reason };
+    });
+}
