@@ -1,6 +1,6 @@
 import { type Config, choosePolicy, hostConfig, type PathManager, remoteAddressRules } from "../config/index.ts";
 import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
-import { endpointKey, idleReasons, lifelinesOf } from "../host/index.ts";
+import { idleReasons, lifelinesOf, type Restored } from "../host/index.ts";
 import { kernelCapacity } from "../host-facts/index.ts";
 import { type AnswerCounts, MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
 import {
@@ -12,10 +12,9 @@ import {
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
 import { commandOf } from "./commands.ts";
+import { HostDriver } from "./host/driver.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
-import { HostManager, type Restored } from "./host/manager.ts";
-import type { Memory } from "./host/memory.ts";
-import { Recovery } from "./host/recovery.ts";
+import type { HostState } from "./host/state.ts";
 import type { Logger } from "./logger.ts";
 import { IdleWork } from "./tuning/idle-work.ts";
 import { Rest } from "./tuning/rest.ts";
@@ -25,7 +24,7 @@ export interface DaemonOptions {
   readonly log: Logger;
   readonly version: string;
   readonly pathManager: PathManager;
-  readonly memory: Memory;
+  readonly state: HostState;
   /** The thread that answers MPTCP events never sleeps; of use with the userspace path manager alone. */
   readonly spin: boolean;
   /** Reads the configuration again. @returns why not */
@@ -39,15 +38,14 @@ export interface DaemonOptions {
 /** The clock of everything in a daemon. */
 export const now = (): number => performance.now();
 
-/** Everything that runs in one network namespace: the host manager, and the userspace path manager where it is in charge. */
+/** Everything that runs in one network namespace: the host and, where it is in charge, the userspace path manager where it is in charge. */
 export class Daemon implements ControlService, Disposable {
   readonly #options: DaemonOptions;
   readonly #pm = MptcpPm.open();
   readonly #rtnl = Rtnl.open();
   readonly #userspace: UserspacePathManager | undefined;
   readonly #endpoints: EndpointPort;
-  readonly #host: HostManager;
-  readonly #recovery: Recovery;
+  readonly #host: HostDriver;
   readonly #subscription: NetlinkSubscription;
   readonly #rest = new Rest(() => this.#userspace?.refresh());
   readonly #started = now();
@@ -63,26 +61,20 @@ export class Daemon implements ControlService, Disposable {
   /** Subscribes; nothing is decided before {@link start}. */
   constructor(options: DaemonOptions) {
     this.#options = options;
-    const { log, memory } = options;
+    const { log, state } = options;
     const shared = { pm: this.#pm, rtnl: this.#rtnl, log, now };
     this.#userspace = options.pathManager === "userspace" ? new UserspacePathManager(shared) : undefined;
     this.#endpoints = this.#userspace ?? new KernelEndpoints(this.#pm);
     const capacity = kernelCapacity(options.pathManager);
-    this.#host = new HostManager({
+    this.#host = new HostDriver({
       ...shared,
       endpoints: this.#endpoints,
       capacity,
-      memory,
+      state,
       onAddresses: (addresses) => this.#userspace?.setOwnAddresses(addresses),
-      // The engine spares last subflows by itself.
-      connections: this.#userspace ? undefined : () => this.#pm.connections(),
-    });
-    this.#recovery = new Recovery({
-      endpoints: this.#endpoints,
       connections: () => this.#pm.connections(),
-      isOwned: (endpoint) => memory.owned.has(endpointKey(endpoint)),
-      now,
-      log,
+      // The engine spares last subflows by itself.
+      closesSubflows: !this.#userspace,
     });
     this.#subscription = this.#pm.watch(
       (event, header) => {
@@ -99,7 +91,6 @@ export class Daemon implements ControlService, Disposable {
   [Symbol.dispose](): void {
     this.#warmUp?.[Symbol.dispose]();
     this.#rest[Symbol.dispose]();
-    this.#recovery[Symbol.dispose]();
     this.#host[Symbol.dispose]();
     this.#userspace?.[Symbol.dispose]();
     this.#subscription.close();
@@ -180,7 +171,7 @@ export class Daemon implements ControlService, Disposable {
   restore(): Restored {
     const bySubflows = new Set(lifelinesOf(this.#pm.connections()).flatMap((lifeline) => [...lifeline]));
     const inUse = { bySubflows, byConnections: this.#pm.addressesInUse() };
-    return this.#host.restore({ endpoints: this.#userspace === undefined, inUse });
+    return this.#host.restore({ ofTable: this.#userspace === undefined, inUse });
   }
 
   /** Answers one request of the control socket. */
@@ -248,29 +239,28 @@ export class Daemon implements ControlService, Disposable {
     this.#events += batch.length;
     this.#rest.worked(batch.length);
     this.#userspace?.onEvents(batch, established);
-    for (const event of batch) this.#recovery.onEvent(event);
-    this.#host.onConnections();
+    this.#host.onEvents(batch);
   }
 
   #onOverrun(): void {
     this.#overruns++;
     this.#batch = [];
     this.#userspace?.onOverrun();
-    this.#host.onConnections();
+    this.#host.onEvents([]);
   }
 
   /** The kernel keeps its table over our death; ours is written down, so that it does the same. */
   #saveTable(): void {
-    if (this.#userspace) this.#options.memory.save();
+    if (this.#userspace) this.#options.state.save();
   }
 
   #restoreTable(): void {
     const userspace = this.#userspace;
     if (!userspace) return;
-    const { memory } = this.#options;
-    if (memory.table) userspace.setLimits(memory.table.limits);
-    for (const endpoint of memory.table?.endpoints ?? []) userspace.add(endpoint);
-    memory.followTable(() => ({ endpoints: userspace.endpoints(), limits: userspace.limits() }));
+    const { state } = this.#options;
+    if (state.table) userspace.setLimits(state.table.limits);
+    for (const endpoint of state.table?.endpoints ?? []) userspace.add(endpoint);
+    state.followTable(() => ({ endpoints: userspace.endpoints(), limits: userspace.limits() }));
   }
 }
 

@@ -1,12 +1,12 @@
 import { type Choice, choosePathManager, hostConfig } from "../config/index.ts";
 import { runtimeFiles } from "../control/index.ts";
-import { commandLine, diffMark, flagWords, type HostAction, type HostPlan } from "../host/index.ts";
+import { commandLine, diffMark, flagWords, type HostChange, type HostPlan } from "../host/index.ts";
 import { kernelCapacity } from "../host-facts/index.ts";
 import { MptcpPm, Rtnl } from "../netlink/index.ts";
 import { readState } from "./files/runtime.ts";
+import { HostDriver } from "./host/driver.ts";
 import { KernelEndpoints } from "./host/endpoint-port.ts";
-import { HostManager } from "./host/manager.ts";
-import { Memory } from "./host/memory.ts";
+import { HostState } from "./host/state.ts";
 import { currentPathManager } from "./life/life.ts";
 import { createLogger } from "./logger.ts";
 import { enterNetns, loadRunConfig, type RunOptions } from "./run.ts";
@@ -16,11 +16,11 @@ export interface DryRun {
   readonly choice: Choice;
   readonly plan: HostPlan;
   /** In order: "+", "-" or "~", and the `ip` or `sysctl` command that it amounts to. */
-  readonly steps: readonly { readonly mark: string; readonly command: string; readonly action: HostAction }[];
+  readonly steps: readonly { readonly mark: string; readonly command: string; readonly action: HostChange }[];
 }
 
 /** Does the installed ip(8) take the flags of the endpoint? */
-function isTaken(action: HostAction, ipFlags: ReadonlySet<string> | undefined): boolean {
+function isTaken(action: HostChange, ipFlags: ReadonlySet<string> | undefined): boolean {
   if (ipFlags === undefined) return false;
   if (action.type !== "endpoint.add") return true;
   return flagWords(action.endpoint.flags)
@@ -39,16 +39,18 @@ export function dryRun(options: RunOptions, ipFlags: ReadonlySet<string> | undef
   const choice = choosePathManager(config, saved?.pathManager ?? currentPathManager());
   using pm = MptcpPm.open();
   using rtnl = Rtnl.open();
-  using host = new HostManager({
+  using host = new HostDriver({
     endpoints: new KernelEndpoints(pm),
     rtnl,
     capacity: kernelCapacity(choice.pathManager),
-    memory: new Memory(saved?.host, () => undefined),
+    state: new HostState(saved?.host, () => undefined),
+    connections: () => pm.connections(),
+    closesSubflows: choice.pathManager === "kernel",
     log: createLogger(config.log),
     now: () => performance.now(),
   });
   const { plan, actions } = host.preview(hostConfig(config));
-  const program = (action: HostAction): string =>
+  const program = (action: HostChange): string =>
     choice.pathManager === "kernel" && isTaken(action, ipFlags) ? "ip mptcp" : "subflow";
   const steps = actions.map((action) => ({
     mark: diffMark(action),

@@ -1,4 +1,4 @@
-import type { HostAddress, HostLink } from "../host/index.ts";
+import type { Haste, HostAddress, HostLink } from "../host/index.ts";
 import type { NetlinkSubscription, Rtnl } from "../netlink/index.ts";
 import { type Address, AF_INET, familyOf, type Millis } from "../types/index.ts";
 import {
@@ -15,13 +15,10 @@ import { HostReader } from "./reader.ts";
 import { RouteModel } from "./route-model.ts";
 import { RouteReader, type Warnings } from "./route-reader.ts";
 
-/** What changed, as far as the next plan's haste depends on it. */
-export type Change = "loss" | "gain";
-
 export interface NetworkListener {
   /** Something was heard: before {@link onChange}, and also when nothing follows from it. */
   readonly onBatch: () => void;
-  readonly onChange: (change: Change) => void;
+  readonly onChange: (haste: Haste) => void;
   /** Is anything of ours there? A loss elsewhere is in no haste: a host of containers loses hundreds of links a second. */
   readonly isOurs: (interfaceIndex: number, address?: Address) => boolean;
 }
@@ -44,7 +41,7 @@ export class NetworkModel implements Disposable {
   readonly #refreshing: Pace;
   #routes = new RouteModel();
   #connections: ReadonlyMap<number, string> = new Map();
-  #pending: Change | undefined;
+  #pending: Haste | undefined;
   #revision = 0;
   #addressRevision = 0;
   /** As they are given out, until something changes. */
@@ -252,16 +249,16 @@ export class NetworkModel implements Disposable {
     if (this.#routeReader.reading) change(this.#routeReader.reading);
   }
 
-  #note(change: Change): void {
-    if (this.#pending !== "loss") this.#pending = change;
+  #note(haste: Haste): void {
+    if (this.#pending !== "loss") this.#pending = haste;
   }
 
   #onBatchEnd(): void {
     this.#options.onBatch();
-    const change = this.#pending;
+    const haste = this.#pending;
     this.#pending = undefined;
     // What is known to be lost is served first; whether it is so, right after.
-    if (change) this.#options.onChange(change);
+    if (haste) this.#options.onChange(haste);
     if (!this.#routesAreDoubtful) return;
     this.#routesAreDoubtful = false;
     this.#routeReader.ask();

@@ -1,11 +1,5 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-
-/** Another program that sets MPTCP endpoints, and the command that makes it stop. */
-export interface Rival {
-  readonly name: string;
-  readonly pid: number;
-  readonly command: string;
-}
+import type { Rival } from "../host/index.ts";
 
 const RIVALS: Record<string, { name: string; command: string }> = {
   // The kernel keeps 15 characters of a process's name.

@@ -3,7 +3,7 @@ import type { PlannedEndpoint } from "./endpoints.ts";
 import type { PlannedRoute, PlannedRule } from "./routing.ts";
 
 /** One change of the host. Carried out in the order given; each is an action of its own, and one that fails stops no other. */
-export type HostAction =
+export type HostChange =
   | { readonly type: "endpoint.add"; readonly endpoint: PlannedEndpoint }
   | {
       readonly type: "endpoint.delete";
@@ -26,3 +26,28 @@ export type HostAction =
   | { readonly type: "rule.add" | "rule.delete"; readonly rule: PlannedRule }
   | { readonly type: "route.add" | "route.delete"; readonly route: PlannedRoute }
   | { readonly type: "sysctl.set"; readonly name: string; readonly value: string; readonly before: string | undefined };
+
+/** What the engine wants to know; the fact that answers comes before any other. */
+export type HostQuestion =
+  /** Links, addresses, routes, rules and sysctls. Answer: `network`. */
+  | { readonly type: "network.read" }
+  /** Endpoints and limits of the table in charge. Answer: `table`. */
+  | { readonly type: "table.read" }
+  /** Every MPTCP connection of the namespace. Answer: `connections`. */
+  | { readonly type: "connections.read" }
+  /** Other programs that set endpoints. Answer: `rivals`. */
+  | { readonly type: "rivals.find" };
+
+/** What is to be done beside the host: nothing of it can be refused. */
+export type HostNote =
+  /** The memory has changed and is to be written down: what comes after must not come before it is. */
+  | { readonly type: "state.save" }
+  /** Sysctls are to be read anew when somebody asks for them. */
+  | { readonly type: "sysctls.forget" }
+  | { readonly type: "say"; readonly level: "info" | "warn"; readonly text: string };
+
+/**
+ * What the `HostEngine` answers a fact with, to be carried out in order: changes that stand together are answered by one `done`, and a
+ * question before the next action is looked at.
+ */
+export type HostAction = HostChange | HostQuestion | HostNote;

@@ -1,15 +1,21 @@
-/** The host plan, floor 2: what endpoints, limits, routes and sysctls a host should have, and what to change. Pure. */
+/** The host plan, floor 2: what endpoints, limits, routes and sysctls a host should have, what to change, and when. Pure. */
 export * from "./actions.ts";
 export * from "./config.ts";
+export type { Restored } from "./ending.ts";
 export * from "./endpoints.ts";
+export * from "./engine.ts";
+export * from "./fact.ts";
 export * from "./facts.ts";
 export * from "./idle.ts";
 export * from "./kind.ts";
 export * from "./main-routes.ts";
+export { isFailure, Memory, type SavedHost } from "./memory.ts";
 export * from "./plan.ts";
 export * from "./reconcile.ts";
+export type { Rival } from "./rivals.ts";
 export * from "./roles.ts";
 export * from "./routing.ts";
+export { FELT } from "./settling.ts";
 export * from "./survival.ts";
 export * from "./sysctls.ts";
 export * from "./text.ts";

@@ -2,69 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { address, CONFIG, FACTS, ip, link, NOTHING, route } from "../../test/fixtures/host-facts.ts";
+import { changed, type Facts } from "../../test/fixtures/host-world.ts";
 import type { Address } from "../types/index.ts";
 import * as host from "./index.ts";
 
-type Facts = host.HostFacts & { readonly sysctls: ReadonlyMap<string, string> };
-
-/** What the kernel would have after the actions: enough of it for the law below. */
-function applied(facts: Facts, memory: host.HostMemory, actions: readonly host.HostAction[]) {
-  let { endpoints, limits, rules, routes } = facts;
-  const owned = new Set(memory.owned);
-  const sysctls = new Map(facts.sysctls);
-  const changed = new Map(memory.sysctls);
-  let nextId = Math.max(0, ...endpoints.map(({ id }) => id)) + 1;
-  for (const action of actions) {
-    if (action.type === "endpoint.add") {
-      endpoints = [
-        ...endpoints.filter((each) => host.endpointKey(each) !== host.endpointKey(action.endpoint)),
-        { ...action.endpoint, id: action.endpoint.id || nextId++ },
-      ];
-      owned.add(host.endpointKey(action.endpoint));
-    } else if (action.type === "endpoint.delete") endpoints = endpoints.filter(({ id }) => id !== action.id);
-    else if (action.type === "endpoint.flags")
-      endpoints = endpoints.map((each) => (each.id === action.id ? { ...each, flags: action.flags } : each));
-    else if (action.type === "endpoint.adopt") owned.add(host.endpointKey(action));
-    else if (action.type === "limits.set") limits = action.limits;
-    else if (action.type === "rule.add")
-      rules = [
-        ...rules,
-        {
-          ...action.rule,
-          priority: host.RULE_PRIORITY,
-          destination: undefined,
-          destinationLength: 0,
-          inputInterface: undefined,
-          outputInterface: undefined,
-          mark: undefined,
-          protocol: host.OUR_PROTOCOL,
-          action: 1,
-        },
-      ];
-    else if (action.type === "rule.delete")
-      rules = rules.filter(
-        (rule) =>
-          !(
-            rule.protocol === host.OUR_PROTOCOL &&
-            rule.source === action.rule.source &&
-            rule.table === action.rule.table
-          ),
-      );
-    else if (action.type === "route.add")
-      routes = [...routes, { ...action.route, protocol: host.OUR_PROTOCOL, type: 1, flags: 0 }];
-    else if (action.type === "route.delete")
-      routes = routes.filter(
-        (each) => !(each.protocol === host.OUR_PROTOCOL && host.routeKey(each) === host.routeKey(action.route)),
-      );
-    else if (action.type === "sysctl.set") {
-      if (action.before !== undefined && !changed.has(action.name)) changed.set(action.name, action.before);
-      sysctls.set(action.name, action.value);
-    }
-  }
-  return {
-    facts: { ...facts, endpoints, limits, rules, routes, sysctls },
-    memory: { ...memory, owned, sysctls: changed },
-  };
+/** What the kernel would have after the changes, and what is remembered. */
+function applied(before: Facts, { foreign, yielded, ...memory }: host.HostMemory, changes: readonly host.HostChange[]) {
+  const after = new host.Memory({ owned: [...memory.owned], sysctls: Object.fromEntries(memory.sysctls), clean: true });
+  after.rememberOriginals(changes, before.limits);
+  after.rememberOwnership(changes, []);
+  return { facts: changes.reduce(changed, before), memory: { ...after, foreign, yielded, limits: memory.limits } };
 }
 
 const someHost = fc.record({

@@ -1,5 +1,5 @@
 import { type Address, ENDPOINT_FLAG, type Endpoint } from "../types/index.ts";
-import type { HostAction } from "./actions.ts";
+import type { HostChange } from "./actions.ts";
 import type { HostConfig } from "./config.ts";
 import type { PlannedEndpoint } from "./endpoints.ts";
 import { endpointKey, type HostFacts, type HostMemory } from "./facts.ts";
@@ -14,7 +14,7 @@ const CHANGEABLE = ENDPOINT_FLAG.backup | ENDPOINT_FLAG.fullmesh;
  * What to do, so that the host becomes what the plan says. Losses first: what is gone must not be used for another
  * moment. Then the ways (sysctls, routes, rules), and only then the endpoints that lead there.
  */
-export function reconcileHost(facts: HostFacts, plan: HostPlan, config: HostConfig, memory: HostMemory): HostAction[] {
+export function reconcileHost(facts: HostFacts, plan: HostPlan, config: HostConfig, memory: HostMemory): HostChange[] {
   const endpoints = endpointActions(facts, plan, config, memory);
   const rules = ruleActions(facts, plan);
   const routes = routeActions(facts, plan);
@@ -39,7 +39,7 @@ export interface AddressesInUse {
 }
 
 /** What to do at the end, so that the host becomes what it was before us: all but what connections live by. */
-export function restoreHost(facts: HostFacts, memory: HostMemory, inUse: AddressesInUse): HostAction[] {
+export function restoreHost(facts: HostFacts, memory: HostMemory, inUse: AddressesInUse): HostChange[] {
   const owned = facts.endpoints.filter((endpoint) => memory.owned.has(endpointKey(endpoint)));
   const { rules, routes, sysctls } = whatStays(facts, inUse);
   const rest: HostPlan = { endpoints: [], limits: memory.limits, rules, routes, sysctls, leftOut: [] };
@@ -73,12 +73,12 @@ function whatStays(
   };
 }
 
-function deletion({ id, address, port }: Endpoint, foreign: boolean): HostAction {
+function deletion({ id, address, port }: Endpoint, foreign: boolean): HostChange {
   return { type: "endpoint.delete", id, address, port, foreign };
 }
 
-function endpointActions(facts: HostFacts, plan: HostPlan, config: HostConfig, memory: HostMemory): HostAction[] {
-  const actions: HostAction[] = [];
+function endpointActions(facts: HostFacts, plan: HostPlan, config: HostConfig, memory: HostMemory): HostChange[] {
+  const actions: HostChange[] = [];
   const wanted = new Map(plan.endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]));
   for (const existing of facts.endpoints) {
     if (existing.flags & ENDPOINT_FLAG.implicit) continue;
@@ -101,7 +101,7 @@ function endpointActions(facts: HostFacts, plan: HostPlan, config: HostConfig, m
   return actions;
 }
 
-function changes(existing: Endpoint, planned: PlannedEndpoint): HostAction[] {
+function changes(existing: Endpoint, planned: PlannedEndpoint): HostChange[] {
   const sameDevice = existing.interfaceIndex === planned.interfaceIndex;
   const sameId = planned.id === 0 || planned.id === existing.id;
   const difference = existing.flags ^ planned.flags;
@@ -113,13 +113,13 @@ function changes(existing: Endpoint, planned: PlannedEndpoint): HostAction[] {
   return [deletion(existing, false), { type: "endpoint.add", endpoint: planned }];
 }
 
-function limitActions({ limits }: HostFacts, { limits: planned }: HostPlan): HostAction[] {
+function limitActions({ limits }: HostFacts, { limits: planned }: HostPlan): HostChange[] {
   if (!planned) return [];
   const same = planned.subflows === limits.subflows && planned.addAddrAccepted === limits.addAddrAccepted;
   return same ? [] : [{ type: "limits.set", limits: planned }];
 }
 
-function ruleActions(facts: HostFacts, plan: HostPlan): HostAction[] {
+function ruleActions(facts: HostFacts, plan: HostPlan): HostChange[] {
   return difference(ourRules(facts.rules), plan.rules, ruleKey).map(({ change, value }) => ({
     type: `rule.${change}`,
     rule: value,
@@ -132,7 +132,7 @@ function ourRules(rules: HostFacts["rules"]): PlannedRule[] {
   );
 }
 
-function routeActions(facts: HostFacts, plan: HostPlan): HostAction[] {
+function routeActions(facts: HostFacts, plan: HostPlan): HostChange[] {
   const existing: PlannedRoute[] = facts.routes.filter(({ protocol }) => protocol === OUR_PROTOCOL);
   return difference(existing, plan.routes, routeKey).map(({ change, value }) => ({
     type: `route.${change}`,
@@ -153,8 +153,8 @@ function difference<T>(
   return [...[...there.values()].map((value) => ({ change: "delete" as const, value })), ...result];
 }
 
-function sysctlActions(facts: HostFacts, plan: HostPlan, memory: HostMemory): HostAction[] {
-  const actions: HostAction[] = [];
+function sysctlActions(facts: HostFacts, plan: HostPlan, memory: HostMemory): HostChange[] {
+  const actions: HostChange[] = [];
   const planned = new Set(plan.sysctls.map(({ name }) => name));
   for (const [name, before] of memory.sysctls) {
     const now = facts.sysctls.get(name);

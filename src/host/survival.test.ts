@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address, FACTS, ip, link } from "../../test/fixtures/host-facts.ts";
-import type { HostAction } from "./actions.ts";
+import type { HostChange } from "./actions.ts";
 import type { HostFacts } from "./facts.ts";
 import { spareLastPaths } from "./survival.ts";
 
@@ -13,7 +13,7 @@ const facts = (wifi: boolean, cell: boolean): HostFacts => ({
   links: [link(2, "wifi", { carrier: wifi }), link(3, "cell", { carrier: cell })],
   addresses: [address(2, WIFI), address(3, CELL)],
 });
-const deletion = (which: typeof WIFI): HostAction => ({
+const deletion = (which: typeof WIFI): HostChange => ({
   type: "endpoint.delete",
   id: 1,
   address: which,
@@ -44,11 +44,11 @@ test("survival: a path does not count that is dead, gone, or to go as well", () 
 });
 
 test("survival: what is changed by deleting and adding waits as a whole, and everything else is done", () => {
-  const add: HostAction = {
+  const add: HostChange = {
     type: "endpoint.add",
     endpoint: { address: WIFI, port: 0, id: 0, flags: 2, interfaceIndex: 2, dev: "wifi", because: "" },
   };
-  const limits: HostAction = { type: "limits.set", limits: { subflows: 2, addAddrAccepted: 0 } };
+  const limits: HostChange = { type: "limits.set", limits: { subflows: 2, addAddrAccepted: 0 } };
   const { permitted } = spareLastPaths([deletion(WIFI), limits, add], lifelines([WIFI]), facts(true, true));
   assert.deepEqual(permitted, [limits]);
 });

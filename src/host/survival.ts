@@ -1,5 +1,5 @@
 import { type Address, type Connection, unmap } from "../types/index.ts";
-import type { HostAction } from "./actions.ts";
+import type { HostChange } from "./actions.ts";
 import { endpointKey, type HostFacts } from "./facts.ts";
 import { linkObstacle } from "./usable.ts";
 
@@ -25,7 +25,7 @@ export interface SparedEndpoint {
   readonly connections: number;
 }
 
-type Deletion = Extract<HostAction, { readonly type: "endpoint.delete" }>;
+type Deletion = Extract<HostChange, { readonly type: "endpoint.delete" }>;
 
 /**
  * The in-kernel path manager closes every subflow from an endpoint that is deleted, the last one of a connection included. So an
@@ -33,10 +33,10 @@ type Deletion = Extract<HostAction, { readonly type: "endpoint.delete" }>;
  * link that carries packets, and that is not to go itself.
  */
 export function spareLastPaths(
-  actions: readonly HostAction[],
+  actions: readonly HostChange[],
   lifelines: readonly Lifeline[],
   facts: HostFacts,
-): { readonly permitted: readonly HostAction[]; readonly spared: readonly SparedEndpoint[] } {
+): { readonly permitted: readonly HostChange[]; readonly spared: readonly SparedEndpoint[] } {
   const usable = usableAddresses(facts);
   for (const action of actions) if (action.type === "endpoint.delete") usable.delete(action.address);
   const spared: SparedEndpoint[] = [];
@@ -48,7 +48,7 @@ export function spareLastPaths(
   if (spared.length === 0) return { permitted: actions, spared };
   const keys = new Set(spared.map(({ key }) => key));
   // What is changed by deleting and adding waits as a whole.
-  const isHeld = (action: HostAction): boolean =>
+  const isHeld = (action: HostChange): boolean =>
     (action.type === "endpoint.delete" && keys.has(endpointKey(action))) ||
     (action.type === "endpoint.add" && keys.has(endpointKey(action.endpoint)));
   return { permitted: actions.filter((action) => !isHeld(action)), spared };

@@ -1,5 +1,5 @@
 import { ENDPOINT_FLAG } from "../types/index.ts";
-import type { HostAction } from "./actions.ts";
+import type { HostChange } from "./actions.ts";
 import { OUR_PROTOCOL, type PlannedRoute, RULE_PRIORITY } from "./routing.ts";
 
 /** "subflow backup": the words of ip-mptcp(8), in its order. */
@@ -34,9 +34,9 @@ function routeWords(route: PlannedRoute, nameOf: (interfaceIndex: number) => str
  * `subflow` where the table is the daemon's or ip(8) lacks a word.
  */
 export function commandLine(
-  action: HostAction,
+  action: HostChange,
   nameOf: (interfaceIndex: number) => string,
-  mptcp: (action: HostAction) => string = () => "ip mptcp",
+  mptcp: (action: HostChange) => string = () => "ip mptcp",
 ): string {
   const program = mptcp(action);
   switch (action.type) {
@@ -78,7 +78,7 @@ export function commandLine(
 }
 
 /** "+" for what comes, "-" for what goes, "~" for what changes: a plan as a diff. */
-export function diffMark(action: HostAction): "+" | "-" | "~" {
+export function diffMark(action: HostChange): "+" | "-" | "~" {
   if (action.type.endsWith(".add")) return "+";
   return action.type.endsWith(".delete") ? "-" : "~";
 }

@@ -11,9 +11,9 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { RuntimeDirectoryError, type RuntimeFiles } from "../../control/index.ts";
+import type { SavedHost } from "../../host/index.ts";
 import { loadNative, netnsCookie } from "../../netlink/index.ts";
 import { ERRNO, errnoName, SubflowError } from "../../types/index.ts";
-import type { SavedHost } from "../host/memory.ts";
 import { freshPath, openOrCreate, readOurs, replaceFile } from "./safe-file.ts";
 
 /** The group of the socket may come in, and nobody else. */

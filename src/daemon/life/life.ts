@@ -1,12 +1,13 @@
 import { type Choice, type Config, choosePathManager, type PathManager } from "../../config/index.ts";
 import { ControlServer, type RuntimeFiles } from "../../control/index.ts";
+import type { SavedHost } from "../../host/index.ts";
 import { readPathManager, UnsupportedError, writePathManager } from "../../netlink/index.ts";
 import type { ControlFailure } from "../../types/index.ts";
 import { dropCapabilities } from "../capabilities.ts";
 import { Daemon } from "../daemon.ts";
 import { readState, removeFiles, writeState } from "../files/runtime.ts";
 import { StateKeeper } from "../files/state-keeper.ts";
-import { Memory, type SavedHost } from "../host/memory.ts";
+import { HostState } from "../host/state.ts";
 import type { Logger } from "../logger.ts";
 import { isOfTheWorld } from "./last-resort.ts";
 import { notify } from "./notify.ts";
@@ -68,8 +69,8 @@ export class Life implements Disposable {
     // Who ended well has put it back; since then it may have been changed by somebody else.
     this.#before = saved && !saved.host.clean ? saved.pathManager : currentPathManager();
     this.#keeper = new StateKeeper((host) => writeState(files, { pathManager: this.#before, host }), log);
-    const memory = new Memory(saved?.host, (host) => this.#keeper.save(host));
-    memory.save();
+    const state = new HostState(saved?.host, (host) => this.#keeper.save(host));
+    state.save();
     const pathManager = choosePathManager(loaded.config, this.#before);
     this.#choice = pathManager;
     // Subscribed before the switch, so that no connection comes in between unseen.
@@ -77,7 +78,7 @@ export class Life implements Disposable {
       log,
       version,
       pathManager: pathManager.pathManager,
-      memory,
+      state,
       spin: loaded.config.answers.spin,
       reload: () => this.reload(),
       troubles: () => (this.#keeper.trouble === undefined ? [] : [this.#keeper.trouble]),

@@ -1,0 +1,265 @@
+import {
+  type Capacity,
+  FELT,
+  type Haste,
+  type HostAction,
+  type HostChange,
+  type HostConfig,
+  HostEngine,
+  type HostFact,
+  type HostFacts,
+  type HostPlan,
+  type Network,
+  planHost,
+  type Restored,
+  type RestoreFact,
+  reconcileHost,
+} from "../../host/index.ts";
+import { connectionNames, findRivals, NetworkModel, Sysctls } from "../../host-facts/index.ts";
+import type { AnswerCounts, Rtnl } from "../../netlink/index.ts";
+import type { Address, Connection, Millis, MptcpEvent } from "../../types/index.ts";
+import type { Logger } from "../logger.ts";
+import { warmUpHost } from "../tuning/warm-up-host.ts";
+import { Applier } from "./applier.ts";
+import type { EndpointPort } from "./endpoint-port.ts";
+import { Foreseer } from "./foreseer.ts";
+import type { HostState } from "./state.ts";
+
+export interface HostDriverOptions {
+  readonly endpoints: EndpointPort;
+  /** Deleting an endpoint closes every subflow from it; otherwise the table itself spares last subflows. */
+  readonly closesSubflows: boolean;
+  /** Every MPTCP connection of the namespace. */
+  readonly connections: () => readonly Connection[];
+  /** Told of all addresses of the host, at first and when one came or went. */
+  readonly onAddresses?: ((addresses: readonly Address[]) => void) | undefined;
+  readonly rtnl: Rtnl;
+  readonly capacity: Capacity;
+  readonly state: HostState;
+  readonly log: Logger;
+  readonly now: () => Millis;
+}
+
+/** The host's engine in the world: facts of the network go in, with a clock, and what comes out is carried out. All in one turn. */
+export class HostDriver implements Disposable {
+  readonly #options: HostDriverOptions;
+  readonly #engine: HostEngine;
+  readonly #model: NetworkModel;
+  readonly #applier: Applier;
+  readonly #foreseer: Foreseer | undefined;
+  readonly #sysctls = new Sysctls();
+  #timer: NodeJS.Timeout | undefined;
+  #armedFor = Number.POSITIVE_INFINITY;
+  #config: HostConfig | undefined;
+  /** Of the engine, when what follows from a correction was done. */
+  #corrections = 0;
+  /** Of the addresses that {@link HostDriverOptions.onAddresses} was told last. */
+  #toldOf = -1;
+
+  constructor(options: HostDriverOptions) {
+    this.#options = options;
+    const { rtnl, now, log, capacity, closesSubflows, endpoints } = options;
+    const { memory } = options.state;
+    this.#engine = new HostEngine({ memory, capacity, closesSubflows });
+    this.#model = new NetworkModel({
+      rtnl,
+      now,
+      log,
+      onBatch: () => this.#onBatch(),
+      onChange: (haste: Haste) => this.#feed({ type: "network.changed", haste }),
+      isOurs: (interfaceIndex, address) => this.#engine.isOurs(interfaceIndex, address),
+    });
+    const nameOf = (index: number): string => this.#model.nameOf(index);
+    this.#applier = new Applier({ endpoints, rtnl, log, nameOf });
+    if (endpoints.requests) {
+      const { requests } = endpoints;
+      const network = (): Network => this.#network();
+      this.#foreseer = new Foreseer({
+        engine: this.#engine,
+        model: this.#model,
+        network,
+        sysctls: this.#sysctls,
+        memory,
+        requests,
+        now,
+      });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#armedFor = Number.NEGATIVE_INFINITY;
+    this.#foreseer?.[Symbol.dispose]();
+    this.#model[Symbol.dispose]();
+  }
+
+  /** The plan in force, with what it leaves out. */
+  get plan(): HostPlan | undefined {
+    return this.#engine.plan;
+  }
+
+  /** Endpoints that should go, and stay because connections live by them, a sentence each. */
+  get waiting(): readonly string[] {
+    return this.#engine.waiting;
+  }
+
+  /** Of what went out ahead; undefined: nothing does. */
+  get ahead(): AnswerCounts | undefined {
+    return this.#foreseer?.counts;
+  }
+
+  nameOf(interfaceIndex: number): string {
+    return this.#model.nameOf(interfaceIndex);
+  }
+
+  /** What connections went through; nothing where events were lost. */
+  onEvents(events: readonly MptcpEvent[]): void {
+    this.#feed({ type: "events", events });
+  }
+
+  /** Puts a configuration in force at once. */
+  configure(config: HostConfig): void {
+    this.#config = config;
+    this.#foreseer?.forget();
+    this.#feed({ type: "configured", config });
+    if (config.interfaces.some(({ match }) => match.connection !== undefined)) void this.#nameConnections();
+  }
+
+  /** What would be done now, without doing it. */
+  preview(config: HostConfig): { readonly plan: HostPlan; readonly actions: readonly HostChange[] } {
+    const { memory } = this.#options.state;
+    const facts = this.#readFacts();
+    const plan = planHost(facts, config, memory);
+    return { plan, actions: reconcileHost(facts, plan, config, memory) };
+  }
+
+  /** Steps that let V8 compile the way from a lost link to what is done about it. */
+  warmUp(): Iterable<void> {
+    if (!this.#config) return [];
+    const { memory } = this.#options.state;
+    return warmUpHost(this.#readFacts(), this.#config, memory, (index) => this.nameOf(index));
+  }
+
+  /** Reads the network and the table anew and corrects. */
+  refresh(): void {
+    this.#sysctls.forget();
+    this.#engine.handle({ type: "table.doubted" }, this.#options.now());
+    this.#model.refresh();
+  }
+
+  /** Puts everything back as it was found, but what connections live by. */
+  restore(what: Omit<RestoreFact, "type">): Restored {
+    this.#feed({ type: "ending" });
+    // Read anew: of what we have just done the kernel has not told yet.
+    this.refresh();
+    this.#feed({ type: "restore", ...what });
+    this.#foreseer?.withdraw();
+    return this.#engine.restored ?? { isWhole: false, isLeft: false };
+  }
+
+  #feed(fact: HostFact): void {
+    try {
+      this.#step(fact);
+      if (this.#engine.corrections !== this.#corrections) this.#onCorrected();
+    } finally {
+      this.#arm();
+    }
+  }
+
+  #step(fact: HostFact): void {
+    const { now } = this.#options;
+    const began = now();
+    const actions = this.#engine.handle(fact, began);
+    const ended = now();
+    if (ended - began > FELT) this.#engine.handle({ type: "thought", took: ended - began }, ended);
+    this.#perform(actions);
+  }
+
+  #perform(actions: readonly HostAction[]): void {
+    const { connections, endpoints, log, now, state } = this.#options;
+    const changes: HostChange[] = [];
+    for (const action of actions) {
+      switch (action.type) {
+        case "say":
+          log[action.level](action.text);
+          break;
+        case "state.save":
+          state.save();
+          break;
+        case "sysctls.forget":
+          this.#sysctls.forget();
+          break;
+        case "network.read":
+          this.#step({ type: "network", network: this.#network() });
+          break;
+        case "table.read":
+          this.#step({ type: "table", endpoints: endpoints.endpoints(), limits: endpoints.limits() });
+          break;
+        case "connections.read": {
+          const began = now();
+          const read = connections();
+          this.#step({ type: "connections", connections: read, cost: now() - began });
+          break;
+        }
+        case "rivals.find":
+          this.#step({ type: "rivals", rivals: findRivals() });
+          break;
+        default:
+          changes.push(action);
+      }
+    }
+    if (changes.length > 0) this.#step({ type: "done", errnos: this.#applier.apply(changes) });
+  }
+
+  #onCorrected(): void {
+    this.#corrections = this.#engine.corrections;
+    this.#tellAddresses();
+    this.#foreseer?.renewSoon();
+  }
+
+  #tellAddresses(): void {
+    const { onAddresses } = this.#options;
+    const { addressRevision, addresses } = this.#model;
+    if (!onAddresses || addressRevision === this.#toldOf) return;
+    this.#toldOf = addressRevision;
+    onAddresses(addresses.map(({ address }) => address));
+  }
+
+  /** What went out ahead is done, and the table is not as we left it. */
+  #onBatch(): void {
+    const given = this.#foreseer?.given() ?? [];
+    for (const action of given) {
+      this.#applier.report(action, "went ahead");
+      this.#engine.handle({ type: "endpoint.foreseen", endpoint: action.endpoint }, this.#options.now());
+    }
+  }
+
+  #network(): Network {
+    const { links, addresses, routes, rules } = this.#model;
+    return { links, addresses, routes, rules, sysctls: this.#sysctls };
+  }
+
+  #readFacts(): HostFacts {
+    const { endpoints, capacity } = this.#options;
+    return { ...this.#network(), endpoints: endpoints.endpoints(), limits: endpoints.limits(), capacity };
+  }
+
+  async #nameConnections(): Promise<void> {
+    this.#model.setConnectionNames(await connectionNames(this.#model.links));
+    this.#feed({ type: "compare" });
+  }
+
+  #arm(): void {
+    const due = this.#engine.nextTick ?? Number.POSITIVE_INFINITY;
+    // A timer that ends too early costs one idle tick; setting it anew for every event would cost more.
+    if (due >= this.#armedFor) return;
+    clearTimeout(this.#timer);
+    this.#armedFor = due;
+    this.#timer = setTimeout(() => this.#tick(), Math.max(0, Math.ceil(due - this.#options.now())));
+  }
+
+  #tick(): void {
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    this.#feed({ type: "tick" });
+  }
+}

@@ -1,0 +1,81 @@
+import type { HostEngine, Memory, Network } from "../../host/index.ts";
+import { type NetworkModel, Pace, REST, type Sysctls } from "../../host-facts/index.ts";
+import type { AnswerCounts } from "../../netlink/index.ts";
+import type { Millis } from "../../types/index.ts";
+import type { EndpointPort } from "./endpoint-port.ts";
+import { HostForesight } from "./foresight.ts";
+
+/** Foreseeing is a plan for each link: on hosts with more of everything than this, who hears of a change plans for it then. */
+const FORESEEABLE_MAX = 512;
+
+export interface ForeseerOptions {
+  readonly engine: HostEngine;
+  readonly model: NetworkModel;
+  readonly sysctls: Sysctls;
+  /** As it is now. */
+  readonly network: () => Network;
+  readonly memory: Memory;
+  readonly requests: NonNullable<EndpointPort["requests"]>;
+  readonly now: () => Millis;
+}
+
+/** Keeps what the host foresees in step with what it knows: withdrawn when that changes, thought over when there is time. */
+export class Foreseer implements Disposable {
+  readonly #options: ForeseerOptions;
+  readonly #foresight: HostForesight;
+  readonly #renewing: Pace;
+  /** What was foreseen follows from this. */
+  #because: string | undefined;
+  #revision = -1;
+
+  constructor(options: ForeseerOptions) {
+    this.#options = options;
+    const { engine, model, requests, now } = options;
+    this.#foresight = new HostForesight(model.subscription, requests, (facts) => engine.foresee(facts));
+    this.#renewing = new Pace({ now, rest: REST, run: () => this.#renew() });
+  }
+
+  [Symbol.dispose](): void {
+    this.#renewing[Symbol.dispose]();
+    this.#foresight[Symbol.dispose]();
+  }
+
+  get counts(): AnswerCounts {
+    return this.#foresight.counts;
+  }
+
+  given(): ReturnType<HostForesight["given"]> {
+    return this.#foresight.given();
+  }
+
+  withdraw(): void {
+    this.#foresight.withdraw();
+  }
+
+  /** Something changed that is not looked at when it is asked whether all is as it was: the configuration. */
+  forget(): void {
+    this.#because = undefined;
+  }
+
+  /** While changes come one after the other, nothing is foreseen: each would make untrue what was foreseen before it. */
+  renewSoon(): void {
+    if (this.#options.model.revision !== this.#revision) this.#foresight.withdraw();
+    this.#renewing.ask();
+  }
+
+  #renew(): void {
+    const { engine, model, network, sysctls, memory } = this.#options;
+    const { facts } = engine;
+    const { addresses, links, routes, revision } = model;
+    if (!facts) return;
+    if (addresses.length + links.length + routes.length > FORESEEABLE_MAX) return this.#foresight.withdraw();
+    const { endpoints, limits } = facts;
+    const { owned, yielded } = memory;
+    // The model has a number for what is large; whoever thinks it all over for nothing is late for what happens meanwhile.
+    const because = JSON.stringify([revision, sysctls.revision, endpoints, limits, [...owned], [...yielded]]);
+    if (because === this.#because) return;
+    this.#because = because;
+    this.#revision = revision;
+    this.#foresight.renew({ ...facts, ...network() }, memory);
+  }
+}
