@@ -172,25 +172,25 @@ class Watch {
 
   #note(): void {
     const at = Math.round(performance.now() - this.#start);
-    this.history.push(`${at}: ${this.#paths.map((path) => this.#short(path)).join(" ") || "nothing"}`);
-  }
-
-  /** "c1-s2" for "10.11.0.1>10.22.0.1". */
-  #short(path: string): string {
-    const { local, remote, family } = this.#world.size;
-    let text = path.replace(">", "-");
-    for (const n of numbers(local)) text = text.replace(addressOf("client", n, family), `c${n}`);
-    for (const n of numbers(remote)) text = text.replace(addressOf("server", n, family), `s${n}`);
-    return text;
+    this.history.push(`${at}: ${short(this.#paths, this.#world.size)}`);
   }
 }
 
 /** Is each local and each remote address used? Then none is in all subflows, where there is another. */
-function isCovered(paths: readonly string[], { local, remote, family }: Size): boolean {
+export function isCovered(paths: readonly string[], { local, remote, family }: Size): boolean {
   const ends = paths.map((path) => path.split(">"));
   const uses = (host: "client" | "server", count: number): boolean =>
     numbers(count).every((n) => ends.some((end) => end[host === "client" ? 0 : 1] === addressOf(host, n, family)));
   return uses("client", local) && uses("server", remote);
+}
+
+/** "c1-s1 c2-s2" for the paths between these addresses. */
+export function short(paths: readonly string[], { local, remote, family }: Size): string {
+  const names = new Map<string, string>();
+  for (const n of numbers(local)) names.set(addressOf("client", n, family), `c${n}`);
+  for (const n of numbers(remote)) names.set(addressOf("server", n, family), `s${n}`);
+  const nameOfEnd = (end: string): string => names.get(end) ?? end;
+  return paths.map((path) => path.split(">").map(nameOfEnd).join("-")).join(" ") || "nothing";
 }
 
 /** Both sides say something all the time, and check what they hear. */

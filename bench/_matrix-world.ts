@@ -129,7 +129,7 @@ export class World implements AsyncDisposable {
 }
 
 /** As the kernel's documentation has it: the client opens subflows from its addresses, the server announces its own. */
-function setByHand(host: Host, name: HostName, size: Size): void {
+export function setByHand(host: Host, name: HostName, size: Size): void {
   using pm = MptcpPm.open({ netns: host.netns });
   pm.setLimits({ subflows: 8, addAddrAccepted: name === "client" ? 8 : 0 });
   const flags = name === "client" ? ENDPOINT_FLAG.subflow : ENDPOINT_FLAG.signal;
