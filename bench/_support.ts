@@ -34,16 +34,20 @@ function format(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toFixed(2);
 }
 
+/** The commit that is measured; "unknown" outside of a checkout, unless the variable COMMIT says it. */
+export function commit(): string {
+  if (process.env.COMMIT) return process.env.COMMIT;
+  try {
+    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8", stdio: "pipe" }).trim();
+  } catch {
+    return "unknown";
+  }
+}
+
 /** Machine and commit: what a figure means nothing without. */
 export function printMachine(): void {
-  let commit = "unknown";
-  try {
-    commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
-  } catch {
-    // Not a checkout: an installed package has no commit.
-  }
   console.log(
-    `${cpus().length} cores ${cpus()[0]?.model ?? ""}, Linux ${release()}, Node ${process.version}, commit ${commit}`,
+    `${cpus().length} cores ${cpus()[0]?.model ?? ""}, Linux ${release()}, Node ${process.version}, commit ${commit()}`,
   );
 }
 

@@ -66,6 +66,13 @@ export const PACKAGES = {
     "/usr/aarch64-linux-gnu/include/linux/netlink.h": "linux-libc-dev-arm64-cross",
   },
   bench: { mptcpd: "mptcpd", tcpdump: "tcpdump", gcc: "gcc", "pkg-config": "pkg-config" },
+  vm: {
+    "qemu-system-x86_64": "qemu-system-x86",
+    depmod: "kmod",
+    "apt-get": "apt",
+    "dpkg-deb": "dpkg",
+    ldd: "libc-bin",
+  },
 };
 
 /** Installs missing Debian packages when root, without any of their services; names them in one line when not. */

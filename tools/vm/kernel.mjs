@@ -1,0 +1,156 @@
+// Debian's kernels of other releases, from the mirror that this machine's apt is set up for, without touching its state.
+import { spawnSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+
+/** Small, with MPTCP, veth, traffic control and netfilter. */
+const META = "linux-image-cloud-amd64";
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/** Which suites have the newest kernel changes with the time of year. */
+const NEWEST = ["sid", "trixie-backports"];
+
+/** What stopped us, in words for people. */
+export class VmError extends Error {}
+
+function output(what, command, args, env = {}) {
+  const result = spawnSync(command, args, { encoding: "utf8", env: { ...process.env, ...env }, maxBuffer: 1 << 28 });
+  if (result.status === 0) return result.stdout;
+  const reason = result.error?.message ?? `${result.stderr ?? ""}${result.stdout ?? ""}`.trim();
+  throw new VmError(`${what}: ${command} failed: ${reason}`);
+}
+
+/** The Debian archive that this machine installs from. */
+function mirror() {
+  const format = "$(REPO_URI) $(LABEL) $(COMPONENT)";
+  const lines = output("cannot read apt's sources", "apt-get", [
+    "indextargets",
+    "--format",
+    format,
+    "Created-By: Packages",
+  ]);
+  const found = lines.split("\n").find((line) => line.endsWith(" Debian main"));
+  if (!found)
+    throw new VmError("apt has no Debian archive among its sources: run `apt-get update`, or use a Debian machine");
+  return found.split(" ")[0];
+}
+
+/** An apt of our own for one suite: with our lists and an empty status, or it would prefer what is installed here. */
+class Suite {
+  #directory;
+  #env;
+
+  constructor(cache, suite) {
+    this.name = suite;
+    this.#directory = join(cache, suite);
+    const apt = join(this.#directory, "apt");
+    for (const path of ["lists/partial", "archives/partial"]) mkdirSync(join(apt, path), { recursive: true });
+    const signed = existsSync(KEYRING) ? `[signed-by=${KEYRING}] ` : "";
+    writeFileSync(join(apt, "status"), "");
+    writeFileSync(join(apt, "sources.list"), `deb ${signed}${mirror()} ${suite} main\n`);
+    const settings = {
+      "Dir::State": apt,
+      "Dir::State::lists": join(apt, "lists"),
+      "Dir::State::status": join(apt, "status"),
+      "Dir::Cache": apt,
+      "Dir::Etc::sourcelist": join(apt, "sources.list"),
+      "Dir::Etc::sourceparts": "/dev/null",
+      "Dir::Etc::preferencesparts": "/dev/null",
+      "APT::Architecture": "amd64",
+      "APT::Architectures": "amd64",
+      "APT::Sandbox::User": "root",
+    };
+    const text = Object.entries(settings).map(([key, value]) => `${key} "${value}";\n`);
+    writeFileSync(join(apt, "apt.conf"), text.join(""));
+    this.#env = { APT_CONFIG: join(apt, "apt.conf") };
+  }
+
+  update() {
+    output(`cannot read what ${this.name} has`, "apt-get", ["update", "-qq"], this.#env);
+    const policy = output("cannot look up the kernel", "apt-cache", ["policy", META], this.#env);
+    const version = /Candidate: (\S+)/.exec(policy)?.[1];
+    if (!version || version === "(none)") throw new VmError(`${this.name} has no ${META}`);
+    return version;
+  }
+
+  /** Downloads and unpacks image and modules. @returns the folder */
+  unpack() {
+    const [image] = this.#dependencies(META, /^linux-image-\d/);
+    if (!image) throw new VmError(`${META} of ${this.name} depends on no kernel image`);
+    const packages = [image, ...this.#dependencies(image, /^linux-(binary|modules)-\d/)];
+    const downloads = join(this.#directory, "packages");
+    const root = join(this.#directory, "root");
+    for (const path of [downloads, root]) rmSync(path, { recursive: true, force: true });
+    mkdirSync(downloads);
+    const got = spawnSync("apt-get", ["download", "-qq", ...packages], {
+      cwd: downloads,
+      encoding: "utf8",
+      env: { ...process.env, ...this.#env },
+    });
+    if (got.status !== 0) throw new VmError(`cannot download ${packages.join(" ")}: ${got.stderr.trim()}`);
+    const partial = `${root}.new`;
+    rmSync(partial, { recursive: true, force: true });
+    for (const file of readdirSync(downloads)) {
+      output(`cannot unpack ${file}`, "dpkg-deb", ["-x", join(downloads, file), partial]);
+    }
+    if (!existsSync(join(partial, "lib"))) symlinkSync("usr/lib", join(partial, "lib"));
+    output("cannot list the modules", "depmod", ["-b", partial, releaseIn(partial)]);
+    renameSync(partial, root);
+    rmSync(downloads, { recursive: true });
+    return root;
+  }
+
+  #dependencies(name, pattern) {
+    const lines = output("cannot look up the kernel", "apt-cache", ["depends", name], this.#env).split("\n");
+    return lines.flatMap((line) => /Depends: (\S+)/.exec(line)?.[1] ?? []).filter((each) => pattern.test(each));
+  }
+}
+
+const releaseIn = (root) => {
+  const [release] = readdirSync(join(root, "lib", "modules"));
+  if (!release) throw new VmError(`${root} has no kernel modules`);
+  return release;
+};
+
+/**
+ * The kernel of a Debian suite ("bookworm", "trixie-backports"), or the newest there is; downloaded once.
+ * @returns its release, and the folder where it lies
+ */
+export function kernelOf(cache, wanted, { refresh = false } = {}) {
+  const known = join(cache, `${wanted}.json`);
+  if (!refresh && existsSync(known)) {
+    const kernel = JSON.parse(readFileSync(known, "utf8"));
+    if (existsSync(kernel.image)) return kernel;
+  }
+  console.error(`looking for the kernel "${wanted}" in Debian's archive`);
+  const suite = wanted === "newest" ? newest(cache) : new Suite(cache, wanted);
+  if (wanted !== "newest") suite.update();
+  const root = suite.unpack();
+  const release = releaseIn(root);
+  const modules = join(root, "lib", "modules", release);
+  // Since Debian's 7.2 the image lies beside its modules.
+  const images = [join(root, "boot", `vmlinuz-${release}`), join(modules, "vmlinuz")];
+  const image = images.find((path) => existsSync(path));
+  if (!image) throw new VmError(`the packages of ${suite.name} have neither ${images.join(" nor ")}`);
+  const kernel = { release, image, modules };
+  writeFileSync(known, JSON.stringify(kernel));
+  return kernel;
+}
+
+function newest(cache) {
+  const [first, ...others] = NEWEST.map((name) => new Suite(cache, name)).map((suite) => [suite, suite.update()]);
+  let [best, version] = first;
+  for (const [suite, candidate] of others) {
+    if (spawnSync("dpkg", ["--compare-versions", candidate, "gt", version]).status === 0)
+      [best, version] = [suite, candidate];
+  }
+  return best;
+}
