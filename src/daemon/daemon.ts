@@ -72,6 +72,8 @@ export class Daemon implements ControlService, Disposable {
       capacity,
       state,
       onAddresses: (addresses) => this.#userspace?.setOwnAddresses(addresses),
+      onNetwork: () => this.#userspace?.onNetwork(),
+      recovers: () => !this.#userspace?.triesAgain,
       connections: () => this.#pm.connections(),
       // The engine spares last subflows by itself.
       closesSubflows: !this.#userspace,

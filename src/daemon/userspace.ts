@@ -170,6 +170,16 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#foresight?.check();
   }
 
+  /** The policy in charge brings lost subflows back itself. */
+  get triesAgain(): boolean {
+    return policies.some(({ name, tries }) => name === this.#engine.policy && tries !== "once");
+  }
+
+  /** Links, addresses or routes have changed. */
+  onNetwork(): void {
+    this.#driver.handle({ type: "network.changed" });
+  }
+
   /** The addresses of this host: peers that announce one of them are not believed. */
   setOwnAddresses(addresses: readonly Address[]): void {
     this.#driver.handle({ type: "host.addresses", addresses });

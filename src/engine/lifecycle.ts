@@ -119,7 +119,7 @@ export function subflowClosed(state: State, connection: Connection, event: Subfl
   const subflow = findSubflow(connection, event);
   if (!subflow) return;
   // That it was to end says nothing of the pair, nor does what only the peer can open again.
-  const isMissed = subflow.state !== "closing" && subflow.initiated && (subflow.join || event.errno !== undefined);
+  const isMissed = subflow.state !== "closing" && subflow.initiated;
   if (isMissed) noteEnding(state, connection, subflow, { ...event, errno: event.errno ?? 0 });
   gone(state, connection, subflow);
 }
@@ -167,8 +167,17 @@ export function announced(state: State, connection: Connection, event: AddressAn
   const remote = connection.remotes.find((candidate) => candidate.id === id);
   if (!admitted || !remote) return;
   forgetFailures(connection, address);
-  if (id === 0) connection.initialRemoteGone = false;
   consider(state, connection, { type: "announced", remote });
+}
+
+/**
+ * The peer has no way to tell that its initial address is back: the userspace interface announces no id 0. So it is tried again, as if
+ * the subflows there had failed.
+ */
+function noteInitialRemoteGone(state: State, connection: Connection): void {
+  for (const subflow of connection.subflows) {
+    if (subflow.initiated && subflow.remoteId === 0) noteEnding(state, connection, subflow, { errno: 0 });
+  }
 }
 
 /** Nothing comes of it now. */
@@ -179,7 +188,7 @@ function isIdle({ subflows }: Connection, { id, state }: RemoteAddressView): boo
 /** An RM_ADDR: the kernel closes the subflows itself. */
 export function removed(state: State, connection: Connection, remoteId: number): void {
   connection.remotes = connection.remotes.filter((remote) => remote.id !== remoteId);
-  if (remoteId === 0) connection.initialRemoteGone = true;
+  if (remoteId === 0) noteInitialRemoteGone(state, connection);
   const answered = connection.subflows.some((s) => s.remoteId === remoteId && s.initiated && s.state !== "closing");
   consider(state, connection, { type: "removed", remoteId, answered });
 }

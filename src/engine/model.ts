@@ -139,8 +139,6 @@ export class Connection implements ConnectionView, Timed {
   owned = true;
   /** The policy's. */
   memory: unknown = undefined;
-  /** The peer has taken its initial address back (RM_ADDR of id 0). */
-  initialRemoteGone = false;
   idConflicts = 0;
   dueAt: Millis = 0;
   timerIndex = -1;

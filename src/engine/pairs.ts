@@ -13,11 +13,6 @@ const { subflow, fullmesh, laminar, backup } = ENDPOINT_FLAG;
 /** Subflows come from endpoints with one of these. */
 const OPENS = subflow | fullmesh | laminar;
 
-/** What is known of a connection beyond what policies see. */
-interface Connection extends ConnectionView {
-  readonly initialRemoteGone: boolean;
-}
-
 /** Where a subflow from an endpoint comes from. */
 export function localPoint({ address, id, interfaceIndex, flags }: Endpoint): LocalPoint {
   return { address, endpoint: id, interfaceIndex, backup: (flags & backup) !== 0 };
@@ -27,7 +22,7 @@ export function localPoint({ address, id, interfaceIndex, flags }: Endpoint): Lo
  * Every pair of the connection: most preferred local address first (the table's order), remote ones in order of arrival. An address that
  * is no endpoint is none to open from, also when the connection began with it: its interface may have been switched off.
  */
-export function pairsOf(connection: Connection): readonly PairView[] {
+export function pairsOf(connection: ConnectionView): readonly PairView[] {
   const remotes = remotePoints(connection);
   return connection.endpoints
     .filter(({ flags, port }) => (flags & OPENS) !== 0 && port === 0)
@@ -40,7 +35,7 @@ export function pairsOf(connection: Connection): readonly PairView[] {
 }
 
 /** An address once, whatever ports were announced: another port is no other path. The initial one again where id 0 is denied. */
-function remotePoints({ initialRemote, denyJoinId0, remotes }: Connection): readonly RemotePoint[] {
+function remotePoints({ initialRemote, denyJoinId0, remotes }: ConnectionView): readonly RemotePoint[] {
   const points: RemotePoint[] = [initialRemote];
   for (const point of remotes) {
     if (point.state === "refused" || point.id === 0) continue;
@@ -53,9 +48,9 @@ function remotePoints({ initialRemote, denyJoinId0, remotes }: Connection): read
 class Pair implements PairView {
   readonly local: LocalPoint;
   readonly remote: RemotePoint;
-  readonly #connection: Connection;
+  readonly #connection: ConnectionView;
 
-  constructor(connection: Connection, local: LocalPoint, remote: RemotePoint) {
+  constructor(connection: ConnectionView, local: LocalPoint, remote: RemotePoint) {
     this.#connection = connection;
     this.local = local;
     this.remote = remote;
@@ -84,8 +79,7 @@ function isBetween(path: Ends, { local, remote }: Ends): boolean {
 }
 
 /** Why there can be no subflow of the pair; "": there can. */
-export function whyBlocked(connection: Connection, { local, remote }: Pick<PairView, "local" | "remote">): string {
+export function whyBlocked(connection: ConnectionView, { local, remote }: Pick<PairView, "local" | "remote">): string {
   if (remote.id === 0 && connection.denyJoinId0) return "the peer denies joins to its initial address";
-  if (remote.id === 0 && connection.initialRemoteGone) return "the peer has taken this address back";
   return attemptOf(connection.attempts, local.address, remote.address)?.ended ?? "";
 }

@@ -23,6 +23,8 @@ export interface HostEngineOptions {
   readonly capacity: Capacity;
   /** Deleting an endpoint closes every subflow from it, the last of a connection too: the kernel's table, not the daemon's. */
   readonly closesSubflows: boolean;
+  /** Lost subflows come back by endpoints that are made anew; default: yes. A policy that tries again needs none of it. */
+  readonly recovers?: (() => boolean) | undefined;
 }
 
 const NONE: readonly HostAction[] = [];
@@ -40,6 +42,7 @@ export class HostEngine {
   readonly #options: HostEngineOptions;
   readonly #lastPaths: LastPaths | undefined;
   readonly #recovery = new Recovery();
+  readonly #recovers: () => boolean;
   readonly #removals = new Removals();
   readonly #rivals = new Rivals();
   readonly #settling = new Settling();
@@ -63,6 +66,7 @@ export class HostEngine {
   constructor(options: HostEngineOptions) {
     this.#options = options;
     if (options.closesSubflows) this.#lastPaths = new LastPaths();
+    this.#recovers = options.recovers ?? (() => true);
   }
 
   /** The plan in force, with what it leaves out. */
@@ -132,7 +136,7 @@ export class HostEngine {
         return NONE;
       case "events":
         this.#lastPaths?.onEvents(now);
-        for (const event of fact.events) this.#recovery.onEvent(event, now);
+        if (this.#recovers()) for (const event of fact.events) this.#recovery.onEvent(event, now);
         return NONE;
       case "tick":
         return this.#onTick(now);

@@ -7,7 +7,7 @@ import type {
   SubflowView,
   Wanted,
 } from "../engine/index.ts";
-import type { AddressId } from "../types/index.ts";
+import { type AddressId, ENDPOINT_FLAG, type Endpoint } from "../types/index.ts";
 
 /**
  * No single address, link or path, of either host, is in all subflows: the client first covers each local and each remote address with
@@ -18,7 +18,7 @@ export const resilient: Policy = {
   name: "resilient",
   plan(view: ConnectionView): ConnectionPlan {
     const kept = admitted(view);
-    if (view.side === "server") return { subflows: kept.map((keep) => ({ keep })) };
+    if (view.side === "server") return { subflows: kept.map((keep) => ({ keep })), announcements: announced(view) };
     const wanted = missing(view);
     const { spared, instead, wakeAt } = makeRoom(view, kept, wanted);
     const keeps: Wanted[] = kept.filter((subflow) => subflow !== spared).map((keep) => ({ keep }));
@@ -34,6 +34,11 @@ export const resilient: Policy = {
     });
   },
 };
+
+/** A server's clients can cover only what they know: every address, whatever it is for where this host is the client. */
+function announced({ endpoints }: ConnectionView): readonly Endpoint[] {
+  return endpoints.filter(({ flags }) => !(flags & ENDPOINT_FLAG.implicit));
+}
 
 /** What is there stays; a join of the peer's that is one too many is turned down. */
 function admitted({ subflows, extraSubflows, limits }: ConnectionView): readonly SubflowView[] {

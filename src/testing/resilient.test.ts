@@ -129,6 +129,18 @@ test("resilient: what the peer takes back is left alone until it is announced ag
   assert.equal(stage.subflows, "0>0 0>1");
 });
 
+test("resilient: the peer's initial address, which it cannot announce again, is tried again when it was taken back", () => {
+  const stage = staged({ locals: 1, remotes: 2 });
+  stage.pass(20_000);
+  stage.path(0, 0, "silent");
+  stage.withdraw(0);
+  stage.pass(4000);
+  assert.equal(stage.subflows, "0>1");
+  stage.path(0, 0, "open");
+  stage.pass(3000);
+  assert.equal(stage.subflows, "0>0 0>1");
+});
+
 test("resilient: a peer that denies joins to its initial address gets them to the others", () => {
   const stage = staged({ locals: 2, remotes: 2, denyJoinId0: true });
   stage.pass(1000);

@@ -29,10 +29,14 @@ export interface HostDriverOptions {
   readonly endpoints: EndpointPort;
   /** Deleting an endpoint closes every subflow from it; otherwise the table itself spares last subflows. */
   readonly closesSubflows: boolean;
+  /** Lost subflows come back by endpoints that are made anew: nobody else sees to it. */
+  readonly recovers?: (() => boolean) | undefined;
   /** Every MPTCP connection of the namespace. */
   readonly connections: () => readonly Connection[];
   /** Told of all addresses of the host, at first and when one came or went. */
   readonly onAddresses?: ((addresses: readonly Address[]) => void) | undefined;
+  /** Told when links, addresses or routes have changed, and the plan has followed. */
+  readonly onNetwork?: (() => void) | undefined;
   readonly rtnl: Rtnl;
   readonly capacity: Capacity;
   readonly state: HostState;
@@ -60,13 +64,16 @@ export class HostDriver implements Disposable {
     this.#options = options;
     const { rtnl, now, log, capacity, closesSubflows, endpoints } = options;
     const { memory } = options.state;
-    this.#engine = new HostEngine({ memory, capacity, closesSubflows });
+    this.#engine = new HostEngine({ memory, capacity, closesSubflows, recovers: options.recovers });
     this.#model = new NetworkModel({
       rtnl,
       now,
       log,
       onBatch: () => this.#onBatch(),
-      onChange: (haste: Haste) => this.#feed({ type: "network.changed", haste }),
+      onChange: (haste: Haste) => {
+        this.#feed({ type: "network.changed", haste });
+        options.onNetwork?.();
+      },
       isOurs: (interfaceIndex, address) => this.#engine.isOurs(interfaceIndex, address),
     });
     const nameOf = (index: number): string => this.#model.nameOf(index);
