@@ -3,4 +3,5 @@ export * from "./choice.ts";
 export * from "./error.ts";
 export * from "./load.ts";
 export * from "./nearest.ts";
+export * from "./rooms.ts";
 export * from "./schema.ts";

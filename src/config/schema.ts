@@ -1,7 +1,5 @@
 import * as v from "valibot";
-import type { RemoteAddressRules } from "../engine/index.ts";
-import { type HostConfig, INTERFACE_KINDS, ROLES } from "../host/index.ts";
-import type { Address } from "../types/index.ts";
+import { INTERFACE_KINDS, ROLES } from "../host/index.ts";
 import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../types/index.ts";
 
 /** Words of ip-mptcp(8) that may stand in a configuration: `implicit` is the kernel's own. */
@@ -209,41 +207,4 @@ export type ConfigEndpoint = Config["endpoints"][number];
 /** ["subflow", "backup"] → the bits of {@link ENDPOINT_FLAG}. */
 export function flagBits(flags: ConfigEndpoint["flags"]): number {
   return flags.reduce((bits, flag) => bits | ENDPOINT_FLAG[flag], 0);
-}
-
-/** What the engine takes of a configuration's `remote_addresses`. */
-export function remoteAddressRules({ remote_addresses: { allow, deny } }: Config): RemoteAddressRules {
-  const parsed = (texts: readonly string[]) => texts.flatMap((text) => parsePrefix(text) ?? []);
-  return { allow: parsed(allow), deny: parsed(deny) };
-}
-
-/** What the host plan takes of a configuration. Limits that are not given are computed when automatic, else left alone. */
-export function hostConfig(config: Config): HostConfig {
-  const byDefault = config.automatic ? "auto" : undefined;
-  return {
-    profile: config.profile,
-    automatic: config.automatic,
-    interfaces: config.interfaces.map(({ name, kind, connection, role, also_without_default_route }) => ({
-      match: { name, kind, connection },
-      role,
-      alsoWithoutDefaultRoute: also_without_default_route,
-    })),
-    endpoints: config.endpoints.map(({ address, port, id, flags, dev }) => ({
-      address: parseAddress(address) as Address,
-      port: port ?? 0,
-      id: id ?? 0,
-      flags: flagBits(flags),
-      dev,
-    })),
-    limits: {
-      subflows: config.limits.subflows ?? byDefault,
-      addAddrAccepted: config.limits.add_addr_accepted ?? byDefault,
-    },
-    remoteAddresses: config.remote_addresses.expected,
-    routing: config.routing,
-    rpFilter: config.rp_filter,
-    enableMptcp: config.enable_mptcp,
-    behindLoadBalancer: config.behind_load_balancer,
-    foreignEndpoints: config.foreign_endpoints,
-  };
 }

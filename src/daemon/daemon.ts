@@ -111,7 +111,7 @@ export class Daemon implements ControlService, Disposable {
   /** Endpoints that stay keep their ids and what hangs on them. */
   configure(config: Config): void {
     this.#userspace?.usePolicy(choosePolicy(config), remoteAddressRules(config));
-    this.#host.configure(hostConfig(config));
+    this.#host.configure(hostConfig(config, this.#options.pathManager));
     this.#saveTable();
     this.#sayIdle(config);
   }

@@ -49,7 +49,7 @@ export function dryRun(options: RunOptions, ipFlags: ReadonlySet<string> | undef
     log: createLogger(config.log),
     now: () => performance.now(),
   });
-  const { plan, actions } = host.preview(hostConfig(config));
+  const { plan, actions } = host.preview(hostConfig(config, choice.pathManager));
   const program = (action: HostChange): string =>
     choice.pathManager === "kernel" && isTaken(action, ipFlags) ? "ip mptcp" : "subflow";
   const steps = actions.map((action) => ({

@@ -46,6 +46,8 @@ export interface HostConfig {
   /** How many addresses a peer is expected to have: with ours they decide computed limits. */
   readonly remoteAddresses: number;
   readonly routing: "auto" | "always" | "never";
+  /** Peers may learn of every endpoint, whatever its flags, and open subflows to it. */
+  readonly announcesAll?: boolean | undefined;
   /** May a strict rp_filter be relaxed? */
   readonly rpFilter: boolean;
   /** May net.mptcp.enabled be set? */

@@ -183,6 +183,7 @@ describe("source routing", () => {
     assert.deepEqual(plan({}, { ...server, routing: "never" }).rules, []);
     assert.equal(plan({}, { ...server, routing: "always" }).rules.length, 2);
     assert.equal(plan({}, { routing: "auto" }).rules.length, 0);
+    assert.equal(plan({}, { routing: "auto", announcesAll: true }).rules.length, 1, "peers may learn of it");
     const foreign: Rule = {
       family: 2,
       priority: 100,

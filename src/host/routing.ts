@@ -38,7 +38,8 @@ export function planRouting(
   const foreign = foreignRules(facts.rules);
   for (const endpoint of endpoints) {
     if (endpoint.interfaceIndex === 0 || rules.has(endpoint.address)) continue;
-    if (config.routing === "auto" && !needsRule(endpoint, main, foreign)) continue;
+    const isAnnounced = config.announcesAll || (endpoint.flags & ENDPOINT_FLAG.signal) !== 0;
+    if (config.routing === "auto" && !(isAnnounced && needsRule(endpoint, main, foreign))) continue;
     const family = familyOf(endpoint.address);
     const table = TABLE_BASE + endpoint.interfaceIndex;
     const copies = tableRoutes(main.of(endpoint.interfaceIndex, family), family, table);
@@ -51,12 +52,11 @@ export function planRouting(
 }
 
 /**
- * Is the source address not enough to leave by its interface? A subflow that we open is bound to the endpoint's device
- * and needs no rule. What a peer opens towards a `signal` address is answered by the main table: it leaves by the best
- * default route, whichever interface that is.
+ * Is the source address of an announced endpoint not enough to leave by its interface? A subflow that we open is bound to the
+ * endpoint's device and needs no rule. What a peer opens towards an announced address is answered by the main table: it leaves by the
+ * best default route, whichever interface that is; when that link is lost, both subflows are.
  */
 function needsRule(endpoint: PlannedEndpoint, main: MainRoutes, foreign: readonly ForeignRule[]): boolean {
-  if (!(endpoint.flags & ENDPOINT_FLAG.signal)) return false;
   const family = familyOf(endpoint.address);
   const best = main.best(family);
   if (!best || best.outputInterface === endpoint.interfaceIndex) return false;
