@@ -25,8 +25,9 @@ export function connectionTree(
     const subflows = connection.subflows.toSorted(initialFirst);
     const rows = subflows.map((subflow) => subflowCells(subflow, subflowInterface(subflow)));
     lines.push(...rowLines(rows, streams));
-    for (const { what, address, reason } of explanation?.leftOut ?? []) {
-      lines.push(...wrapped(`   no ${what} ${address}: ${reason}`, width, 6).map((line) => paint("dim", line)));
+    for (const { what, address, remote, reason } of explanation?.leftOut ?? []) {
+      const missing = remote === undefined ? `${what} ${address}` : `subflow ${address} → ${remote}`;
+      lines.push(...wrapped(`   no ${missing}: ${reason}`, width, 6).map((line) => paint("dim", line)));
     }
   }
   return lines.map((line) => `${line}\n`).join("");

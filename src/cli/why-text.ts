@@ -38,8 +38,9 @@ export function explanationText(explanation: Explanation, { paint, width }: Stre
     say(`  ${refused} ${connection.planRefused}`, 2);
   }
   for (const text of present(connection)) say(`  ${paint("good", "yes")}  ${text}`, 7);
-  for (const { what, id, address, reason, remedy } of leftOut) {
-    say(`  ${paint("warning", "no ")}  ${what} ${address} (id ${id}): ${reason}`, 7);
+  for (const { what, id, address, remote, reason, remedy } of leftOut) {
+    const missing = remote === undefined ? `${what} ${address} (id ${id})` : `subflow ${address} → ${remote}`;
+    say(`  ${paint("warning", "no ")}  ${missing}: ${reason}`, 7);
     if (remedy !== "") say(`         ${remedy}`, 9);
   }
   if (leftOut.length === 0 && standing.length === 0 && connection.planRefused === "")
