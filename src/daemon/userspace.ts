@@ -7,6 +7,7 @@ import {
   type EngineSnapshot,
   type RemoteAddressRules,
 } from "../engine/index.ts";
+import { REST } from "../host/index.ts";
 import { Pace } from "../host-facts/index.ts";
 import type {
   AnswerCounts,
@@ -67,6 +68,8 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   readonly #answers = new Map<number, Refusal>();
   readonly #resync: Pace;
   readonly #reopen: Pace;
+  /** Every connection is looked at: on a host where links come and go all the time, not for each of them. */
+  readonly #retry: Pace;
   #requests = 0;
 
   constructor(options: UserspaceOptions) {
@@ -97,6 +100,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       },
     });
     this.#reopen = new Pace({ now, gap: REOPEN_GAP, run: () => this.#reopenListeners() });
+    this.#retry = new Pace({ now, rest: REST, run: () => this.#driver.handle({ type: "network.changed" }) });
     this.#audit = setInterval(() => {
       this.adopt();
       this.#reopenListeners();
@@ -107,6 +111,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     clearInterval(this.#audit);
     this.#resync[Symbol.dispose]();
     this.#reopen[Symbol.dispose]();
+    this.#retry[Symbol.dispose]();
     this.#foresight?.[Symbol.dispose]();
     this.#driver[Symbol.dispose]();
     this.#listeners[Symbol.dispose]();
@@ -172,12 +177,12 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   /** The policy in charge brings lost subflows back itself. */
   get triesAgain(): boolean {
-    return policies.some(({ name, tries }) => name === this.#engine.policy && tries !== "once");
+    return this.#engine.triesAgain;
   }
 
   /** Links, addresses or routes have changed. */
   onNetwork(): void {
-    this.#driver.handle({ type: "network.changed" });
+    this.#retry.ask();
   }
 
   /** The addresses of this host: peers that announce one of them are not believed. */

@@ -110,6 +110,11 @@ export class Engine {
     return this.#state.policy.name;
   }
 
+  /** The policy in charge brings lost subflows back: what it wishes and has not is tried again. */
+  get triesAgain(): boolean {
+    return this.#state.policy.tries !== "once";
+  }
+
   get connectionCount(): number {
     return this.#state.connections.size;
   }

@@ -1,7 +1,7 @@
 import { errnoText } from "../types/index.ts";
 import type { Connection } from "./model.ts";
-import { whyNotNow } from "./persist.ts";
-import { type AttemptView, isSignal, type LeftOut, type PairView } from "./policy.ts";
+import { toBeAnnounced, whichLimit, whyNotNow } from "./persist.ts";
+import type { AttemptView, LeftOut, PairView } from "./policy.ts";
 import type { State } from "./state.ts";
 
 /*
@@ -23,15 +23,16 @@ export function explainPairs(state: State, connection: Connection): readonly Lef
       const reason = isWished(pair) ? whyMissing(state, connection, pair) : whyUnwanted(policy.name, pair, known);
       return { what: "pair", id: local.endpoint, address: local.address, remote: remote.address, ...reason };
     });
-  return [...pairs, ...unannounced(connection, plan.announcements ?? connection.endpoints.filter(isSignal))];
+  return [...pairs, ...unannounced(connection, toBeAnnounced(connection, plan))];
 }
 
 type Reason = Pick<LeftOut, "reason" | "remedy">;
 
 function whyMissing({ now }: State, connection: Connection, pair: PairView): Reason {
   const { attempt } = pair;
+  const limit = whichLimit(connection, pair);
+  if (limit !== "") return { reason: limit, remedy: "raise the limit, or wait for a subflow to close" };
   const reason = whyNotNow(connection, pair);
-  if (reason.startsWith("limit")) return { reason, remedy: "raise the limit, or wait for a subflow to close" };
   if (reason !== "") return { reason, remedy: whatEnds(pair) };
   if (attempt && attempt.retryAt > now) {
     const seconds = Math.max(0.1, (attempt.retryAt - now) / 1000).toFixed(1);

@@ -1,3 +1,4 @@
+import type { Endpoint } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
 import type { Connection, Subflow } from "./model.ts";
 import { announce, create } from "./opening.ts";
@@ -13,7 +14,7 @@ import type { State } from "./state.ts";
 /** Brings a plan about as far as is possible now. @returns the subflows that were asked for */
 export function carryOut(state: State, connection: Connection, plan: ConnectionPlan): readonly Subflow[] {
   announceNext(state, connection, plan);
-  let opened: Subflow[] | undefined;
+  const opened: Subflow[] = [];
   let waiting = 0;
   for (const { open, backup } of plan.subflows) {
     if (!open || whyNotNow(connection, open, waiting) !== "") continue;
@@ -26,16 +27,23 @@ export function carryOut(state: State, connection: Connection, plan: ConnectionP
     }
     const subflow = create(state, connection, open, backup);
     if (!subflow) break;
-    opened ??= [];
     opened.push(subflow);
   }
-  return opened ?? NONE;
+  return opened;
 }
-
-const NONE: readonly never[] = [];
 
 /** Why a subflow that is wanted cannot be opened at this time, whatever came of earlier attempts; "": it can. */
 export function whyNotNow(connection: Connection, pair: OpenPair, waiting = 0): string {
+  const limit = whichLimit(connection, pair, waiting);
+  if (limit !== "") return limit;
+  const isForgotten = connection.attempts.length >= BOUNDS.attemptsMax;
+  if (isForgotten && !attemptOf(connection.attempts, pair.local.address, pair.remote.address))
+    return "too many pairs fail already";
+  return whyBlocked(connection, pair);
+}
+
+/** The limit that leaves no room for one more subflow there; "": none. `waiting`: places that are kept for others. */
+export function whichLimit(connection: Connection, pair: OpenPair, waiting = 0): string {
   const { subflows, addAddrAccepted } = connection.limits;
   if (connection.extraSubflows + waiting >= subflows) {
     return `limit reached: ${connection.extraSubflows} of ${subflows} additional subflows`;
@@ -49,15 +57,17 @@ export function whyNotNow(connection: Connection, pair: OpenPair, waiting = 0): 
       return `limit reached: ${answered.size} of ${addAddrAccepted} announcements accepted`;
     }
   }
-  const isForgotten = connection.attempts.length >= BOUNDS.attemptsMax;
-  if (isForgotten && !attemptOf(connection.attempts, pair.local.address, pair.remote.address))
-    return "too many pairs fail already";
-  return whyBlocked(connection, pair);
+  return "";
+}
+
+/** Every endpoint that the peer should know. */
+export function toBeAnnounced(connection: Connection, { announcements }: ConnectionPlan): readonly Endpoint[] {
+  return announcements ?? connection.endpoints.filter(isSignal);
 }
 
 /** One ADD_ADDR at a time: the peer has room for one, and the next goes out when this one has had its round trip. */
-function announceNext(state: State, connection: Connection, { announcements }: ConnectionPlan): void {
-  const wanted = announcements ?? connection.endpoints.filter(isSignal);
+function announceNext(state: State, connection: Connection, plan: ConnectionPlan): void {
+  const wanted = toBeAnnounced(connection, plan);
   const missing = wanted.filter((endpoint) => !connection.isInitial(endpoint) && !connection.isAnnounced(endpoint.id));
   const [next] = missing;
   if (!next) return;

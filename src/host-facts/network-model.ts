@@ -1,4 +1,4 @@
-import type { Haste, HostAddress, HostLink } from "../host/index.ts";
+import { type Haste, type HostAddress, type HostLink, REST } from "../host/index.ts";
 import type { NetlinkSubscription, Rtnl } from "../netlink/index.ts";
 import { type Address, AF_INET, familyOf, type Millis } from "../types/index.ts";
 import {
@@ -10,7 +10,7 @@ import {
   type RtnlEvent,
   type Rule,
 } from "../wire/index.ts";
-import { Pace, REST } from "./pace.ts";
+import { Pace } from "./pace.ts";
 import { HostReader } from "./reader.ts";
 import { RouteModel } from "./route-model.ts";
 import { RouteReader, type Warnings } from "./route-reader.ts";

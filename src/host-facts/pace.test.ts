@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { Pace, REST } from "./pace.ts";
+import { REST } from "../host/index.ts";
+import { Pace } from "./pace.ts";
 
 /** A clock that the timers follow. */
 function clockOf(context: TestContext) {

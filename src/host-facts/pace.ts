@@ -1,8 +1,5 @@
 import type { Millis } from "../types/index.ts";
 
-/** After work that is felt, the next waits so many times as long as it took: at most a twentieth of the time is spent so. */
-export const REST = 20;
-
 export interface PaceOptions {
   readonly now: () => Millis;
   readonly run: () => void;

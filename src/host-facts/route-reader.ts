@@ -1,6 +1,6 @@
+import { REST } from "../host/index.ts";
 import { NetlinkError, NetnsError, type Rtnl } from "../netlink/index.ts";
 import type { Millis } from "../types/index.ts";
-import { REST } from "./pace.ts";
 import { FOLLOWED, RouteModel } from "./route-model.ts";
 
 /** Reading that takes less is done in one go, and so much of one that takes more. */

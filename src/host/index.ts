@@ -15,7 +15,7 @@ export * from "./reconcile.ts";
 export type { Rival } from "./rivals.ts";
 export * from "./roles.ts";
 export * from "./routing.ts";
-export { FELT } from "./settling.ts";
+export { FELT, REST } from "./settling.ts";
 export * from "./survival.ts";
 export * from "./sysctls.ts";
 export * from "./text.ts";

@@ -14,14 +14,10 @@ const LOOK_SHARE = 10;
 export class LastPaths {
   #lookAt: Millis | undefined;
   #cost: Millis = 0;
+  /** Endpoints that stay for now, and how many connections live by each. */
   #spared: ReadonlyMap<string, number> = new Map();
   #lifelines: readonly Lifeline[] | undefined;
   #readAt: Millis = 0;
-
-  /** Endpoints that stay for now, and how many connections live by each. */
-  get spared(): ReadonlyMap<string, number> {
-    return this.#spared;
-  }
 
   /** When endpoints that wait are to be looked at again. */
   get nextTick(): Millis | undefined {
@@ -68,23 +64,22 @@ export class LastPaths {
     const notes = spared
       .filter(({ key }) => !before.has(key))
       .map(({ key, connections }): HostNote => {
-        const whose = connections === 1 ? "a connection has" : `${connections} connections have`;
-        return {
-          type: "say",
-          level: "info",
-          text: `endpoint ${key} stays for now: ${whose} no other subflow that works`,
-        };
+        return { type: "say", level: "info", text: `endpoint ${key} stays for now: ${sayWhy(connections)}` };
       });
     return { permitted, notes };
   }
 
   /** Endpoints that should go, and stay because connections live by them, a sentence each. */
   get waiting(): readonly string[] {
-    return [...this.#spared].map(([key, connections]) => {
-      const whose = connections === 1 ? "a connection has" : `${connections} connections have`;
-      return `endpoint ${key} should go, and stays: ${whose} no other subflow that works`;
-    });
+    return [...this.#spared].map(
+      ([key, connections]) => `endpoint ${key} should go, and stays: ${sayWhy(connections)}`,
+    );
   }
+}
+
+function sayWhy(connections: number): string {
+  const whose = connections === 1 ? "a connection has" : `${connections} connections have`;
+  return `${whose} no other subflow that works`;
 }
 
 function isDeletion({ type }: HostChange): boolean {

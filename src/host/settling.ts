@@ -6,8 +6,11 @@ import type { Haste } from "./fact.ts";
  * addresses are a few plans, not a thousand. A loss never waits.
  */
 export const SETTLING: Millis = 20;
-/** Where a plan is felt, longer: so many times as long as the last took (at most a twentieth of the time is spent so), */
-const REST = 20;
+/**
+ * After work that is felt, the next waits so many times as long as it took: at most a twentieth of the time is spent so. Where a plan is
+ * felt, gains wait longer,
+ */
+export const REST = 20;
 /** and at most this. */
 export const SETTLING_MAX: Millis = 1000;
 /** Thinking that took less changes nothing. */

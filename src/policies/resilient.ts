@@ -19,8 +19,9 @@ export const resilient: Policy = {
   plan(view: ConnectionView): ConnectionPlan {
     const kept = admitted(view);
     if (view.side === "server") return { subflows: kept.map((keep) => ({ keep })), announcements: announced(view) };
-    const wanted = missing(view);
-    const { spared, instead, wakeAt } = makeRoom(view, kept, wanted);
+    const { pairs } = view;
+    const wanted = missing(pairs);
+    const { spared, instead, wakeAt } = makeRoom(view, pairs, kept, wanted);
     const keeps: Wanted[] = kept.filter((subflow) => subflow !== spared).map((keep) => ({ keep }));
     // The place is for the one that it was made for.
     const opens = instead ? [instead, ...wanted.filter((pair) => pair !== instead)] : wanted;
@@ -50,7 +51,7 @@ function admitted({ subflows, extraSubflows, limits }: ConnectionView): readonly
 }
 
 /** The pairs without a subflow, most wanted first. */
-function missing({ pairs }: ConnectionView): readonly PairView[] {
+function missing(pairs: readonly PairView[]): readonly PairView[] {
   const uses = new Uses(pairs);
   const left = pairs.filter((pair) => pair.subflows.length === 0 && pair.blocked === "");
   const ordered: PairView[] = [];
@@ -69,17 +70,18 @@ function missing({ pairs }: ConnectionView): readonly PairView[] {
  */
 function makeRoom(
   view: ConnectionView,
+  pairs: readonly PairView[],
   kept: readonly SubflowView[],
   wanted: readonly PairView[],
 ): { readonly spared?: SubflowView; readonly instead?: PairView; readonly wakeAt?: number } {
   if (view.extraSubflows < view.limits.subflows) return {};
-  const uses = new Uses(view.pairs);
+  const uses = new Uses(pairs);
   let wakeAt = Number.POSITIVE_INFINITY;
   for (const pair of wanted) {
     if (!uses.isNew(pair) || !uses.isAcceptable(pair, view)) continue;
     // One that cannot be had for now is no reason to give up what there is.
     const retryAt = pair.attempt?.retryAt ?? 0;
-    const dispensable = view.pairs.find((other) => uses.isDispensable(other, pair));
+    const dispensable = pairs.find((other) => uses.isDispensable(other, pair));
     const spared = kept.find((subflow) => dispensable?.subflows.includes(subflow));
     if (spared && retryAt <= view.now) return { spared, instead: pair };
     if (spared) wakeAt = Math.min(wakeAt, Math.max(retryAt, view.now + 1000));

@@ -48,6 +48,11 @@ export interface SimConnection {
   announced: SocketAddress[];
 }
 
+/** What a connection begins with. */
+export interface NewConnection extends Pick<SimConnection, "token" | "side" | "path" | "denyJoinId0" | "pathManager"> {
+  readonly established?: boolean;
+}
+
 /** What a command or query gives: errno 0 and perhaps a source address, or an errno and the kernel's text. */
 export interface Result {
   readonly errno: number;
@@ -87,8 +92,33 @@ export class SimKernel {
     this.#network = network;
   }
 
-  /** Carries out one action of the engine that has an outcome. */
-  execute(action: Action): Result {
+  /** A connection with its initial subflow; nobody is told yet. */
+  open({ established = false, ...facts }: NewConnection): SimConnection {
+    const { path, side } = facts;
+    const initial = { path, state: "established", localId: 0, remoteId: 0, join: false, backup: false } as const;
+    const connection: SimConnection = {
+      ...facts,
+      established,
+      subflows: [{ ...initial, initiated: side === "client" }],
+      localAddresses: [],
+      announced: [],
+    };
+    this.connections.set(facts.token, connection);
+    return connection;
+  }
+
+  /** Carries out an action of the engine. @returns the event that tells of its outcome; undefined: it has none */
+  outcomeOf(action: Action): EngineEvent | undefined {
+    if (action.type === "command.answer" || action.type === "policy.report") return undefined;
+    if (action.type === "kernel.resync") return { type: "kernel.snapshot", connections: this.observeAll() };
+    if (action.type === "connection.inspect") {
+      return { type: "connection.observed", token: action.token, observed: this.observe(action.token) };
+    }
+    const { errno, message, source } = this.#execute(action);
+    return errno === 0 ? { type: "action.done", action, source } : { type: "action.failed", action, errno, message };
+  }
+
+  #execute(action: Action): Result {
     if (action.type === "listener.open") return this.#listen(action.local);
     if (action.type === "listener.close") return this.#unlisten(action.local);
     if (action.type === "route.query") return this.#route(action.remote.address);

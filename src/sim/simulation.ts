@@ -34,6 +34,9 @@ export const FAULTS: Faults = {
   grabId: 0.002,
 };
 
+/** Nothing goes wrong. */
+export const NO_FAULTS: Faults = { lose: 0, repeat: 0, swap: 0, overrun: 0, late: 0, restart: 0, grabId: 0 };
+
 /** A run to be made. */
 export interface SimulationOptions {
   readonly seed: number;
@@ -235,16 +238,11 @@ class Simulation {
 
   #outcome(action: Action): EngineEvent | undefined {
     const { kernel } = this.#world;
-    if (action.type === "command.answer" || action.type === "policy.report") return undefined;
-    if (action.type === "kernel.resync") return { type: "kernel.snapshot", connections: kernel.observeAll() };
-    if (action.type === "connection.inspect") {
-      return { type: "connection.observed", token: action.token, observed: kernel.observe(action.token) };
-    }
-    const { errno, message, source } = kernel.execute(action);
+    const outcome = kernel.outcomeOf(action);
     if (action.type === "address.remove" && kernel.removeSent) this.#checkers.removeSent(action.token, this.#now);
-    if (errno !== 0) return { type: "action.failed", action, errno, message };
-    if (action.type === "address.announce") this.#peer.announced(action.token, action, this.#now);
-    return { type: "action.done", action, source };
+    if (action.type === "address.announce" && outcome?.type === "action.done")
+      this.#peer.announced(action.token, action, this.#now);
+    return outcome;
   }
 
   #note(line: string): void {

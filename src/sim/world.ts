@@ -131,27 +131,13 @@ export class World implements Network {
     const local = { address: address(2, random.below(2)), port: side === "server" ? 80 : this.port() };
     const remote = { address: address(1, 0), port: side === "server" ? this.port() : 80 };
     const path: Path = { local, remote };
-    const connection: SimConnection = {
+    const connection = this.kernel.open({
       token: this.#token++,
       side,
       path,
       denyJoinId0: random.chance(0.2),
       pathManager: random.chance(0.1) ? "kernel" : "userspace",
-      established: false,
-      subflows: [],
-      localAddresses: [],
-      announced: [],
-    };
-    connection.subflows.push({
-      path,
-      state: "established",
-      localId: 0,
-      remoteId: 0,
-      join: false,
-      initiated: side === "client",
-      backup: false,
     });
-    this.kernel.connections.set(connection.token, connection);
     const { token, denyJoinId0 } = connection;
     this.kernel.events.push({ type: "connection.created", token, side, path, denyJoinId0 });
     if (side === "server") this.#establish(connection);

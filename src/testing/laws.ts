@@ -1,5 +1,5 @@
 import type { ConnectionPlan, ConnectionView, Occasion, Policy } from "../engine/index.ts";
-import { FAULTS, type Faults, SimulationError, simulate } from "../sim/index.ts";
+import { FAULTS, NO_FAULTS, SimulationError, simulate } from "../sim/index.ts";
 import { Stage } from "./stage.ts";
 
 /** A policy breaks a law: which, and how to see it again. */
@@ -30,8 +30,6 @@ export interface CheckOptions {
   /** Steps of each; default 1000. */
   readonly steps?: number | undefined;
 }
-
-const NO_FAULTS: Faults = { lose: 0, repeat: 0, swap: 0, overrun: 0, late: 0, restart: 0, grabId: 0 };
 
 /**
  * Holds a policy to what each must keep, with made-up kernels, networks and administrators:

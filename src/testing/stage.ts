@@ -84,20 +84,12 @@ export class Stage {
 
   /** The subflows that work, as "local>remote" by number, in order: "0>0 1>0". */
   get subflows(): string {
-    const working = this.#connection.subflows.filter(({ state }) => state === "established");
-    return working
-      .map((subflow) => this.#nameOf(subflow))
-      .sort()
-      .join(" ");
+    return this.#names(({ state }) => state === "established");
   }
 
   /** The same of those that ask to be backup. */
   get backups(): string {
-    const backups = this.#connection.subflows.filter(({ backup }) => backup);
-    return backups
-      .map((subflow) => this.#nameOf(subflow))
-      .sort()
-      .join(" ");
+    return this.#names(({ backup }) => backup);
   }
 
   /** When subflows of a pair were asked for. */
@@ -180,19 +172,7 @@ export class Stage {
   #begin(side: Side, denyJoinId0: boolean): SimConnection {
     const [mine, theirs] = side === "client" ? [this.#port++, PORT] : [PORT, this.#port++];
     const path = { local: { address: this.local(0), port: mine }, remote: { address: this.remote(0), port: theirs } };
-    const initial: SimSubflow = {
-      path,
-      state: "established",
-      ...{ localId: 0, remoteId: 0, join: false, initiated: side === "client", backup: false },
-    };
-    const connection: SimConnection = {
-      ...{ token: TOKEN, side, path, denyJoinId0, pathManager: "userspace", established: true },
-      subflows: [initial],
-      localAddresses: [],
-      announced: [],
-    };
-    this.#kernel.connections.set(TOKEN, connection);
-    return connection;
+    return this.#kernel.open({ token: TOKEN, side, path, denyJoinId0, pathManager: "userspace", established: true });
   }
 
   #feed(event: EngineEvent): void {
@@ -212,18 +192,10 @@ export class Stage {
   }
 
   #outcome(action: Action): EngineEvent[] {
-    if (action.type === "command.answer" || action.type === "policy.report") return [];
-    if (action.type === "kernel.resync") return [{ type: "kernel.snapshot", connections: this.#kernel.observeAll() }];
-    if (action.type === "connection.inspect") {
-      const { token } = action;
-      return [{ type: "connection.observed", token, observed: this.#kernel.observe(token) }];
-    }
-    const before = this.#connection.subflows;
-    const known = new Set(before);
-    const { errno, message, source } = this.#kernel.execute(action);
-    if (errno !== 0) return [{ type: "action.failed", action, errno, message }];
+    const known = new Set(this.#connection.subflows);
+    const outcome = this.#kernel.outcomeOf(action);
     for (const subflow of this.#connection.subflows) if (!known.has(subflow)) this.#dial(subflow);
-    return [{ type: "action.done", action, source }];
+    return outcome ? [outcome] : [];
   }
 
   /** A SYN is on its way: what becomes of it, the path decides when it is there. */
@@ -243,6 +215,11 @@ export class Stage {
     subflow.state = "established";
     const { path, localId, remoteId } = subflow;
     this.#kernel.events.push({ type: "subflow.established", token: TOKEN, path, localId, remoteId, backup: false });
+  }
+
+  #names(which: (subflow: SimSubflow) => boolean): string {
+    const names = this.#connection.subflows.filter(which).map((subflow) => this.#nameOf(subflow));
+    return names.sort().join(" ");
   }
 
   #nameOf({ path }: { readonly path: { readonly local: SocketAddress; readonly remote: SocketAddress } }): string {

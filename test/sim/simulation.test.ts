@@ -8,12 +8,11 @@ import {
   TIMING,
 } from "../../src/engine/index.ts";
 import { policies, resilient } from "../../src/policies/index.ts";
-import { type Faults, Random, SimulationError, simulate } from "../../src/sim/index.ts";
+import { NO_FAULTS, Random, SimulationError, simulate } from "../../src/sim/index.ts";
 
 /** SIM_RUNS=1000 for a long night. */
 const RUNS = Number(process.env.SIM_RUNS ?? 60);
 const STEPS = 1500;
-const NO_FAULTS: Faults = { lose: 0, repeat: 0, swap: 0, overrun: 0, late: 0, restart: 0, grabId: 0 };
 
 test("simulation: the laws hold on a host where nothing goes wrong", () => {
   for (let seed = 1; seed <= RUNS / 2; seed++) {

@@ -1,5 +1,5 @@
-import type { HostEngine, Memory, Network } from "../../host/index.ts";
-import { type NetworkModel, Pace, REST, type Sysctls } from "../../host-facts/index.ts";
+import { type HostEngine, type Memory, type Network, REST } from "../../host/index.ts";
+import { type NetworkModel, Pace, type Sysctls } from "../../host-facts/index.ts";
 import type { AnswerCounts } from "../../netlink/index.ts";
 import type { Millis } from "../../types/index.ts";
 import type { EndpointPort } from "./endpoint-port.ts";

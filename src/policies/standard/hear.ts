@@ -1,5 +1,5 @@
 import type { ConnectionView, Occasion, SubflowView } from "../../engine/index.ts";
-import { ENDPOINT_FLAG, type Endpoint, ERRNO, sameAddress } from "../../types/index.ts";
+import { ENDPOINT_FLAG, ERRNO, sameAddress } from "../../types/index.ts";
 import type { Draft } from "./draft.ts";
 import type { Registers } from "./memory.ts";
 
@@ -92,8 +92,7 @@ function giveBackAnnouncement({ limits }: ConnectionView, registers: Registers):
 export function accountInitialAddress({ view, registers, wanted }: Draft): void {
   if (registers.accounted) return;
   registers.accounted = true;
-  let endpoint: Endpoint | undefined;
-  for (const candidate of view.endpoints) if (!endpoint && view.isInitial(candidate)) endpoint = candidate;
+  const endpoint = view.endpoints.find((candidate) => view.isInitial(candidate));
   if (!endpoint) return;
   registers.spend(endpoint.id);
   registers.initialEndpoint = endpoint.id;

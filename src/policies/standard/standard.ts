@@ -1,4 +1,4 @@
-import type { ConnectionPlan, ConnectionView, LeftOut, Occasion, Policy } from "../../engine/index.ts";
+import type { ConnectionPlan, ConnectionView, Occasion, Policy } from "../../engine/index.ts";
 import { Draft } from "./draft.ts";
 import { explain } from "./explain.ts";
 import { accountInitialAddress, hear } from "./hear.ts";
@@ -28,9 +28,7 @@ export const standard: Policy<Memory> = {
     else if (isPassDue) pass(draft);
     return draft.plan();
   },
-  explain(view: ConnectionView, memory: Memory): readonly LeftOut[] {
-    return explain(view, memory);
-  },
+  explain,
 };
 
 /** This policy has not seen what was announced so far. */
