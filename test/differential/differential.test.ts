@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { kernelTest } from "../kernel/support.ts";
 import type { Manager } from "./commands.ts";
-import { difference } from "./observe.ts";
+import { difference, withoutResends } from "./observe.ts";
 import type { Scenario } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 import { type Record, Stand } from "./stand.ts";
@@ -37,6 +37,18 @@ test("each difference is explained in docs/differences.md, once and for a scenar
 test("scenarios have names of their own", () => {
   const names = SCENARIOS.map(({ name }) => name);
   assert.deepEqual(names, [...new Set(names)]);
+});
+
+test("an ADD_ADDR that was sent again because its echo was dropped counts once", () => {
+  const lines = [
+    "client AddAddr 3",
+    "client EchoAddTx 2",
+    "client EchoAddTxDrop 1",
+    "server AddAddrTx 3",
+    "server EchoAdd 2",
+  ];
+  const expected = ["client AddAddr 2", "client EchoAddTx 2", "server AddAddrTx 2", "server EchoAdd 2"];
+  assert.deepEqual(withoutResends(lines), expected);
 });
 
 /** So many sets of stands play side by side: most of a play is waiting for nothing more to happen. */

@@ -60,6 +60,34 @@ export function observe(side: Side, token: Token, before: Counters): string[] {
   ];
 }
 
+/**
+ * An ADD_ADDR that comes before the echo of the one before has gone out gets none (EchoAddTxDrop), and the sender's timer sends it
+ * again: the kernel's doing on a machine under load, nobody's decision. The lines of both hosts as they are without it.
+ */
+export function withoutResends(lines: readonly string[]): string[] {
+  const fewer = new Map<string, number>();
+  for (const [receiver, sender] of [
+    ["client", "server"],
+    ["server", "client"],
+  ] as const) {
+    const dropped = countOf(lines, receiver, "EchoAddTxDrop");
+    if (dropped === 0) continue;
+    fewer.set(`${receiver} EchoAddTxDrop`, dropped);
+    fewer.set(`${receiver} AddAddr`, dropped);
+    fewer.set(`${sender} AddAddrTx`, dropped);
+  }
+  return lines.flatMap((line) => {
+    const [host, name, value] = line.split(" ");
+    const less = fewer.get(`${host} ${name}`);
+    if (less === undefined) return line;
+    return Number(value) > less ? `${host} ${name} ${Number(value) - less}` : [];
+  });
+}
+
+function countOf(lines: readonly string[], host: HostName, name: string): number {
+  return Number(lines.find((line) => line.startsWith(`${host} ${name} `))?.split(" ")[2] ?? 0);
+}
+
 /** "10.0.2.1 > 10.0.1.2:4000 ids 2/0 out backup" */
 function subflowText({ path, localId, remoteId, initiated, ...rest }: SubflowInfo): string {
   const port = path.remote.port < FIRST_EPHEMERAL ? `:${path.remote.port}` : "";
@@ -89,10 +117,7 @@ export function difference(expected: readonly string[], actual: readonly string[
 
 /** The announcements that wait for their echo: with one on its way, quiet does not last. */
 export function echoesMissing(lines: readonly string[]): boolean {
-  const count = (host: HostName, name: string): number =>
-    Number(lines.find((line) => line.startsWith(`${host} ${name} `))?.split(" ")[2] ?? 0);
-  return (
-    count("client", "AddAddrTx") > count("client", "EchoAdd") ||
-    count("server", "AddAddrTx") > count("server", "EchoAdd")
+  return (["client", "server"] as const).some(
+    (host) => countOf(lines, host, "AddAddrTx") > countOf(lines, host, "EchoAdd"),
   );
 }

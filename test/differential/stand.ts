@@ -4,10 +4,10 @@ import { MptcpPm } from "../../src/netlink/index.ts";
 import type { Millis, Token } from "../../src/types/index.ts";
 import { DaemonProcess } from "../kernel/daemon-support.ts";
 import { addressOf, LINKS, type Manager, Side } from "./commands.ts";
-import { difference, echoesMissing, observe, SERVICE_PORT } from "./observe.ts";
+import { difference, echoesMissing, observe, SERVICE_PORT, withoutResends } from "./observe.ts";
 import type { Scenario } from "./scenario.ts";
 
-/** Nothing changed for so long: it is over. Announcements of the engine go 50 ms apart. */
+/** Nothing changed for so long: it is over. Announcements of the engine go 20 ms apart. */
 const QUIET: Millis = 150;
 /** The same where everything is as wanted already. */
 const QUIET_AS_WANTED: Millis = 80;
@@ -162,8 +162,9 @@ async function settle(look: () => string[], wanted?: readonly string[], quiet?: 
     const seen = look();
     if (difference(last, seen).length > 0) since = now;
     last = seen;
-    const asWanted = wanted !== undefined && difference(wanted, seen).length === 0;
+    const result = withoutResends(seen);
+    const asWanted = wanted !== undefined && !echoesMissing(seen) && difference(wanted, result).length === 0;
     const patience = wanted ? DEADLINE : echoesMissing(seen) ? QUIET_WITHOUT_ECHO : QUIET;
-    if (now - since >= (quiet ?? (asWanted ? QUIET_AS_WANTED : patience)) || now - start > DEADLINE) return seen;
+    if (now - since >= (quiet ?? (asWanted ? QUIET_AS_WANTED : patience)) || now - start > DEADLINE) return result;
   }
 }
