@@ -41,6 +41,7 @@ import { observeAll } from "./observe.ts";
 import { describe, tokenOf } from "./trace.ts";
 import { translateBatch } from "./translate.ts";
 import { rehearse, warmUp } from "./tuning/warm-up.ts";
+import { PathWatch } from "./watch.ts";
 
 /** Multicast has no sequence numbers: a slow comparison with the kernel finds what no overrun told of. */
 const AUDIT_INTERVAL: Millis = 60_000;
@@ -64,6 +65,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   readonly #driver: Driver;
   readonly #port: KernelPort;
   #foresight: Foresight | undefined;
+  readonly #watch: PathWatch;
   readonly #audit: NodeJS.Timeout;
   readonly #answers = new Map<number, Refusal>();
   readonly #resync: Pace;
@@ -101,6 +103,11 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     });
     this.#reopen = new Pace({ now, gap: REOPEN_GAP, run: () => this.#reopenListeners() });
     this.#retry = new Pace({ now, rest: REST, run: () => this.#driver.handle({ type: "network.changed" }) });
+    this.#watch = new PathWatch({
+      engine: this.#engine,
+      handleAll: (events) => this.#driver.handleAll(events),
+      now,
+    });
     this.#audit = setInterval(() => {
       this.adopt();
       this.#reopenListeners();
@@ -109,6 +116,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#audit);
+    this.#watch[Symbol.dispose]();
     this.#resync[Symbol.dispose]();
     this.#reopen[Symbol.dispose]();
     this.#retry[Symbol.dispose]();
@@ -137,6 +145,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#driver.handleAll(translateBatch(events));
     if (!this.#port.ahead.isEmpty) this.#endAhead();
     this.#foresight?.end(last);
+    this.#watch.wake();
     if (events.some((event) => this.#isOfOurListener(event))) this.#reopen.ask();
   }
 
@@ -155,6 +164,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   /** Reads the connections that exist, at start and in the audit. */
   adopt(): void {
     this.#driver.handle({ type: "kernel.snapshot", connections: observeAll(this.#options.pm) });
+    this.#watch.wake();
   }
 
   /** Steps that let V8 compile the way from an event to its command. */

@@ -71,6 +71,14 @@ export interface Timing {
   readonly retryMax: Millis;
   /** A subflow that lived so long was no failure. */
   readonly lasting: Millis;
+  /** What was sent may wait for an acknowledgement at least so long before a path counts as silent; round trips come on top. */
+  readonly silentMin: Millis;
+  /** Data may arrive behind a hole at least so long before somebody asks which path has lost what belongs there. */
+  readonly holeMin: Millis;
+  /** How long a probe may go without an answer, at least; round trips come on top. */
+  readonly probeMin: Millis;
+  /** A path of which nothing was heard for so long is probed, idle or not. */
+  readonly unheardMax: Millis;
   /** From asking a policy to the earliest time at which it may want to be asked again without a reason. */
   readonly wakeMin: Millis;
   /** From one answered resync to the next: in a storm of overruns the dumps must not be what keeps us from reading. */
@@ -88,6 +96,10 @@ export const TIMING: Timing = {
   retryMin: 200,
   retryMax: 300_000,
   lasting: 10_000,
+  silentMin: 50,
+  holeMin: 60,
+  probeMin: 150,
+  unheardMax: 30_000,
   wakeMin: 20,
   resyncPace: 250,
 };

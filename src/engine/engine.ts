@@ -1,10 +1,10 @@
-import { type Endpoint, type Limits, type Millis, type Token, unreachable } from "../types/index.ts";
+import { type Endpoint, type Limits, type Millis, type Path, type Token, unreachable } from "../types/index.ts";
 import type { Action } from "./actions.ts";
 import { command, configure } from "./admin.ts";
 import { TOO_MANY } from "./admission.ts";
 import { TABLE_BOUNDS, type TableBounds, TIMING, type Timing } from "./bounds.ts";
 import { beginMemory, messageOf } from "./consult.ts";
-import type { ConfigChanged, ConnectionEstablished, EngineEvent } from "./events.ts";
+import type { ConfigChanged, ConnectionEstablished, ConnectionMeasured, EngineEvent } from "./events.ts";
 import { explainPairs } from "./explain.ts";
 import { Watch, watchedPath, watchedPolicy } from "./foresee.ts";
 import {
@@ -17,6 +17,7 @@ import {
   subflowClosed,
   subflowEstablished,
 } from "./lifecycle.ts";
+import { note } from "./measure.ts";
 import type { Connection } from "./model.ts";
 import { compare, snapshotTaken } from "./observe.ts";
 import { done, failed } from "./outcome.ts";
@@ -24,6 +25,7 @@ import { arm, consider, networkChanged, tellKept } from "./plan.ts";
 import type { LeftOut, Policy } from "./policy.ts";
 import { show } from "./show.ts";
 import type { ConnectionExplanation, ConnectionSnapshot, EngineSnapshot } from "./snapshot.ts";
+import { judgeSilence } from "./silence.ts";
 import { State } from "./state.ts";
 import { EndpointTable } from "./table.ts";
 import { Timers } from "./timers.ts";
@@ -37,6 +39,12 @@ export interface EngineOptions {
   /** What the running kernel's table takes; default: Linux 6.18's 8 and 8. */
   readonly table?: TableBounds | undefined;
   readonly timing?: Partial<Timing> | undefined;
+}
+
+/** One connection to be looked at. */
+export interface Watched {
+  readonly token: Token;
+  readonly subflows: readonly { readonly path: Path; readonly interfaceIndex: number }[];
 }
 
 /** The path manager of one network namespace: events in, actions out. No I/O, no clock: `now` is an argument. */
@@ -113,6 +121,29 @@ export class Engine {
   /** The policy in charge brings lost subflows back: what it wishes and has not is tried again. */
   get triesAgain(): boolean {
     return this.#state.policy.tries !== "once";
+  }
+
+  /** How many connections have more than one subflow, and may be looked at. */
+  get watchedCount(): number {
+    return this.triesAgain ? this.#state.watch.size : 0;
+  }
+
+  /** How often the policy in charge wants connections to be measured; Infinity: not by itself. */
+  get measures(): Millis {
+    return this.#state.policy.measures ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Something is in doubt: who looks again soon may find out. */
+  get isInDoubt(): boolean {
+    return this.#state.watch.isInDoubt;
+  }
+
+  /** The next connections to be looked at, with where their subflows are; `connection.measured` is the answer. */
+  watched(max: number): readonly Watched[] {
+    return this.#state.watch.take(max).map(({ token, subflows }) => ({
+      token,
+      subflows: subflows.filter(({ state }) => state === "established"),
+    }));
   }
 
   get connectionCount(): number {
@@ -215,6 +246,10 @@ export class Engine {
         if (event.observed) compare(state, event.observed);
         else forgetKnown(state, event.token);
         return;
+      case "connection.measured":
+        known = connections.get(event.token);
+        if (known) this.#measured(known, event);
+        return;
       case "action.done":
         done(state, event.action, event.source);
         return;
@@ -240,6 +275,15 @@ export class Engine {
         unreachable(event);
         return;
     }
+  }
+
+  #measured(connection: Connection, event: ConnectionMeasured): void {
+    const state = this.#state;
+    note(connection, event);
+    if (!this.triesAgain || !connection.owned) return;
+    state.watch.doubt(connection, judgeSilence(state, connection));
+    if (state.policy.measures !== undefined) consider(state, connection, { type: "measured" });
+    else arm(state, connection);
   }
 
   #configure(event: ConfigChanged): void {

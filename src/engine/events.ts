@@ -1,4 +1,4 @@
-import type { Address, AddressId, Connection, Endpoint, Limits, Path, Side, Token } from "../types/index.ts";
+import type { Address, AddressId, Connection, ConnectionReading, Endpoint, Limits, Path, Side, Token } from "../types/index.ts";
 import type { Action } from "./actions.ts";
 import type { RemoteAddressRules } from "./admission.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
@@ -25,6 +25,7 @@ export type EngineEvent =
   | KernelOverrun
   | KernelSnapshot
   | ConnectionObserved
+  | ConnectionMeasured
   | ActionDone
   | ActionFailed
   | CommandReceived
@@ -135,6 +136,11 @@ export interface ConnectionObserved {
   readonly token: Token;
   /** undefined: there is no such connection (any more). */
   readonly observed?: ObservedConnection | undefined;
+}
+
+/** What the kernel measures of a connection that was looked at ({@link Engine.watched}). */
+export interface ConnectionMeasured extends ConnectionReading {
+  readonly type: "connection.measured";
 }
 
 /** The kernel took an action. For `subflow.create` it means only that the SYN went out. */

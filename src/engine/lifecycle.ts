@@ -1,4 +1,4 @@
-import { type Millis, sameAddress } from "../types/index.ts";
+import { ERRNO, type Millis, sameAddress } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
 import { destroy, inspect, sendRemovals, settleHeld } from "./closing.ts";
 import { beginMemory } from "./consult.ts";
@@ -14,6 +14,7 @@ import { Connection, Subflow } from "./model.ts";
 import { arm, consider } from "./plan.ts";
 import { type RemoteAddressView, samePath } from "./policy.ts";
 import { forgetFailures, noteEnding } from "./retry.ts";
+import { probed } from "./silence.ts";
 import type { State } from "./state.ts";
 
 /** Remembers a connection; again does no harm. undefined: the bound is reached. */
@@ -65,9 +66,11 @@ export function subflowEstablished(state: State, connection: Connection, event: 
       return;
     }
     if (known.state === "creating") known.state = "established";
+    if (known.probes && probed(state, connection, known, true)) return;
   }
   const subflow = known ?? arrive(state, connection, event);
   if (!subflow) return;
+  if (connection.subflows.length > 1) state.watch.add(connection);
   consider(state, connection, { type: "opened", subflow });
   settleHeld(state, connection);
 }
@@ -119,9 +122,15 @@ export function subflowClosed(state: State, connection: Connection, event: Subfl
   const subflow = findSubflow(connection, event);
   if (!subflow) return;
   // That it was to end says nothing of the pair, nor does what only the peer can open again.
-  const isMissed = subflow.state !== "closing" && subflow.initiated;
+  const isMissed = subflow.state !== "closing" && subflow.initiated && !subflow.probes;
+  if (subflow.probes) probed(state, connection, subflow, isAnswer(event.errno));
   if (isMissed) noteEnding(state, connection, subflow, { ...event, errno: event.errno ?? 0 });
   gone(state, connection, subflow);
+}
+
+/** Whoever refuses a join has heard of it. */
+function isAnswer(errno: number | undefined): boolean {
+  return errno === undefined || errno === 0 || errno === ERRNO.ECONNREFUSED || errno === ERRNO.ECONNRESET;
 }
 
 /** Forgets a subflow and lets the policy use its slot. */
@@ -198,6 +207,7 @@ export function due(state: State, connection: Connection, now: Millis): void {
   sendRemovals(state, connection);
   const late = connection.subflows.filter((subflow) => subflow.state === "creating" && subflow.deadline <= now);
   for (const subflow of late) {
+    if (subflow.probes) probed(state, connection, subflow, false);
     subflow.asked = true;
     subflow.deadline = now + state.timing.pendingMax;
   }

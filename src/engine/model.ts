@@ -18,6 +18,7 @@ import {
   type AttemptView,
   type ConnectionView,
   familiesMatch,
+  type Measured,
   type OpenPair,
   type PairView,
   type RemoteAddressState,
@@ -63,6 +64,10 @@ export class Subflow implements SubflowView {
   interfaceIndex = 0;
   since: Millis | undefined = undefined;
   endpoint: AddressId = 0;
+  measured: Measured | undefined = undefined;
+  quarantinedUntil: Millis | undefined = undefined;
+  /** It was opened to see whether the path of this one answers still. */
+  probes: Subflow | undefined = undefined;
 
   constructor(facts: {
     readonly state: SubflowState;
@@ -110,6 +115,16 @@ export interface Closing {
   readonly subflows: readonly Subflow[];
   /** What takes their place: they are closed when none of these is being opened any more. */
   readonly replacedBy?: readonly Subflow[] | undefined;
+}
+
+/** How far a connection's data had come when it was looked at. */
+export interface Received {
+  /** Of the connection: in order. Of all subflows: whatever arrived. */
+  readonly inOrder: number;
+  readonly bySubflows: number;
+  /** Since when the second grows and the first does not; undefined: not so. */
+  readonly holeSince: Millis | undefined;
+  readonly at: Millis;
 }
 
 /** What all connections of an engine share. */
@@ -169,6 +184,8 @@ export class Connection implements ConnectionView, Timed {
   /** How many more may be (opening.ts); undefined: it was not so many yet that they are counted. */
   creationsLeft: Allowance | undefined = undefined;
   attempts: readonly AttemptView[] = NONE;
+  /** What of the peer's data has arrived in order, and since when data arrive behind a hole; see silence.ts. */
+  received: Received | undefined = undefined;
   /** The first plan of a policy that was refused; kept when a later one is taken, so that it is reported once. */
   refusal: PlanRefusal | undefined = undefined;
   /** Ids that differ from the endpoint's own: [endpoint, id]. */

@@ -85,6 +85,7 @@ function refresh(state: State, connection: Connection, subflow: Subflow, info: S
   if (info.state === "established") {
     subflow.alive = true;
     subflow.since ??= state.now;
+    if (connection.subflows.length > 1) state.watch.add(connection);
   }
   if (subflow.state === "closing") return false;
   if (subflow.state !== "creating") return true;
@@ -125,6 +126,7 @@ function remember(
   subflow.deadline = state.now + state.timing.pendingMax;
   if (subflow.state !== "creating") subflow.since = state.now;
   connection.add(subflow);
+  if (connection.subflows.length > 1) state.watch.add(connection);
   return subflow.state === "arrived" ? subflow : undefined;
 }
 

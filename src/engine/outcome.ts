@@ -87,7 +87,7 @@ function createFailed(state: State, connection: Connection, action: SubflowCreat
     return;
   }
   connection.subflows = connection.subflows.filter((other) => other !== subflow);
-  noteEnding(state, connection, subflow, event);
+  if (!subflow.probes) noteEnding(state, connection, subflow, event);
   settleHeld(state, connection);
   if (event.errno === ERRNO.ENOTCONN) tooEarly(connection, subflow);
   // A failing CREATE makes the kernel forget the address, also when it was announced (#403 of the kernel's tracker).

@@ -57,7 +57,7 @@ const NONE: readonly never[] = [];
 function judge(state: State, connection: Connection, wanted: readonly Wanted[]): readonly Subflow[] {
   let unwanted: Subflow[] | undefined;
   for (const subflow of connection.subflows) {
-    if (subflow.state === "closing") continue;
+    if (subflow.state === "closing" || subflow.probes) continue;
     const kept = wishFor(subflow, wanted);
     if (!kept) {
       unwanted ??= [];

@@ -22,6 +22,31 @@ import {
  */
 export type SubflowState = "creating" | "arrived" | "established" | "closing";
 
+/** What was measured of a subflow the last time that somebody looked: while something is in doubt, or as often as a policy asks for. */
+export interface Measured {
+  /** When. */
+  readonly at: Millis;
+  readonly rtt: Millis;
+  readonly rttVar: Millis;
+  /** The retransmission timeout, and how often it has doubled since the last acknowledgement. */
+  readonly rto: Millis;
+  readonly backoff: number;
+  /** Segments: on their way, counted as lost, retransmitted in all. */
+  readonly unacked: number;
+  readonly lost: number;
+  readonly retransmits: number;
+  readonly bytesSent: number;
+  readonly bytesAcked: number;
+  readonly bytesReceived: number;
+  readonly bytesRetransmitted: number;
+  /** Bytes a second, as the kernel takes it from the acknowledgements. */
+  readonly deliveryRate: number;
+  /** When something of the peer's arrived there: an acknowledgement or data. */
+  readonly heardAt: Millis;
+  /** Since when what was sent waits for an acknowledgement without any progress; undefined: nothing does. */
+  readonly stuckSince: Millis | undefined;
+}
+
 /** One subflow, as a policy sees it. */
 export interface SubflowView {
   readonly state: SubflowState;
@@ -41,6 +66,10 @@ export interface SubflowView {
   readonly interfaceIndex: number;
   /** Since when it is established; undefined: it is not. */
   readonly since: Millis | undefined;
+  /** undefined: nobody has looked yet. */
+  readonly measured: Measured | undefined;
+  /** Its path loses too much: it is backup until then. undefined: it does not. */
+  readonly quarantinedUntil: Millis | undefined;
 }
 
 /** `known`: it may be connected to. `waiting`: routing was asked about it. `refused`: no plan is to use it (admission.ts). */
@@ -86,6 +115,10 @@ export interface AttemptView {
   readonly retryAt: Millis;
   /** Why there will be no other; "": there will. */
   readonly ended: string;
+  /** Its path had gone silent: nothing was acknowledged any more, or a probe went without an answer. */
+  readonly silent: boolean;
+  /** How often that was a false alarm: the path answered at once when it was tried again. */
+  readonly falseAlarms: number;
 }
 
 /** A local address with a remote one of a matching family: where a subflow can be. */
@@ -168,6 +201,8 @@ export type Occasion =
   | { readonly type: "limits" }
   /** This policy is in charge from now on. */
   | { readonly type: "policy" }
+  /** Its subflows were measured ({@link Policy.measures}). */
+  | { readonly type: "measured" }
   /** Links, addresses or routes of this host have changed. */
   | { readonly type: "network" }
   /** `wakeAt` has come, or something can be tried again. */
@@ -228,6 +263,8 @@ export interface Policy<M = unknown> {
    * announcements itself; each wish is carried out at once, and once.
    */
   readonly tries?: "once" | "persistently";
+  /** How often its connections are to be measured, in milliseconds; absent: only while something is in doubt. */
+  readonly measures?: Millis;
   /** Its memory of one connection: plain, immutable data. Asked when the connection begins, is found at start, or changes its policy. */
   begin?(view: ConnectionView): M;
   plan(view: ConnectionView, memory: M, occasion: Occasion): ConnectionPlan<M>;

@@ -15,6 +15,8 @@ export interface Ending {
   readonly errno: number;
   /** RFC 8684 §3.6, of a received MP_TCPRST. */
   readonly resetReason?: number | undefined;
+  /** We closed it, because its path had gone silent. */
+  readonly silent?: boolean | undefined;
 }
 
 /** RFC 8684 §3.6: 3 is "administratively prohibited". */
@@ -36,10 +38,22 @@ export function noteEnding(state: State, connection: Connection, subflow: Subflo
     at: state.now,
     retryAt: ended === "" ? state.now + backOff(state.timing, connection.token, failures) : Number.POSITIVE_INFINITY,
     ended,
+    silent: ending.silent ?? false,
+    falseAlarms: falseAlarms(subflow, before),
   };
   const others = connection.attempts.filter((other) => other !== before);
   connection.attempts = [...others.slice(-(BOUNDS.attemptsMax - 1)), attempt];
 }
+
+/** A path that was thought silent and answered as soon as it was tried again: next time there is more patience. */
+function falseAlarms({ since }: Subflow, before: AttemptView | undefined): number {
+  if (!before) return 0;
+  const wasFalse = before.silent && since !== undefined && since - before.at < ANSWERED_AT_ONCE;
+  return before.falseAlarms + Number(wasFalse);
+}
+
+/** The first attempt after the shortest back-off. */
+const ANSWERED_AT_ONCE: Millis = 1000;
 
 /** Why it is not tried again; "": it is. */
 function whyEnded(subflow: Subflow, { errno, resetReason }: Ending, failures: number): string {

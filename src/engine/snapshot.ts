@@ -56,6 +56,10 @@ export interface EngineCounters {
   bounded: number;
   /** Plans that were refused because the policy threw or planned nonsense. */
   refusedPlans: number;
+  /** Subflows that were closed because their path had gone silent. */
+  silent: number;
+  /** Joins that were sent to see whether a path is alive. */
+  probes: number;
 }
 
 /** The whole engine: plain JSON, for CLI, dashboard, bug report. Large with many connections: ask for one where one is meant. */

@@ -9,6 +9,7 @@ import type { Policy } from "./policy.ts";
 import type { EngineCounters } from "./snapshot.ts";
 import type { EndpointTable } from "./table.ts";
 import type { Timers } from "./timers.ts";
+import { Watchlist } from "./watchlist.ts";
 
 /** `Omit` over a union keeps its members apart. */
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -27,6 +28,7 @@ export class State {
   readonly connections = new ByToken<Connection>();
   readonly timers: Timers<Connection>;
   readonly admission = new Admission();
+  readonly watch = new Watchlist();
   /** Subflows that stay although they were to be closed: their policy is to be told before it is asked anything else. */
   kept: { readonly connection: Connection; readonly endpoint: Endpoint }[] = [];
   readonly openings = new Map<ActionId, Opening>();
@@ -47,6 +49,8 @@ export class State {
     resyncs: 0,
     bounded: 0,
     refusedPlans: 0,
+    silent: 0,
+    probes: 0,
   };
 
   constructor(parts: { table: EndpointTable; timing: Timing; timers: Timers<Connection>; policy: Policy }) {
@@ -66,6 +70,7 @@ export class State {
   /** Forgets a connection: it is closed, or not ours to remember. */
   forget(connection: Connection): void {
     this.timers.set(connection, undefined);
+    this.watch.delete(connection);
     this.connections.delete(connection.token);
   }
 }

@@ -132,13 +132,16 @@ export class NetlinkClient implements Disposable {
   }
 
   /** Like {@link get} for many requests in one send; a refused one gives its error in its place. */
-  getAll<T>(requests: readonly Request[], decode: Decode<T>): (T | NetlinkError)[] {
+  getAll<T>(
+    requests: readonly Request[],
+    decode: (bytes: Uint8Array, header: MessageHeader, index: number) => T,
+  ): (T | NetlinkError)[] {
     const results: (T | NetlinkError)[] = [];
     for (let at = 0; at < requests.length; at += BATCH_MAX) {
       const batch = requests.slice(at, at + BATCH_MAX);
       const values: (T | undefined)[] = [];
       const errors = this.#exchange(batch, NLM_F.ACK, (bytes, header, index) => {
-        values[index] = decode(bytes, header);
+        values[index] = decode(bytes, header, at + index);
       });
       for (const [index, request] of batch.entries()) {
         const missing = { errno: ERRNO.EIO, kernelMessage: "empty answer" };

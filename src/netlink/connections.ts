@@ -46,9 +46,15 @@ const ZERO_TCP_INFO: TcpInfo = {
   bytesReceived: 0,
   bytesSent: 0,
   bytesRetransmitted: 0,
+  backoff: 0,
+  unacked: 0,
+  lastDataSent: 0,
+  lastDataReceived: 0,
+  lastAckReceived: 0,
+  deliveryRate: 0,
 };
 
-function diagRequest(wanted: DiagRequest): Request {
+export function diagRequest(wanted: DiagRequest): Request {
   return {
     operation: wanted.protocol === IPPROTO.MPTCP ? "list MPTCP sockets" : "list TCP sockets",
     type: SOCK_DIAG_BY_FAMILY,

@@ -22,7 +22,7 @@ export const MPTCP_SYSCTLS = [
   "syn_retrans_before_tcp_fallback",
 ] as const;
 
-function openIn(path: string, flags: number, netns: string | undefined): number {
+export function openIn(path: string, flags: number, netns: string | undefined): number {
   return withNetns(netns, (fd) => loadNative().openFile(path, flags, fd));
 }
 

@@ -144,6 +144,38 @@ export interface SubflowInfo {
   readonly inode: number;
 }
 
+/** What the kernel measures of a subflow (`struct tcp_info`). Times are milliseconds, `since...` before the reading. */
+export interface SubflowReading {
+  readonly path: Path;
+  readonly state: TcpState;
+  readonly rtt: number;
+  readonly rttVar: number;
+  readonly rto: number;
+  /** Segments: on their way, counted as lost, retransmitted in all. */
+  readonly unacked: number;
+  readonly lost: number;
+  readonly retransmits: number;
+  /** How often the retransmission timeout has doubled. */
+  readonly backoff: number;
+  readonly bytesSent: number;
+  readonly bytesAcked: number;
+  readonly bytesReceived: number;
+  readonly bytesRetransmitted: number;
+  /** Bytes a second, as far as the application did not limit it. */
+  readonly deliveryRate: number;
+  readonly mss: number;
+  readonly sinceSent: number;
+  readonly sinceAck: number;
+  readonly sinceReceived: number;
+}
+
+/** The same of a connection: the bytes that have arrived in order, and of its subflows those that were found. */
+export interface ConnectionReading {
+  readonly token: Token;
+  readonly bytesReceived: number;
+  readonly subflows: readonly SubflowReading[];
+}
+
 /** One MPTCP connection with its subflows, joined from the two sock_diag dumps. */
 export interface Connection {
   readonly token: Token;

@@ -16,6 +16,16 @@ export interface TcpInfo {
   readonly bytesReceived: number;
   readonly bytesSent: number;
   readonly bytesRetransmitted: number;
+  /** How often the retransmission timeout has doubled (tcpi_backoff). */
+  readonly backoff: number;
+  /** Segments. */
+  readonly unacked: number;
+  /** Milliseconds before the reading. */
+  readonly lastDataSent: number;
+  readonly lastDataReceived: number;
+  readonly lastAckReceived: number;
+  /** Bytes a second. */
+  readonly deliveryRate: number;
 }
 
 /** What we read of `struct mptcp_info` (linux/mptcp.h). undefined: the kernel is too old to say. */
@@ -55,17 +65,23 @@ function fieldReader(bytes: Uint8Array, from: number, to: number) {
 }
 
 export function decodeTcpInfo(bytes: Uint8Array, from: number, to: number): TcpInfo {
-  const { u32, u64 } = fieldReader(bytes, from, to);
+  const { u8, u32, u64 } = fieldReader(bytes, from, to);
   return {
+    backoff: u8(4),
     rto: u32(8),
     mss: u32(16),
+    unacked: u32(24),
     lost: u32(32),
+    lastDataSent: u32(44),
+    lastDataReceived: u32(52),
+    lastAckReceived: u32(56),
     rtt: u32(68),
     rttVar: u32(72),
     cwnd: u32(80),
     totalRetransmits: u32(100),
     bytesAcked: u64(120),
     bytesReceived: u64(128),
+    deliveryRate: u64(160),
     bytesSent: u64(200),
     bytesRetransmitted: u64(208),
   };

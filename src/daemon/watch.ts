@@ -1,0 +1,104 @@
+import type { Engine, EngineEvent } from "../engine/index.ts";
+import { ConnectionReader, NetstatReader } from "../netlink/index.ts";
+import type { Millis } from "../types/index.ts";
+
+/** What TCP and MPTCP count when a packet goes without an answer, or arrives out of order: then something may be wrong with a path. */
+const DOUBTS = ["TCPTimeouts", "TCPLossProbes", "TCPLostRetransmit", "OFOQueue", "OFOQueueTail", "MPTCPRetrans"] as const;
+/** Grows as data go out, or come in. */
+const TRAFFIC = ["TCPOrigDataSent", "InOctets"] as const;
+
+/** From one look at the counters to the next: in doubt, while data flow, and when none did for a while. */
+const PACE = { doubt: 15, traffic: 40, quiet: 250, idle: 1000 } as const satisfies Record<string, Millis>;
+/** Without traffic for so long it is idle. */
+const QUIET_FOR: Millis = 10_000;
+/** Each connection is looked at now and then, also without a doubt: a path may have died while nothing was on its way. */
+const SWEEP: Millis = 10_000;
+/** Connections of one look: some thousand would be milliseconds. */
+const LOOK_MAX = 64;
+/** After a look, so many times as long as it took nothing is looked at. */
+const REST = 20;
+
+export interface WatchOptions {
+  readonly engine: Pick<Engine, "watched" | "watchedCount" | "isInDoubt" | "measures">;
+  readonly handleAll: (events: readonly EngineEvent[]) => void;
+  readonly now: () => Millis;
+}
+
+/**
+ * Notices that paths go silent. The kernel tells nobody of it, but it counts, for the whole namespace, what went without an answer: reading
+ * those counters costs some microseconds, and only when they move the connections themselves are looked at. Nothing runs while no
+ * connection has a second subflow.
+ */
+export class PathWatch implements Disposable {
+  readonly #options: WatchOptions;
+  readonly #counters: NetstatReader;
+  readonly #reader: ConnectionReader;
+  #timer: NodeJS.Timeout | undefined;
+  #before = { doubts: 0, traffic: 0 };
+  #trafficAt: Millis = 0;
+  #sweptAt: Millis = 0;
+  #restUntil: Millis = 0;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#counters = new NetstatReader([...DOUBTS, ...TRAFFIC]);
+    this.#reader = new ConnectionReader();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#counters[Symbol.dispose]();
+    this.#reader[Symbol.dispose]();
+  }
+
+  /** To be called after events: there may be something to be watched now. */
+  wake(): void {
+    if (this.#timer === undefined && this.#options.engine.watchedCount > 0) this.#arm(PACE.traffic);
+  }
+
+  #arm(delay: Millis): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      const next = this.#turn();
+      if (next !== undefined) this.#arm(next);
+    }, delay);
+  }
+
+  /** @returns when the next is due; undefined: there is nothing to be watched */
+  #turn(): Millis | undefined {
+    const { engine, now } = this.#options;
+    if (engine.watchedCount === 0) return undefined;
+    const at = now();
+    const isDoubtful = this.#count(at);
+    const isDue = at - this.#sweptAt >= Math.min(SWEEP, engine.measures) / Math.ceil(engine.watchedCount / LOOK_MAX);
+    if ((isDoubtful || engine.isInDoubt || isDue) && at >= this.#restUntil) this.#look(at);
+    if (engine.isInDoubt || isDoubtful) return Math.max(PACE.doubt, this.#restUntil - now());
+    const quiet = at - this.#trafficAt;
+    const pace = quiet < PACE.quiet ? PACE.traffic : quiet < QUIET_FOR ? PACE.quiet : PACE.idle;
+    return Math.min(pace, engine.measures);
+  }
+
+  /** @returns whether something went without an answer since the last time */
+  #count(at: Millis): boolean {
+    const values = this.#counters.read();
+    let [doubts, traffic] = [0, 0];
+    for (let index = 0; index < values.length; index++) {
+      if (index < DOUBTS.length) doubts += values[index] ?? 0;
+      else traffic += values[index] ?? 0;
+    }
+    const before = this.#before;
+    this.#before = { doubts, traffic };
+    if (traffic !== before.traffic) this.#trafficAt = at;
+    return doubts !== before.doubts;
+  }
+
+  #look(at: Millis): void {
+    const { engine, handleAll, now } = this.#options;
+    this.#sweptAt = at;
+    const readings = this.#reader.read(engine.watched(LOOK_MAX));
+    handleAll(readings.map((reading) => ({ type: "connection.measured", ...reading })));
+    const ended = now();
+    this.#restUntil = ended + REST * (ended - at);
+  }
+}

@@ -1,0 +1,39 @@
+import type { Millis, SubflowReading } from "../types/index.ts";
+import type { ConnectionMeasured } from "./events.ts";
+import type { Connection } from "./model.ts";
+import type { Measured } from "./policy.ts";
+import { samePath } from "./policy.ts";
+
+/*
+ * What is remembered of readings: when something was heard, and since when nothing moves. Readings come only while somebody wants them, so
+ * the first one of a subflow has to tell as much as it can by itself.
+ */
+
+/** Notes a reading of a connection. */
+export function note(connection: Connection, { bytesReceived, subflows }: ConnectionMeasured): void {
+  const { now } = connection;
+  let bySubflows = 0;
+  for (const reading of subflows) {
+    const subflow = connection.subflows.find(({ path }) => samePath(path, reading.path));
+    bySubflows += reading.bytesReceived;
+    if (subflow) subflow.measured = measuredOf(reading, subflow.measured, now);
+  }
+  const before = connection.received;
+  const stands = before?.inOrder === bytesReceived;
+  const isHole = stands && (before.holeSince !== undefined || bySubflows > before.bySubflows);
+  const holeSince = isHole ? (before.holeSince ?? before.at) : undefined;
+  connection.received = { inOrder: bytesReceived, bySubflows, holeSince, at: now };
+}
+
+function measuredOf(reading: SubflowReading, before: Measured | undefined, now: Millis): Measured {
+  const { path, state, mss, sinceSent, sinceAck, sinceReceived, ...figures } = reading;
+  const stuckSince = reading.unacked === 0 ? undefined : stuck(reading, before, now);
+  return { ...figures, at: now, heardAt: now - Math.min(sinceAck, sinceReceived), stuckSince };
+}
+
+/** Since when nothing of what is on its way was acknowledged. */
+function stuck({ bytesAcked, sinceAck, sinceSent }: SubflowReading, before: Measured | undefined, now: Millis): Millis {
+  if (before?.stuckSince !== undefined && before.bytesAcked === bytesAcked) return before.stuckSince;
+  // An idle subflow's last acknowledgement is old, and what is on its way now was sent later: after the last look, or just now.
+  return Math.max(before?.at ?? now - sinceSent, now - sinceAck);
+}
