@@ -71,7 +71,9 @@ async function play({ setup, direction, rate }: Row): Promise<{ lost: Millis; lo
 
 const rows = RATES.flatMap((rate) =>
   DIRECTIONS.flatMap((direction) => SETUPS.map((setup): Row => ({ setup, direction, rate }))),
-).filter((row) => words.every((word) => word.split("|").some((choice) => Object.values(row).map(String).includes(choice))));
+).filter((row) =>
+  words.every((word) => word.split("|").some((choice) => Object.values(row).map(String).includes(choice))),
+);
 
 printMachine();
 const lost: Samples[] = [];

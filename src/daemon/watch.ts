@@ -3,9 +3,20 @@ import { ConnectionReader, NetstatReader } from "../netlink/index.ts";
 import type { Millis } from "../types/index.ts";
 
 /** What TCP and MPTCP count when a packet goes without an answer, or arrives out of order: then something may be wrong with a path. */
-const DOUBTS = ["TCPTimeouts", "TCPLossProbes", "TCPLostRetransmit", "OFOQueue", "OFOQueueTail", "MPTCPRetrans"] as const;
-/** Grows as data go out, or come in. */
-const TRAFFIC = ["TCPOrigDataSent", "InOctets"] as const;
+const DOUBTS = [
+  "TCPTimeouts",
+  "TCPLossProbes",
+  "TCPLostRetransmit",
+  "TCPFastRetrans",
+  "OFOQueue",
+  "OFOQueueTail",
+  "MPTCPRetrans",
+] as const;
+/** Grow as data go out, and as anything comes in. */
+const SENT = "TCPOrigDataSent";
+const RECEIVED = "InOctets";
+/** So many looks in a row something came in: where it stops now, something may be lost. */
+const STEADY = 8;
 
 /** From one look at the counters to the next: in doubt, while data flow, and when none did for a while. */
 const PACE = { doubt: 15, traffic: 40, quiet: 250, idle: 1000 } as const satisfies Record<string, Millis>;
@@ -13,10 +24,12 @@ const PACE = { doubt: 15, traffic: 40, quiet: 250, idle: 1000 } as const satisfi
 const QUIET_FOR: Millis = 10_000;
 /** Each connection is looked at now and then, also without a doubt: a path may have died while nothing was on its way. */
 const SWEEP: Millis = 10_000;
+/** Nothing came in for so long. */
+const QUIET_MIN: Millis = 40;
 /** Connections of one look: some thousand would be milliseconds. */
 const LOOK_MAX = 64;
 /** After a look, so many times as long as it took nothing is looked at. */
-const REST = 20;
+const REST = 50;
 
 export interface WatchOptions {
   readonly engine: Pick<Engine, "watched" | "watchedCount" | "isInDoubt" | "measures">;
@@ -34,14 +47,17 @@ export class PathWatch implements Disposable {
   readonly #counters: NetstatReader;
   readonly #reader: ConnectionReader;
   #timer: NodeJS.Timeout | undefined;
-  #before = { doubts: 0, traffic: 0 };
+  #before = { doubts: 0, sent: 0, received: 0 };
+  /** How many looks in a row something came in, and since when nothing does. */
+  #steady = 0;
+  #quietSince: Millis | undefined;
   #trafficAt: Millis = 0;
   #sweptAt: Millis = 0;
   #restUntil: Millis = 0;
 
   constructor(options: WatchOptions) {
     this.#options = options;
-    this.#counters = new NetstatReader([...DOUBTS, ...TRAFFIC]);
+    this.#counters = new NetstatReader([SENT, RECEIVED, ...DOUBTS]);
     this.#reader = new ConnectionReader();
   }
 
@@ -71,9 +87,12 @@ export class PathWatch implements Disposable {
     if (engine.watchedCount === 0) return undefined;
     const at = now();
     const isDoubtful = this.#count(at);
+    const isQuiet = this.#quietSince !== undefined && at - this.#quietSince >= QUIET_MIN;
+    if (isQuiet) this.#quietSince = undefined;
     const isDue = at - this.#sweptAt >= Math.min(SWEEP, engine.measures) / Math.ceil(engine.watchedCount / LOOK_MAX);
-    if ((isDoubtful || engine.isInDoubt || isDue) && at >= this.#restUntil) this.#look(at);
-    if (engine.isInDoubt || isDoubtful) return Math.max(PACE.doubt, this.#restUntil - now());
+    if ((isDoubtful || isQuiet || engine.isInDoubt || isDue) && at >= this.#restUntil) this.#look(at, isQuiet);
+    if (engine.isInDoubt || isDoubtful || this.#quietSince !== undefined)
+      return Math.max(PACE.doubt, this.#restUntil - now());
     const quiet = at - this.#trafficAt;
     const pace = quiet < PACE.quiet ? PACE.traffic : quiet < QUIET_FOR ? PACE.quiet : PACE.idle;
     return Math.min(pace, engine.measures);
@@ -81,23 +100,26 @@ export class PathWatch implements Disposable {
 
   /** @returns whether something went without an answer since the last time */
   #count(at: Millis): boolean {
-    const values = this.#counters.read();
-    let [doubts, traffic] = [0, 0];
-    for (let index = 0; index < values.length; index++) {
-      if (index < DOUBTS.length) doubts += values[index] ?? 0;
-      else traffic += values[index] ?? 0;
-    }
+    const [sent = 0, received = 0, ...doubtful] = this.#counters.read();
+    const doubts = doubtful.reduce((sum, value) => sum + value, 0);
     const before = this.#before;
-    this.#before = { doubts, traffic };
-    if (traffic !== before.traffic) this.#trafficAt = at;
+    this.#before = { doubts, sent, received };
+    if (received !== before.received || sent !== before.sent) this.#trafficAt = at;
+    if (received !== before.received) {
+      this.#steady++;
+      this.#quietSince = undefined;
+    } else {
+      if (this.#steady >= STEADY) this.#quietSince = at;
+      this.#steady = 0;
+    }
     return doubts !== before.doubts;
   }
 
-  #look(at: Millis): void {
+  #look(at: Millis, isQuiet: boolean): void {
     const { engine, handleAll, now } = this.#options;
     this.#sweptAt = at;
     const readings = this.#reader.read(engine.watched(LOOK_MAX));
-    handleAll(readings.map((reading) => ({ type: "connection.measured", ...reading })));
+    handleAll(readings.map((reading) => ({ type: "connection.measured", isQuiet, ...reading })));
     const ended = now();
     this.#restUntil = ended + REST * (ended - at);
   }

@@ -77,6 +77,8 @@ export interface Timing {
   readonly holeMin: Millis;
   /** How long a probe may go without an answer, at least; round trips come on top. */
   readonly probeMin: Millis;
+  /** From one time that all paths of a connection are probed because nothing comes in to the next; doubles while all is well. */
+  readonly askMin: Millis;
   /** A path of which nothing was heard for so long is probed, idle or not. */
   readonly unheardMax: Millis;
   /** From asking a policy to the earliest time at which it may want to be asked again without a reason. */
@@ -98,7 +100,8 @@ export const TIMING: Timing = {
   lasting: 10_000,
   silentMin: 50,
   holeMin: 60,
-  probeMin: 150,
+  probeMin: 100,
+  askMin: 10_000,
   unheardMax: 30_000,
   wakeMin: 20,
   resyncPace: 250,

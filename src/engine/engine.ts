@@ -7,6 +7,7 @@ import { beginMemory, messageOf } from "./consult.ts";
 import type { ConfigChanged, ConnectionEstablished, ConnectionMeasured, EngineEvent } from "./events.ts";
 import { explainPairs } from "./explain.ts";
 import { Watch, watchedPath, watchedPolicy } from "./foresee.ts";
+import { probeIdle } from "./idle.ts";
 import {
   announced,
   created,
@@ -17,6 +18,7 @@ import {
   subflowClosed,
   subflowEstablished,
 } from "./lifecycle.ts";
+import { judgeLosses } from "./lossy.ts";
 import { note } from "./measure.ts";
 import type { Connection } from "./model.ts";
 import { compare, snapshotTaken } from "./observe.ts";
@@ -24,8 +26,8 @@ import { done, failed } from "./outcome.ts";
 import { arm, consider, networkChanged, tellKept } from "./plan.ts";
 import type { LeftOut, Policy } from "./policy.ts";
 import { show } from "./show.ts";
-import type { ConnectionExplanation, ConnectionSnapshot, EngineSnapshot } from "./snapshot.ts";
 import { judgeSilence } from "./silence.ts";
+import type { ConnectionExplanation, ConnectionSnapshot, EngineSnapshot } from "./snapshot.ts";
 import { State } from "./state.ts";
 import { EndpointTable } from "./table.ts";
 import { Timers } from "./timers.ts";
@@ -247,8 +249,7 @@ export class Engine {
         else forgetKnown(state, event.token);
         return;
       case "connection.measured":
-        known = connections.get(event.token);
-        if (known) this.#measured(known, event);
+        this.#measured(event);
         return;
       case "action.done":
         done(state, event.action, event.source);
@@ -277,11 +278,14 @@ export class Engine {
     }
   }
 
-  #measured(connection: Connection, event: ConnectionMeasured): void {
+  #measured(event: ConnectionMeasured): void {
     const state = this.#state;
+    const connection = state.connections.get(event.token);
+    if (!connection?.owned || !this.triesAgain) return;
     note(connection, event);
-    if (!this.triesAgain || !connection.owned) return;
-    state.watch.doubt(connection, judgeSilence(state, connection));
+    state.watch.doubt(connection, judgeSilence(state, connection, event.isQuiet));
+    probeIdle(state, connection);
+    judgeLosses(state, connection);
     if (state.policy.measures !== undefined) consider(state, connection, { type: "measured" });
     else arm(state, connection);
   }

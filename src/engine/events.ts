@@ -1,4 +1,14 @@
-import type { Address, AddressId, Connection, ConnectionReading, Endpoint, Limits, Path, Side, Token } from "../types/index.ts";
+import type {
+  Address,
+  AddressId,
+  Connection,
+  ConnectionReading,
+  Endpoint,
+  Limits,
+  Path,
+  Side,
+  Token,
+} from "../types/index.ts";
 import type { Action } from "./actions.ts";
 import type { RemoteAddressRules } from "./admission.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
@@ -141,6 +151,8 @@ export interface ConnectionObserved {
 /** What the kernel measures of a connection that was looked at ({@link Engine.watched}). */
 export interface ConnectionMeasured extends ConnectionReading {
   readonly type: "connection.measured";
+  /** It was looked at because what came in steadily, to whichever connection, has stopped. */
+  readonly isQuiet: boolean;
 }
 
 /** The kernel took an action. For `subflow.create` it means only that the SYN went out. */

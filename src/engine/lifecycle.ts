@@ -13,6 +13,7 @@ import type {
 import { Connection, Subflow } from "./model.ts";
 import { arm, consider } from "./plan.ts";
 import { type RemoteAddressView, samePath } from "./policy.ts";
+import { releaseDue } from "./quarantine.ts";
 import { forgetFailures, noteEnding } from "./retry.ts";
 import { probed } from "./silence.ts";
 import type { State } from "./state.ts";
@@ -205,6 +206,7 @@ export function removed(state: State, connection: Connection, remoteId: number):
 /** The connection's timer is due: next announcement, next removal, a SYN without an answer. */
 export function due(state: State, connection: Connection, now: Millis): void {
   sendRemovals(state, connection);
+  releaseDue(state, connection);
   const late = connection.subflows.filter((subflow) => subflow.state === "creating" && subflow.deadline <= now);
   for (const subflow of late) {
     if (subflow.probes) probed(state, connection, subflow, false);

@@ -28,7 +28,10 @@ export function note(connection: Connection, { bytesReceived, subflows }: Connec
 function measuredOf(reading: SubflowReading, before: Measured | undefined, now: Millis): Measured {
   const { path, state, mss, sinceSent, sinceAck, sinceReceived, ...figures } = reading;
   const stuckSince = reading.unacked === 0 ? undefined : stuck(reading, before, now);
-  return { ...figures, at: now, heardAt: now - Math.min(sinceAck, sinceReceived), stuckSince };
+  // A probe may have been heard of meanwhile.
+  const heardAt = Math.max(before?.heardAt ?? 0, now - Math.min(sinceAck, sinceReceived));
+  const receivedAt = now - sinceReceived;
+  return { ...figures, at: now, heardAt, receivedAt, usedAt: Math.max(receivedAt, now - sinceSent), stuckSince };
 }
 
 /** Since when nothing of what is on its way was acknowledged. */

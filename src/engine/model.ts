@@ -66,6 +66,15 @@ export class Subflow implements SubflowView {
   endpoint: AddressId = 0;
   measured: Measured | undefined = undefined;
   quarantinedUntil: Millis | undefined = undefined;
+  /** What it is to be when it is in quarantine no longer. */
+  backupOtherwise = false;
+  /** Since when its path may be as silent as another that shares an end with it. */
+  doubtedAt: Millis | undefined = undefined;
+  /** How often it was in quarantine for its losses, and the reading from which on they count. */
+  quarantines = 0;
+  lossesFrom: Measured | undefined = undefined;
+  /** Of a probe: when its SYN went out. */
+  sentAt: Millis = 0;
   /** It was opened to see whether the path of this one answers still. */
   probes: Subflow | undefined = undefined;
 
@@ -184,6 +193,9 @@ export class Connection implements ConnectionView, Timed {
   /** How many more may be (opening.ts); undefined: it was not so many yet that they are counted. */
   creationsLeft: Allowance | undefined = undefined;
   attempts: readonly AttemptView[] = NONE;
+  /** When all paths may be probed again because nothing comes in, and how long after the last time. */
+  askAgainAt: Millis = 0;
+  askPace: Millis = 0;
   /** What of the peer's data has arrived in order, and since when data arrive behind a hole; see silence.ts. */
   received: Received | undefined = undefined;
   /** The first plan of a policy that was refused; kept when a later one is taken, so that it is reported once. */

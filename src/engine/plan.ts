@@ -67,6 +67,10 @@ function judge(state: State, connection: Connection, wanted: readonly Wanted[]):
     if (subflow.state === "arrived") subflow.state = "established";
     // One that is being opened asks for it in its SYN.
     const { backup } = kept;
+    if (subflow.quarantinedUntil !== undefined) {
+      subflow.backupOtherwise = backup ?? subflow.backupOtherwise;
+      continue;
+    }
     if (backup !== undefined && backup !== subflow.backup && subflow.state !== "creating")
       setBackup(state, connection, subflow, backup);
   }
@@ -98,6 +102,7 @@ export function arm(state: State, connection: Connection): void {
   if (connection.removals.length > 0 && connection.removeAt < due) due = connection.removeAt;
   for (const subflow of connection.subflows) {
     if (subflow.state === "creating" && subflow.deadline < due) due = subflow.deadline;
+    if (subflow.quarantinedUntil !== undefined && subflow.quarantinedUntil < due) due = subflow.quarantinedUntil;
   }
   state.timers.set(connection, due === Number.POSITIVE_INFINITY ? undefined : due);
 }

@@ -43,6 +43,10 @@ export interface Measured {
   readonly deliveryRate: number;
   /** When something of the peer's arrived there: an acknowledgement or data. */
   readonly heardAt: Millis;
+  /** When data of the peer's arrived there. */
+  readonly receivedAt: Millis;
+  /** When data were on their way there, of either side. */
+  readonly usedAt: Millis;
   /** Since when what was sent waits for an acknowledgement without any progress; undefined: nothing does. */
   readonly stuckSince: Millis | undefined;
 }

@@ -46,7 +46,7 @@ export function noteEnding(state: State, connection: Connection, subflow: Subflo
 }
 
 /** A path that was thought silent and answered as soon as it was tried again: next time there is more patience. */
-function falseAlarms({ since }: Subflow, before: AttemptView | undefined): number {
+export function falseAlarms({ since }: Subflow, before: AttemptView | undefined): number {
   if (!before) return 0;
   const wasFalse = before.silent && since !== undefined && since - before.at < ANSWERED_AT_ONCE;
   return before.falseAlarms + Number(wasFalse);

@@ -1,8 +1,8 @@
-import { ERRNO, type Millis } from "../types/index.ts";
+import { ERRNO, type Millis, sameAddress } from "../types/index.ts";
 import { destroy, remove } from "./closing.ts";
 import type { Connection, Subflow } from "./model.ts";
-import { attemptOf } from "./policy.ts";
-import { probe } from "./probe.ts";
+import { falseAlarmsOf, isUsable, probe } from "./probe.ts";
+import { quarantine, release } from "./quarantine.ts";
 import { noteEnding } from "./retry.ts";
 import type { State } from "./state.ts";
 
@@ -15,63 +15,121 @@ import type { State } from "./state.ts";
  */
 
 /** Closes what is silent, and probes what may be. @returns whether something is still in doubt */
-export function judgeSilence(state: State, connection: Connection): boolean {
-  let inDoubt = false;
+export function judgeSilence(state: State, connection: Connection, isQuiet: boolean): boolean {
   const usable = connection.subflows.filter(isUsable);
   if (usable.length < 2) return false;
+  for (const subflow of usable) if (isHeard(subflow, subflow.doubtedAt)) trust(state, connection, subflow);
+  const isStuck = judgeStuck(state, connection, usable);
+  const hole = connection.received?.holeSince;
+  if (hole !== undefined && state.now - hole >= state.timing.holeMin) {
+    for (const subflow of usable) if (isSuspect(subflow, hole)) question(state, connection, subflow);
+  }
+  // Nothing comes in any more, and nobody can say whether something should: one question to each path tells.
+  if (isQuiet && hasStopped(usable, state.now) && mayAsk(state, connection))
+    for (const subflow of usable) probe(state, connection, subflow);
+  return isStuck || hole !== undefined || connection.subflows.some(({ probes }) => probes !== undefined);
+}
+
+/** Data are on their way for too long. @returns whether some are on their way for a while */
+function judgeStuck(state: State, connection: Connection, usable: readonly Subflow[]): boolean {
+  let isStuck = false;
   for (const subflow of usable) {
     const since = subflow.measured?.stuckSince;
-    if (since === undefined) continue;
-    inDoubt = true;
+    if (since === undefined || subflow.state === "closing") continue;
+    isStuck = true;
     const patience = patienceOf(state, connection, subflow);
     if (state.now - since < patience) continue;
     // Not just a moment after the last word of this one: when everything is cut off, one of them is the last to be heard.
-    if (usable.some((other) => other !== subflow && isHeard(other, since + patience / 2)))
-      giveUp(state, connection, subflow);
+    const others = usable.filter((other) => other !== subflow);
+    if (others.some((other) => isHeard(other, since + patience / 2))) giveUp(state, connection, subflow);
   }
-  const hole = connection.received?.holeSince;
-  if (hole === undefined) return inDoubt;
-  if (state.now - hole >= state.timing.holeMin) for (const subflow of usable) suspect(state, connection, subflow, hole);
-  return true;
+  return isStuck;
+}
+
+/** Asks its path, and those that share an end with it. */
+function question(state: State, connection: Connection, subflow: Subflow): void {
+  probe(state, connection, subflow);
+  for (const other of kinOf(state, connection, subflow)) probe(state, connection, other);
+}
+
+/** What shares an end with it, and has not been heard of since. */
+function kinOf({ timing }: State, { subflows }: Connection, { path, measured }: Subflow): readonly Subflow[] {
+  // When both become silent at once, one of them is the last to be heard.
+  const since = (measured?.heardAt ?? 0) + timing.silentMin / 2;
+  return subflows.filter((other) => {
+    const { local, remote } = other.path;
+    const isKin = sameAddress(local.address, path.local.address) || sameAddress(remote.address, path.remote.address);
+    return isKin && other.path !== path && isUsable(other) && !isHeard(other, since);
+  });
 }
 
 /** It has not been heard of since data began to arrive behind a hole, so what is missing may be there. */
-function suspect(state: State, connection: Connection, subflow: Subflow, hole: Millis): void {
-  const { measured } = subflow;
-  if (measured && measured.heardAt < hole && measured.bytesReceived > 0) probe(state, connection, subflow);
+function isSuspect({ measured }: Subflow, hole: Millis): boolean {
+  return measured !== undefined && measured.heardAt < hole && measured.bytesReceived > 0;
 }
 
-/** Established, and not on its way out. */
-export function isUsable({ state, probes }: Subflow): boolean {
-  return state === "established" && probes === undefined;
-}
-
-function isHeard({ state, measured }: Subflow, since: Millis): boolean {
-  return state === "established" && measured !== undefined && measured.heardAt >= since;
+function isHeard({ state, measured }: Subflow, since: Millis | undefined): boolean {
+  return state === "established" && since !== undefined && measured !== undefined && measured.heardAt >= since;
 }
 
 /** Two round trips and what they vary by, longer where it was a false alarm before. */
 function patienceOf({ timing }: State, connection: Connection, subflow: Subflow): Millis {
   const { rtt, rttVar } = subflow.measured ?? { rtt: 0, rttVar: 0 };
-  const before = attemptOf(connection.attempts, subflow.path.local.address, subflow.path.remote.address);
-  return (2 * rtt + Math.max(timing.silentMin, 4 * rttVar)) * 2 ** Math.min(4, before?.falseAlarms ?? 0);
+  return (2 * rtt + Math.max(timing.silentMin, 4 * rttVar)) * 2 ** falseAlarmsOf(connection, subflow);
+}
+
+/** Data came in until a moment ago. */
+function hasStopped(usable: readonly Subflow[], now: Millis): boolean {
+  const last = Math.max(
+    ...usable.map(({ measured }) => (measured && measured.bytesReceived > 0 ? measured.receivedAt : 0)),
+  );
+  return last < now - QUIET_MIN && last > now - QUIET_MAX;
+}
+
+const QUIET_MIN: Millis = 40;
+const QUIET_MAX: Millis = 1000;
+
+/** Not all the time, and more seldom the more often the answer was that all is well. */
+function mayAsk(state: State, connection: Connection): boolean {
+  if (connection.side === "server" || state.now < connection.askAgainAt) return false;
+  connection.askPace = Math.min(state.timing.retryMax, Math.max(state.timing.askMin, 2 * connection.askPace));
+  connection.askAgainAt = state.now + connection.askPace;
+  return true;
 }
 
 /**
  * The path is silent: its subflow is closed, and tried again. The peer is told by RM_ADDR where nothing else comes from that address, for its own
  * data may wait there too.
  */
-export function giveUp(state: State, connection: Connection, subflow: Subflow): void {
+function giveUp(state: State, connection: Connection, subflow: Subflow): void {
   const { path, localId } = subflow;
   noteEnding(state, connection, subflow, { errno: ERRNO.ETIMEDOUT, silent: true });
   state.counters.silent++;
+  connection.askPace = 0;
+  doubtKin(state, connection, subflow);
   const isAlone = !connection.subflows.some(
-    (other) => other !== subflow && other.localId === localId && other.probes !== subflow,
+    (other) => other !== subflow && other.localId === localId && isUsable(other),
   );
-  const isAnnounced = connection.announced.some((announced) => announced.localId === localId);
+  const isAnnounced = connection.announced.some(
+    (announced) => announced.localId === localId || sameAddress(announced.address, path.local.address),
+  );
   if (connection.side === "client" && isAlone && !isAnnounced)
     remove(state, connection, { localId, address: path.local.address }, [subflow]);
   else destroy(state, connection, [subflow]);
+}
+
+/** What shares an end with a silent path is likely to be as dead: nothing is to be sent there for now. */
+function doubtKin(state: State, connection: Connection, subflow: Subflow): void {
+  for (const other of kinOf(state, connection, subflow)) {
+    other.doubtedAt = state.now;
+    quarantine(state, connection, other, state.now + state.timing.unheardMax);
+    probe(state, connection, other);
+  }
+}
+
+function trust(state: State, connection: Connection, subflow: Subflow): void {
+  subflow.doubtedAt = undefined;
+  release(state, connection, subflow);
 }
 
 /**
@@ -84,11 +142,16 @@ export function probed(state: State, connection: Connection, subflow: Subflow, i
   subflow.probes = undefined;
   if (!target || !isUsable(target) || !connection.subflows.includes(target)) return false;
   if (isAnswered) {
+    if (target.measured) target.measured = { ...target.measured, heardAt: state.now };
+    trust(state, connection, target);
     destroy(state, connection, [subflow]);
     return true;
   }
-  const heardAt = target.measured?.heardAt ?? 0;
+  // Data may have come in while the probe was on its way.
+  const since = target.measured?.heardAt ?? 0;
   const others = connection.subflows.filter((other) => other !== target && isUsable(other));
-  if (others.some((other) => isHeard(other, heardAt))) giveUp(state, connection, target);
+  if (since < subflow.sentAt && others.some((other) => isHeard(other, subflow.sentAt)))
+    giveUp(state, connection, target);
+  else destroy(state, connection, [subflow]);
   return true;
 }

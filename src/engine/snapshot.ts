@@ -60,6 +60,8 @@ export interface EngineCounters {
   silent: number;
   /** Joins that were sent to see whether a path is alive. */
   probes: number;
+  /** Times that a subflow became backup because its path lost too much. */
+  quarantines: number;
 }
 
 /** The whole engine: plain JSON, for CLI, dashboard, bug report. Large with many connections: ask for one where one is meant. */

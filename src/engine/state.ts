@@ -5,6 +5,7 @@ import type { Timing } from "./bounds.ts";
 import { ByToken } from "./by-token.ts";
 import type { Command } from "./commands.ts";
 import type { Connection } from "./model.ts";
+import { Paths } from "./paths.ts";
 import type { Policy } from "./policy.ts";
 import type { EngineCounters } from "./snapshot.ts";
 import type { EndpointTable } from "./table.ts";
@@ -29,6 +30,7 @@ export class State {
   readonly timers: Timers<Connection>;
   readonly admission = new Admission();
   readonly watch = new Watchlist();
+  readonly paths = new Paths();
   /** Subflows that stay although they were to be closed: their policy is to be told before it is asked anything else. */
   kept: { readonly connection: Connection; readonly endpoint: Endpoint }[] = [];
   readonly openings = new Map<ActionId, Opening>();
@@ -51,6 +53,7 @@ export class State {
     refusedPlans: 0,
     silent: 0,
     probes: 0,
+    quarantines: 0,
   };
 
   constructor(parts: { table: EndpointTable; timing: Timing; timers: Timers<Connection>; policy: Policy }) {

@@ -36,7 +36,8 @@ export class Watchlist {
       if (!hasChoice(connection)) this.delete(connection);
       else taken.add(connection);
     }
-    for (const connection of taken) for (const set of [this.#all, this.#inDoubt]) if (set.delete(connection)) set.add(connection);
+    for (const connection of taken)
+      for (const set of [this.#all, this.#inDoubt]) if (set.delete(connection)) set.add(connection);
     return [...taken];
   }
 }

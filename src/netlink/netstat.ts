@@ -1,6 +1,6 @@
 import { closeSync, constants, readSync } from "node:fs";
-import { openIn } from "./proc.ts";
 import { checkNetns } from "./netns.ts";
+import { openIn } from "./proc.ts";
 
 const PATH = "/proc/thread-self/net/netstat";
 /** The file has about 4 kB with MPTCP; what a later kernel adds comes behind what we look for or is cut. */

@@ -3,6 +3,7 @@ import type { Millis } from "../types/index.ts";
 import { BrokenLaw, Checkers, checkAnnouncements, checkConnection, checkPicture } from "./checkers.ts";
 import { Peer } from "./peer.ts";
 import { Random } from "./random.ts";
+import { readingOf } from "./readings.ts";
 import { World } from "./world.ts";
 
 /** Probabilities, per event or per outcome, of what goes wrong. */
@@ -100,6 +101,8 @@ class Simulation {
   readonly #world: World;
   readonly #checkers: Checkers;
   readonly #peer: Peer;
+  /** A generator of its own: what is measured changes nothing of what else happens. */
+  readonly #figures: Random;
   readonly #pump = new Pump(
     { handle: (event) => this.#step(event) },
     {
@@ -135,6 +138,7 @@ class Simulation {
     this.#checkers = new Checkers(this.#timing);
     // A seed of its own: how long packets take changes nothing of what else happens.
     this.#peer = new Peer(new Random(~options.seed));
+    this.#figures = new Random(Math.imul(options.seed, 2654435761));
     this.#engine = new Engine({ policies: options.policies, timing: options.timing });
   }
 
@@ -143,6 +147,7 @@ class Simulation {
       this.#world.step();
       if (this.#random.chance(0.03)) this.#command();
       this.#read();
+      if (this.#figures.chance(0.3)) this.#measure();
       this.#pass(this.#world.pause());
       if (this.#random.chance(this.#faults.restart)) this.#restart();
       if (this.#random.chance(this.#faults.grabId)) this.#grabId();
@@ -153,6 +158,14 @@ class Simulation {
 
   #command(): void {
     this.#handle({ type: "command.received", request: ++this.#requests, command: this.#world.command() });
+  }
+
+  /** Somebody looks at the connections: their paths carry data, have gone silent, lose, or were idle for long. */
+  #measure(): void {
+    for (const { token } of this.#engine.watched(8)) {
+      const connection = this.#world.kernel.connections.get(token);
+      if (connection) this.#handle(readingOf(connection, this.#figures, this.#now));
+    }
   }
 
   /** The event socket is read, with what may go wrong there. */

@@ -8,6 +8,7 @@ import {
   type Millis,
   type Side,
   type SocketAddress,
+  type SubflowReading,
   sameAddress,
 } from "../types/index.ts";
 
@@ -26,6 +27,9 @@ export interface StageOptions {
   readonly roundTrip?: Millis | undefined;
   readonly timing?: Partial<Timing> | undefined;
 }
+
+/** By the name of a subflow, as "0>1". */
+export type Figures = Readonly<Record<string, Partial<SubflowReading>>>;
 
 /** How a path behaves. `open`: as it should. `silent`: packets are lost without a word. `refusing`: SYNs are answered by RST. */
 export type PathState = "open" | "silent" | "refusing";
@@ -46,6 +50,7 @@ export class Stage {
   readonly #connection: SimConnection;
   readonly #pump: Pump;
   readonly #paths = new Map<string, PathState>();
+  readonly #silentSince = new Map<string, Millis>();
   readonly #roundTrip: Millis;
   readonly #flags: number;
   /** What the network does later. */
@@ -126,6 +131,13 @@ export class Stage {
     });
   }
 
+  /** From now on its address number n is for backup. */
+  setBackup(n: number): void {
+    const id = this.engine.endpoints().find(({ address }) => address === this.local(n))?.id ?? 0;
+    const command = { type: "endpoint.change", id, flags: ENDPOINT_FLAG.backup } as const;
+    this.#feed({ type: "command.received", request: ++this.#requests, command });
+  }
+
   removeAddress(n: number): void {
     const id = this.engine.endpoints().find(({ address }) => address === this.local(n))?.id ?? 0;
     this.#feed({ type: "command.received", request: ++this.#requests, command: { type: "endpoint.delete", id } });
@@ -133,7 +145,10 @@ export class Stage {
 
   /** From now on the path from local address l to remote address r behaves so. What is on it stays until {@link reset}. */
   path(l: number, r: number, state: PathState): void {
-    this.#paths.set(`${l}>${r}`, state);
+    const name = `${l}>${r}`;
+    this.#paths.set(name, state);
+    if (state === "silent") this.#silentSince.set(name, this.now);
+    else this.#silentSince.delete(name);
   }
 
   /** The subflow between them ends, by RST or what errno says; 0: the peer closes it. */
@@ -141,6 +156,41 @@ export class Stage {
     const subflow = this.#connection.subflows.find((candidate) => this.#nameOf(candidate) === `${l}>${r}`);
     if (subflow) this.#kernel.close(this.#connection, subflow, errno);
     this.#read();
+  }
+
+  /**
+   * The kernel's figures are read. Data flow on every path: what is open is heard of, what is silent has data on their way since it became so.
+   * @param figures by the subflow's name ("0>1"): what is to be read instead
+   */
+  measure(figures: Figures = {}, isQuiet = false): void {
+    const inOrder = this.#readings(figures).reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
+    this.#measured(inOrder, figures, isQuiet);
+  }
+
+  /** The same where of the peer's data only so many bytes have arrived in order. */
+  hole(inOrder: number, figures: Figures = {}): void {
+    this.#measured(inOrder, figures, false);
+  }
+
+  #measured(bytesReceived: number, figures: Figures, isQuiet: boolean): void {
+    const subflows = this.#readings(figures);
+    this.#feed({ type: "connection.measured", token: TOKEN, isQuiet, bytesReceived, subflows });
+  }
+
+  #readings(figures: Figures): SubflowReading[] {
+    return this.#connection.subflows
+      .filter(({ state }) => state === "established")
+      .map((subflow) => ({ ...this.#reading(subflow), ...figures[this.#nameOf(subflow)] }));
+  }
+
+  #reading(subflow: SimSubflow): SubflowReading {
+    const silentSince = this.#silentSince.get(this.#nameOf(subflow));
+    const since = silentSince === undefined ? 0 : this.now - silentSince;
+    const bytes = 1000 * (this.now - since);
+    const times = { rtt: this.#roundTrip, rttVar: 1, rto: 200 + this.#roundTrip, sinceSent: 0, sinceAck: since };
+    const counts = { unacked: since > 0 ? 10 : 0, lost: 0, retransmits: 0, backoff: 0, bytesRetransmitted: 0 };
+    const sums = { bytesSent: bytes, bytesAcked: bytes, bytesReceived: bytes, deliveryRate: 1e6, mss: 1400 };
+    return { path: subflow.path, state: "established", ...times, ...counts, ...sums, sinceReceived: since };
   }
 
   /** Links, addresses or routes of the host have changed. */

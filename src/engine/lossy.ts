@@ -1,0 +1,61 @@
+import type { Millis } from "../types/index.ts";
+import type { Connection, Subflow } from "./model.ts";
+import type { Measured } from "./policy.ts";
+import { isUsable } from "./probe.ts";
+import { quarantine } from "./quarantine.ts";
+import type { State } from "./state.ts";
+
+/*
+ * A path that loses much holds up all data behind what it has lost. It becomes backup for a while, longer each time, and is free of that history
+ * when it has carried enough without.
+ */
+
+/** Shares of what was sent that had to be sent again: from where on it is too much, and up to where all is well. */
+const LOSSY = 0.15;
+const CLEAN = 0.05;
+/** Sent since the last judgement, at least. */
+const SEGMENTS_MIN = 40;
+const SEGMENT_BYTES = 1000;
+const WINDOW_MIN: Millis = 1000;
+/** What was so long ago says nothing of now. */
+const WINDOW_MAX: Millis = 30_000;
+/** Doubles each time, up to the longest back-off of a retry. */
+const FIRST_QUARANTINE: Millis = 5000;
+
+/** To be called after each reading. */
+export function judgeLosses(state: State, connection: Connection): void {
+  const usable = connection.subflows.filter(isUsable);
+  for (const subflow of usable) {
+    const share = lossOf(subflow, state.now);
+    if (share === undefined) continue;
+    if (share <= CLEAN) subflow.quarantines = 0;
+    const hasOther = usable.some((other) => other !== subflow && isTrusted(other));
+    if (share < LOSSY || subflow.backup || !hasOther) continue;
+    const time = Math.min(state.timing.retryMax, FIRST_QUARANTINE * 2 ** subflow.quarantines++);
+    state.counters.quarantines++;
+    quarantine(state, connection, subflow, state.now + time);
+  }
+}
+
+/** The share that was lost since it was judged last; undefined: too little was sent to tell. */
+function lossOf(subflow: Subflow, now: Millis): number | undefined {
+  const { measured, lossesFrom } = subflow;
+  if (!measured) return undefined;
+  if (!lossesFrom || now - lossesFrom.at > WINDOW_MAX) {
+    subflow.lossesFrom = measured;
+    return undefined;
+  }
+  const sent = measured.bytesSent - lossesFrom.bytesSent;
+  if (now - lossesFrom.at < WINDOW_MIN || sent < SEGMENTS_MIN * SEGMENT_BYTES) return undefined;
+  subflow.lossesFrom = measured;
+  return (measured.bytesRetransmitted - lossesFrom.bytesRetransmitted) / sent;
+}
+
+/** Data may go there: it is heard of, and is not backup. */
+function isTrusted({ backup, backupByPeer, quarantinedUntil, measured }: Subflow): boolean {
+  return !backup && !backupByPeer && quarantinedUntil === undefined && isMoving(measured);
+}
+
+function isMoving(measured: Measured | undefined): boolean {
+  return measured !== undefined && measured.stuckSince === undefined;
+}

@@ -1,0 +1,33 @@
+import type { Millis } from "../types/index.ts";
+import type { Connection, Subflow } from "./model.ts";
+import { setBackup } from "./opening.ts";
+import type { State } from "./state.ts";
+
+/*
+ * A subflow whose path is not to be trusted for now is backup: nothing is sent there while another works, and nothing is lost by it. What it was
+ * to be otherwise, as its endpoint or the policy says, it is again afterwards.
+ */
+
+/** Makes it backup until then; a later time is put in the place of an earlier one. */
+export function quarantine(state: State, connection: Connection, subflow: Subflow, until: Millis): void {
+  if (subflow.quarantinedUntil === undefined) {
+    subflow.backupOtherwise = subflow.backup;
+    if (!subflow.backup) setBackup(state, connection, subflow, true);
+  }
+  subflow.quarantinedUntil = until;
+}
+
+/** It is trusted again. */
+export function release(state: State, connection: Connection, subflow: Subflow): void {
+  if (subflow.quarantinedUntil === undefined) return;
+  subflow.quarantinedUntil = undefined;
+  if (!subflow.backupOtherwise) setBackup(state, connection, subflow, false);
+}
+
+/** Those whose time is over. */
+export function releaseDue(state: State, connection: Connection): void {
+  for (const subflow of connection.subflows) {
+    if (subflow.quarantinedUntil !== undefined && subflow.quarantinedUntil <= state.now)
+      release(state, connection, subflow);
+  }
+}

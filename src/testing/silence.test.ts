@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { TIMING } from "../engine/index.ts";
+import { resilient, standard } from "../policies/index.ts";
+import { ERRNO, type Millis } from "../types/index.ts";
+import { Stage, type StageOptions } from "./stage.ts";
+
+const LOOK: Millis = 20;
+
+/** A connection whose subflows are all there. */
+function staged(options: Partial<StageOptions> = {}): Stage {
+  const stage = new Stage({ policy: resilient, ...options });
+  stage.pass(1000);
+  return stage;
+}
+
+/** Looks again and again for so long, as the daemon does while something is in doubt. */
+function watch(stage: Stage, duration: Millis, figures?: Parameters<Stage["measure"]>[0]): void {
+  for (const end = stage.now + duration; stage.now < end; ) {
+    stage.pass(LOOK);
+    stage.measure(figures);
+  }
+}
+
+const types = (stage: Stage, since: Millis): string[] =>
+  stage.log.filter(({ at }) => at >= since).map(({ action }) => action.type);
+
+test("silence: a path on which nothing is acknowledged any more is left, its address taken back, and tried again", () => {
+  const stage = staged();
+  assert.equal(stage.subflows, "0>0 1>0");
+  watch(stage, 100);
+  stage.path(1, 0, "silent");
+  const lost = stage.now;
+  watch(stage, TIMING.silentMin + 200);
+  assert.equal(stage.subflows, "0>0");
+  assert.deepEqual(types(stage, lost).slice(0, 2), ["address.remove", "subflow.destroy"]);
+  const [attempt] = stage.engine.connection(1)?.attempts ?? [];
+  assert.equal(attempt?.silent, true);
+  stage.path(1, 0, "open");
+  stage.pass(5000);
+  assert.equal(stage.subflows, "0>0 1>0");
+});
+
+test("silence: the initial subflow too", () => {
+  const stage = staged();
+  watch(stage, 100);
+  stage.path(0, 0, "silent");
+  watch(stage, 300);
+  assert.equal(stage.subflows, "1>0");
+});
+
+test("silence: a host that is cut off altogether closes nothing", () => {
+  const stage = staged({ locals: 3 });
+  watch(stage, 100);
+  for (const l of [0, 1, 2]) stage.path(l, 0, "silent");
+  const lost = stage.now;
+  watch(stage, 10_000);
+  assert.equal(stage.subflows, "0>0 1>0 2>0");
+  assert.ok(!types(stage, lost).includes("address.remove"));
+});
+
+test("silence: patience is two round trips and what they vary by", () => {
+  const stage = staged({ roundTrip: 300 });
+  const figures = { "0>0": { rttVar: 50 }, "1>0": { rttVar: 50 } };
+  watch(stage, 100, figures);
+  stage.path(1, 0, "silent");
+  watch(stage, 2 * 300 + 4 * 50 - 2 * LOOK, figures);
+  assert.equal(stage.subflows, "0>0 1>0");
+  watch(stage, 4 * LOOK, figures);
+  assert.equal(stage.subflows, "0>0");
+});
+
+test("silence: a false alarm doubles the patience", () => {
+  const stage = staged();
+  const closedAfter = (): Millis => {
+    stage.path(1, 0, "silent");
+    const lost = stage.now;
+    while (stage.subflows.includes("1>0")) watch(stage, LOOK);
+    stage.path(1, 0, "open");
+    const took = stage.now - lost;
+    // It answers at the first attempt.
+    watch(stage, 1000);
+    assert.equal(stage.subflows, "0>0 1>0");
+    return took;
+  };
+  watch(stage, 100);
+  const [first, second] = [closedAfter(), closedAfter()];
+  assert.ok(second > 1.5 * first, `${first} ms, then ${second} ms`);
+});
+
+test("silence: what shares an end with it becomes backup, is asked, and is trusted again when it answers", () => {
+  const stage = staged({ locals: 2, remotes: 2 });
+  assert.equal(stage.subflows, "0>0 0>1 1>0 1>1");
+  watch(stage, 100);
+  // Nothing is on its way on 0>1 and 1>0: they are not heard of, whatever their paths are.
+  const idle = (since: Millis) => ({ sinceAck: since, sinceReceived: since, unacked: 0 });
+  stage.path(0, 0, "silent");
+  const lost = stage.now;
+  while (stage.subflows.includes("0>0")) {
+    stage.pass(LOOK);
+    const since = stage.now - lost + 500;
+    stage.measure({ "0>1": idle(since), "1>0": idle(since) });
+  }
+  assert.equal(stage.backups, "0>1 0>1 1>0 1>0", "themselves and the joins that ask their paths");
+  stage.pass(100);
+  assert.equal(stage.backups, "");
+  assert.equal(stage.subflows, "0>1 1>0 1>1");
+});
+
+test("silence: data behind a hole: the path that is not heard of is asked, and left when it does not answer", () => {
+  const stage = staged();
+  const incoming = (received: number) => ({
+    "0>0": { unacked: 0, sinceAck: 0, sinceReceived: 0, bytesReceived: 5000 + received },
+    "1>0": { unacked: 0, sinceAck: 400, sinceReceived: 400, bytesReceived: 5000 },
+  });
+  stage.path(1, 0, "silent");
+  for (let turn = 0; turn < 20; turn++) {
+    stage.pass(LOOK);
+    stage.hole(10_000, incoming(turn * 1000));
+  }
+  assert.equal(stage.subflows, "0>0");
+  assert.equal(stage.attempts(1, 0).length >= 2, true, "the join that asks, and at least one that tries again");
+});
+
+test("silence: one that answers the question stays, and the question goes", () => {
+  const stage = staged();
+  for (let turn = 0; turn < 20; turn++) {
+    stage.pass(LOOK);
+    stage.hole(10_000, {
+      "0>0": { bytesReceived: 5000 + turn * 1000 },
+      "1>0": { unacked: 0, sinceAck: 400, sinceReceived: 400, bytesReceived: 5000 },
+    });
+  }
+  assert.equal(stage.subflows, "0>0 1>0");
+  assert.equal(stage.engine.snapshot().counters.silent, 0);
+  assert.ok(stage.engine.snapshot().counters.probes > 0);
+});
+
+test("silence: nothing comes in any more: each path is asked once, then ever more seldom", () => {
+  const stage = staged();
+  const before = stage.engine.snapshot().counters.probes;
+  for (let turn = 0; turn < 60; turn++) {
+    stage.measure({ "0>0": { sinceReceived: 60 }, "1>0": { sinceReceived: 60 } }, true);
+    stage.pass(1000);
+  }
+  const probes = stage.engine.snapshot().counters.probes - before;
+  assert.equal(probes, 2 * 3, "at 0, 10 and 30 seconds, two paths each");
+  assert.equal(stage.subflows, "0>0 1>0");
+});
+
+test("silence: idle paths are asked within a minute, backup ones and those of unused connections are not", () => {
+  const idle = (since: Millis) => ({ unacked: 0, sinceAck: since, sinceReceived: since, sinceSent: since });
+  const stage = staged({ locals: 3 });
+  stage.setBackup(2);
+  const begun = stage.now;
+  stage.path(1, 0, "silent");
+  for (let turn = 0; turn < 6; turn++) {
+    stage.pass(10_000);
+    const since = stage.now - begun;
+    stage.measure({ "0>0": idle(since), "1>0": idle(since), "2>0": idle(since) });
+  }
+  assert.equal(stage.subflows, "0>0 2>0");
+  assert.equal(
+    stage.attempts(2, 0).length,
+    2,
+    "the backup was opened, and asked when a path to the same address had died",
+  );
+  const unused = staged();
+  unused.pass(400_000);
+  unused.measure({ "0>0": idle(400_000), "1>0": idle(400_000) });
+  assert.equal(unused.engine.snapshot().counters.probes, 0);
+});
+
+test("silence: a path that loses much is backup for a while, longer the second time", () => {
+  const stage = staged();
+  let sent = 0;
+  const look = (share: number): void => {
+    sent += 200_000;
+    const figures = { bytesSent: sent, bytesRetransmitted: sent * share };
+    stage.measure({ "0>0": { bytesSent: sent }, "1>0": figures });
+  };
+  const quarantine = (): Millis => {
+    while (stage.backups === "") {
+      look(0.3);
+      stage.pass(1000);
+    }
+    const begun = stage.now;
+    while (stage.backups !== "") stage.pass(100);
+    return stage.now - begun;
+  };
+  const [first, second] = [quarantine(), quarantine()];
+  assert.equal(stage.subflows, "0>0 1>0");
+  assert.ok(second > 1.5 * first, `${first} ms, then ${second} ms`);
+});
+
+test("silence: a refused question is an answer", () => {
+  const stage = staged();
+  stage.path(1, 0, "refusing");
+  stage.measure({ "0>0": { sinceReceived: 60 }, "1>0": { sinceReceived: 60 } }, true);
+  stage.pass(1000);
+  assert.equal(stage.subflows, "0>0 1>0");
+  assert.deepEqual(stage.engine.connection(1)?.attempts, [], "it says nothing of what is there");
+});
+
+test("silence: policies that try once leave it to the kernel", () => {
+  const stage = staged({ policy: standard });
+  watch(stage, 100);
+  stage.path(1, 0, "silent");
+  watch(stage, 2000);
+  assert.equal(stage.subflows, "0>0 1>0");
+  assert.equal(stage.engine.watchedCount, 0);
+});
+
+test("silence: who was reset after it was asked for is not asked about again", () => {
+  const stage = staged();
+  stage.path(1, 0, "silent");
+  stage.measure({ "0>0": { sinceReceived: 60 }, "1>0": { sinceReceived: 60 } }, true);
+  stage.reset(1, 0, ERRNO.ECONNRESET);
+  stage.path(1, 0, "open");
+  stage.pass(10_000);
+  assert.equal(stage.subflows, "0>0 1>0");
+});
