@@ -34,9 +34,16 @@ function measuredOf(reading: SubflowReading, before: Measured | undefined, now: 
   return { ...figures, at: now, heardAt, receivedAt, usedAt: Math.max(receivedAt, now - sinceSent), stuckSince };
 }
 
-/** Since when nothing of what is on its way was acknowledged. */
-function stuck({ bytesAcked, sinceAck, sinceSent }: SubflowReading, before: Measured | undefined, now: Millis): Millis {
-  if (before?.stuckSince !== undefined && before.bytesAcked === bytesAcked) return before.stuckSince;
+/**
+ * Since when what is on its way there has led to nothing at all: an acknowledgement that only repeats another (a segment was lost, the next
+ * ones arrive) is a sign of life too.
+ */
+function stuck(
+  { sinceAck, sinceReceived, sinceSent }: SubflowReading,
+  before: Measured | undefined,
+  now: Millis,
+): Millis {
   // An idle subflow's last acknowledgement is old, and what is on its way now was sent later: after the last look, or just now.
-  return Math.max(before?.at ?? now - sinceSent, now - sinceAck);
+  const waitsSince = before?.stuckSince ?? before?.at ?? now - sinceSent;
+  return Math.max(waitsSince, now - Math.min(sinceAck, sinceReceived));
 }

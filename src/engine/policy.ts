@@ -47,7 +47,7 @@ export interface Measured {
   readonly receivedAt: Millis;
   /** When data were on their way there, of either side. */
   readonly usedAt: Millis;
-  /** Since when what was sent waits for an acknowledgement without any progress; undefined: nothing does. */
+  /** Since when what is on its way there has led to no answer at all; undefined: nothing is on its way. */
   readonly stuckSince: Millis | undefined;
 }
 

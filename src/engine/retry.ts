@@ -28,7 +28,10 @@ export function noteEnding(state: State, connection: Connection, subflow: Subflo
   const remote = subflow.path.remote.address;
   const before = attemptOf(connection.attempts, local, remote);
   const hasLasted = subflow.since !== undefined && state.now - subflow.since >= state.timing.lasting;
-  const failures = hasLasted ? 1 : (before?.failures ?? 0) + 1;
+  const alarms = falseAlarms(subflow, before);
+  // A path that answers at once when it is tried again has not failed.
+  const isAnew = hasLasted || alarms > (before?.falseAlarms ?? 0);
+  const failures = isAnew ? 1 : (before?.failures ?? 0) + 1;
   const ended = whyEnded(subflow, ending, failures);
   const attempt: AttemptView = {
     local,
@@ -39,7 +42,7 @@ export function noteEnding(state: State, connection: Connection, subflow: Subflo
     retryAt: ended === "" ? state.now + backOff(state.timing, connection.token, failures) : Number.POSITIVE_INFINITY,
     ended,
     silent: ending.silent ?? false,
-    falseAlarms: falseAlarms(subflow, before),
+    falseAlarms: alarms,
   };
   const others = connection.attempts.filter((other) => other !== before);
   connection.attempts = [...others.slice(-(BOUNDS.attemptsMax - 1)), attempt];
