@@ -100,14 +100,32 @@ export function sendRemovals(state: State, connection: Connection): void {
       hold(state, connection, next);
       continue;
     }
-    connection.removeAt = state.now + state.timing.removePace;
     const { localId } = next.withdrawn;
+    if (isShared(state, connection, next.withdrawn)) {
+      sendDestroys(state, connection, next.subflows);
+      continue;
+    }
+    connection.removeAt = state.now + state.timing.removePace;
     state.act({ type: "address.remove", token: connection.token, localId });
     // Also what came from there since it was asked for: the peer closes all of them.
     const others = connection.subflows.filter((subflow) => subflow.localId === localId && subflow.state !== "closing");
     for (const subflow of others) subflow.state = "closing";
     sendDestroys(state, connection, [...next.subflows, ...others]);
   }
+}
+
+/** The kernel gave the id of one address to another as well, having forgotten the first: RM_ADDR would withdraw the wrong one. */
+function isShared(
+  { table }: State,
+  { otherIds, announced }: Connection,
+  { localId, address }: NonNullable<Closing["withdrawn"]>,
+): boolean {
+  const isOther = (candidate: Address | undefined): boolean =>
+    candidate !== undefined && !sameAddress(candidate, address);
+  return (
+    otherIds.some(([endpoint, id]) => id === localId && isOther(table.byId(endpoint)?.address)) ||
+    announced.some((known) => known.localId === localId && isOther(known.address))
+  );
 }
 
 /** The id is in use again before its RM_ADDR had its turn: the peer need not be told, only the subflows end. */

@@ -237,11 +237,17 @@ function isPaceAsked(state: State, connection: Connection): boolean {
   return connection.announceAt > state.now;
 }
 
-/** The remembered subflow of this 4-tuple; one whose port is not known yet only where no other fits. */
+/**
+ * The remembered subflow of this 4-tuple; one whose port is not known yet only where no other fits. What is destroyed during its SYN names the
+ * remote port 0 (tcp_disconnect forgets it), and the local port tells which it was.
+ */
 export function findSubflow(connection: Connection, { path }: { path: Subflow["path"] }): Subflow | undefined {
   let candidate: Subflow | undefined;
   for (const subflow of connection.subflows) {
-    if (!samePath(subflow.path, path)) continue;
+    const { local, remote } = subflow.path;
+    const isOf = path.remote.port === 0 && path.local.port === local.port;
+    if (!samePath(subflow.path, isOf ? { local: path.local, remote: { ...path.remote, port: remote.port } } : path))
+      continue;
     if (subflow.path.local.port !== 0) return subflow;
     candidate ??= subflow;
   }

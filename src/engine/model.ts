@@ -193,6 +193,8 @@ export class Connection implements ConnectionView, Timed {
   /** How many more may be (opening.ts); undefined: it was not so many yet that they are counted. */
   creationsLeft: Allowance | undefined = undefined;
   attempts: readonly AttemptView[] = NONE;
+  /** Local addresses that were just withdrawn from the peer, and until when nothing is opened from there; see retry.ts. */
+  resting: readonly { readonly address: Address; readonly until: Millis }[] = NONE;
   /** When all paths may be probed again because nothing comes in, and how long after the last time. */
   askAgainAt: Millis = 0;
   askPace: Millis = 0;

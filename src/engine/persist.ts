@@ -4,6 +4,7 @@ import type { Connection, Subflow } from "./model.ts";
 import { announce, create } from "./opening.ts";
 import { whyBlocked } from "./pairs.ts";
 import { attemptOf, type ConnectionPlan, isSignal, type OpenPair } from "./policy.ts";
+import { retryAtOf } from "./retry.ts";
 import type { State } from "./state.ts";
 
 /*
@@ -18,7 +19,7 @@ export function carryOut(state: State, connection: Connection, plan: ConnectionP
   let waiting = 0;
   for (const { open, backup } of plan.subflows) {
     if (!open || whyNotNow(connection, open, waiting) !== "") continue;
-    const retryAt = attemptOf(connection.attempts, open.local.address, open.remote.address)?.retryAt ?? 0;
+    const retryAt = retryAtOf(connection, open.local.address, open.remote.address);
     if (retryAt > state.now) {
       // Its place is kept: what is wanted less must not take it meanwhile.
       waiting++;

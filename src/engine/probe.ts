@@ -1,7 +1,7 @@
+import { sameAddress } from "../types/index.ts";
 import type { Connection, Subflow } from "./model.ts";
 import { create } from "./opening.ts";
 import { localPoint } from "./pairs.ts";
-import { attemptOf } from "./policy.ts";
 import { falseAlarms } from "./retry.ts";
 import type { State } from "./state.ts";
 
@@ -15,14 +15,27 @@ export function isUsable({ state, probes }: Subflow): boolean {
   return state === "established" && probes === undefined;
 }
 
-/** How often its path was thought silent and was not, up to a bound. */
-export function falseAlarmsOf({ attempts }: Connection, subflow: Subflow): number {
-  const { local, remote } = subflow.path;
-  return Math.min(FALSE_ALARMS_MAX, falseAlarms(subflow, attemptOf(attempts, local.address, remote.address)));
+/**
+ * How often its path was thought silent and was not, up to a bound. A link that is deaf now and then is so for all pairs of which it is an end.
+ */
+export function falseAlarmsOf({ attempts, subflows }: Connection, { path }: Subflow): number {
+  let most = 0;
+  for (const attempt of attempts) {
+    if (!attempt.silent && attempt.falseAlarms === 0) continue;
+    const { local, remote } = attempt;
+    if (!sameAddress(local, path.local.address) && !sameAddress(remote, path.remote.address)) continue;
+    const there = subflows.find(
+      (s) => sameAddress(s.path.local.address, local) && sameAddress(s.path.remote.address, remote),
+    );
+    most = Math.max(most, there ? falseAlarms(there, attempt) : attempt.falseAlarms);
+  }
+  return Math.min(FALSE_ALARMS_MAX, most);
 }
 
-/** Patience does not grow beyond the retransmission timeouts of TCP: then nothing would be gained. */
-const FALSE_ALARMS_MAX = 4;
+/** Then patience is beyond the retransmission timeouts of TCP: with more, nothing would be gained. */
+const FALSE_ALARMS_MAX = 2;
+/** More patience, by each. */
+export const FALSE_ALARM_FACTOR = 4;
 
 /** Sends a probe, where none is on its way. */
 export function probe(state: State, connection: Connection, subflow: Subflow): void {
@@ -30,6 +43,8 @@ export function probe(state: State, connection: Connection, subflow: Subflow): v
   const { path, remoteId, endpoint, interfaceIndex } = subflow;
   if (remoteId === 0 && connection.denyJoinId0) return;
   const known = state.table.byAddress(path.local.address, 0);
+  // What is no endpoint any more has an id that only this subflow knows; a join from there would need another.
+  if (!known && subflow.localId !== 0) return;
   const local = known ? localPoint(known) : { address: path.local.address, endpoint, interfaceIndex, backup: true };
   const created = create(state, connection, { local, remote: { id: remoteId, ...path.remote } }, true);
   if (!created) return;
@@ -37,5 +52,5 @@ export function probe(state: State, connection: Connection, subflow: Subflow): v
   created.probes = subflow;
   created.sentAt = state.now;
   const wait = state.timing.probeMin + 3 * (subflow.measured?.rtt ?? 0);
-  created.deadline = state.now + wait * 2 ** falseAlarmsOf(connection, subflow);
+  created.deadline = state.now + wait * FALSE_ALARM_FACTOR ** falseAlarmsOf(connection, subflow);
 }

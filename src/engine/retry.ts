@@ -75,6 +75,19 @@ function backOff({ retryMin, retryMax }: Timing, token: Token, failures: number)
   return base * (0.75 + spread / 2);
 }
 
+/** The peer closes what comes from there when it reads our RM_ADDR, also what was opened meanwhile: until then nothing is. */
+export function rest({ now, timing }: State, connection: Connection, address: Address): void {
+  const others = connection.resting.filter(({ until }) => until > now);
+  connection.resting = [...others, { address, until: now + timing.retryMin }];
+}
+
+/** When a subflow between the two may be opened, as far as it was tried before or its address rests. */
+export function retryAtOf({ attempts, resting }: Connection, local: Address, remote: Address): Millis {
+  let at = attemptOf(attempts, local, remote)?.retryAt ?? 0;
+  for (const { address, until } of resting) if (until > at && sameAddress(address, local)) at = until;
+  return at;
+}
+
 /** What stood in the way is another now: what failed from or to the address can be tried at once. */
 export function forgetFailures(connection: Connection, address: Address): void {
   if (connection.attempts.length === 0) return;

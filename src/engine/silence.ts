@@ -1,9 +1,9 @@
 import { ERRNO, type Millis, sameAddress } from "../types/index.ts";
 import { destroy, remove } from "./closing.ts";
 import type { Connection, Subflow } from "./model.ts";
-import { falseAlarmsOf, isUsable, probe } from "./probe.ts";
+import { FALSE_ALARM_FACTOR, falseAlarmsOf, isUsable, probe } from "./probe.ts";
 import { quarantine, release } from "./quarantine.ts";
-import { noteEnding } from "./retry.ts";
+import { noteEnding, rest } from "./retry.ts";
 import type { State } from "./state.ts";
 
 /*
@@ -37,7 +37,7 @@ function judgeStuck(state: State, connection: Connection, usable: readonly Subfl
     const since = subflow.measured?.stuckSince;
     if (since === undefined || subflow.state === "closing") continue;
     isStuck = true;
-    const patience = patienceOf(state, connection, subflow);
+    const patience = patienceOf(state, connection, subflow, since);
     if (state.now - since < patience) continue;
     // Not just a moment after the last word of this one: when everything is cut off, one of them is the last to be heard.
     const others = usable.filter((other) => other !== subflow);
@@ -72,10 +72,20 @@ function isHeard({ state, measured }: Subflow, since: Millis | undefined): boole
   return state === "established" && since !== undefined && measured !== undefined && measured.heardAt >= since;
 }
 
-/** Two round trips and what they vary by, longer where it was a false alarm before. */
-function patienceOf({ timing }: State, connection: Connection, subflow: Subflow): Millis {
+/**
+ * What was lost at the end of a burst is sent again after two round trips, and heard of after three (tcp_schedule_loss_probe): so long, and what
+ * round trips vary by. Longer where it was a false alarm before, and where others hear of both of its ends: then it is rather full than dead.
+ */
+function patienceOf({ timing }: State, connection: Connection, subflow: Subflow, since: Millis): Millis {
   const { rtt, rttVar } = subflow.measured ?? { rtt: 0, rttVar: 0 };
-  return (2 * rtt + Math.max(timing.silentMin, 4 * rttVar)) * 2 ** falseAlarmsOf(connection, subflow);
+  const once = 3 * rtt + Math.max(timing.silentMin, 4 * rttVar);
+  const { local, remote } = subflow.path;
+  const heard = connection.subflows.filter((other) => other !== subflow && isHeard(other, since + once / 2));
+  const isHeardThere =
+    heard.some(({ path }) => sameAddress(path.local.address, local.address)) &&
+    heard.some(({ path }) => sameAddress(path.remote.address, remote.address));
+  const alarms = falseAlarmsOf(connection, subflow) + Number(isHeardThere);
+  return once * FALSE_ALARM_FACTOR ** alarms;
 }
 
 /** Data came in until a moment ago. */
@@ -107,15 +117,18 @@ function giveUp(state: State, connection: Connection, subflow: Subflow): void {
   state.counters.silent++;
   connection.askPace = 0;
   doubtKin(state, connection, subflow);
-  const isAlone = !connection.subflows.some(
-    (other) => other !== subflow && other.localId === localId && isUsable(other),
-  );
+  const isAlone = !connection.subflows.some((other) => {
+    // An id that two addresses share is not withdrawn for one of them.
+    const isOther = other.localId === localId && !sameAddress(other.path.local.address, path.local.address);
+    return isOther || (other !== subflow && other.localId === localId && isUsable(other));
+  });
   const isAnnounced = connection.announced.some(
     (announced) => announced.localId === localId || sameAddress(announced.address, path.local.address),
   );
-  if (connection.side === "client" && isAlone && !isAnnounced)
+  if (connection.side === "client" && subflow.initiated && isAlone && !isAnnounced) {
+    rest(state, connection, path.local.address);
     remove(state, connection, { localId, address: path.local.address }, [subflow]);
-  else destroy(state, connection, [subflow]);
+  } else destroy(state, connection, [subflow]);
 }
 
 /** What shares an end with a silent path is likely to be as dead: nothing is to be sent there for now. */

@@ -154,9 +154,9 @@ export class SimKernel {
   }
 
   /** A subflow ends; the event comes only while the connection lives (MPTCP_EVENT_SUB_CLOSED). */
-  close(connection: SimConnection, subflow: SimSubflow, errno: number): void {
+  close(connection: SimConnection, subflow: SimSubflow, errno: number, path = subflow.path): void {
     connection.subflows = connection.subflows.filter((other) => other !== subflow);
-    const { path, localId, remoteId } = subflow;
+    const { localId, remoteId } = subflow;
     this.events.push({ type: "subflow.closed", token: connection.token, path, localId, remoteId, errno });
   }
 
@@ -261,7 +261,10 @@ export class SimKernel {
     const subflow = connection.subflows.find((candidate) => samePath(candidate.path, path));
     if (!subflow) return { errno: ERRNO.ESRCH, message: "subflow not found" };
     this.#forget(connection, path.local.address);
-    this.close(connection, subflow, 0);
+    // A SYN on its way is disconnected, which forgets where to: the event names port 0 (mptcp_subflow_shutdown, tcp_disconnect).
+    const { local, remote } = subflow.path;
+    const isOnItsWay = subflow.state === "syn-sent";
+    this.close(connection, subflow, 0, isOnItsWay ? { local, remote: { ...remote, port: 0 } } : subflow.path);
     return OK;
   }
 

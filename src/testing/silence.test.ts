@@ -59,18 +59,18 @@ test("silence: a host that is cut off altogether closes nothing", () => {
   assert.ok(!types(stage, lost).includes("address.remove"));
 });
 
-test("silence: patience is two round trips and what they vary by", () => {
+test("silence: patience is three round trips and what they vary by", () => {
   const stage = staged({ roundTrip: 300 });
   const figures = { "0>0": { rttVar: 50 }, "1>0": { rttVar: 50 } };
   watch(stage, 100, figures);
   stage.path(1, 0, "silent");
-  watch(stage, 2 * 300 + 4 * 50 - 2 * LOOK, figures);
+  watch(stage, 3 * 300 + 4 * 50 - 2 * LOOK, figures);
   assert.equal(stage.subflows, "0>0 1>0");
   watch(stage, 4 * LOOK, figures);
   assert.equal(stage.subflows, "0>0");
 });
 
-test("silence: a false alarm doubles the patience", () => {
+test("silence: after a false alarm there is four times the patience", () => {
   const stage = staged();
   const closedAfter = (): Millis => {
     stage.path(1, 0, "silent");
@@ -85,7 +85,29 @@ test("silence: a false alarm doubles the patience", () => {
   };
   watch(stage, 100);
   const [first, second] = [closedAfter(), closedAfter()];
-  assert.ok(second > 1.5 * first, `${first} ms, then ${second} ms`);
+  assert.ok(second > 3 * first, `${first} ms, then ${second} ms`);
+});
+
+test("silence: where both ends are heard of by others, there is more patience", () => {
+  const stage = staged({ locals: 2, remotes: 2 });
+  watch(stage, 100);
+  stage.path(0, 0, "silent");
+  watch(stage, TIMING.silentMin + 100);
+  assert.equal(stage.subflows, "0>0 0>1 1>0 1>1", "it may be full");
+  watch(stage, 4 * (TIMING.silentMin + 100));
+  assert.equal(stage.subflows, "0>1 1>0 1>1");
+});
+
+test("silence: a local address that was withdrawn rests: the peer closes what comes from there meanwhile", () => {
+  const stage = staged();
+  watch(stage, 100);
+  stage.path(1, 0, "silent");
+  while (stage.subflows.includes("1>0")) watch(stage, LOOK);
+  stage.announce(1);
+  watch(stage, TIMING.retryMin / 2);
+  assert.equal(stage.subflows, "0>0 0>1");
+  watch(stage, 2 * TIMING.retryMin);
+  assert.equal(stage.subflows, "0>0 0>1 1>1");
 });
 
 test("silence: what shares an end with it becomes backup, is asked, and is trusted again when it answers", () => {

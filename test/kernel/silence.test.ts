@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type TrafficConnection, type TransferReport, transfer } from "../../src/lab/index.ts";
+import { connectionsOf, DEADLINE, pathsOf } from "./daemon-support.ts";
+import { nft } from "./doctor-support.ts";
+import { connected, inWorld, manage, type World } from "./outage-support.ts";
+import { kernelTest } from "./support.ts";
+
+const FIRST = "10.0.1.1>10.0.1.2";
+const SECOND = "10.0.2.1>10.0.1.2";
+/** Some seconds of both paths. */
+const BYTES = 15_000_000;
+
+const subflowsOf = ({ client }: World) => connectionsOf(client).flatMap(({ subflows }) => subflows);
+const portsOf = (world: World) =>
+  subflowsOf(world)
+    .map(({ path }) => path.local.port)
+    .sort();
+
+/** What is done to the paths while data go over both of them, which must arrive as they were sent. */
+async function underTraffic(
+  direction: "up" | "down",
+  strike: (world: World, connection: TrafficConnection, done: Promise<TransferReport>) => Promise<void>,
+): Promise<void> {
+  await inWorld(2, async (world) => {
+    const { lab, client } = world;
+    for (const link of ["eth1", "eth2"]) await lab.link(link).setRate("20mbit");
+    await manage(world, "userspace");
+    const connection = await connected(world, "userspace");
+    const [from, to] =
+      direction === "up" ? [connection.client, connection.server] : [connection.server, connection.client];
+    const done = transfer(from, to, BYTES);
+    // A strike that fails says more than that the transfer broke with it.
+    done.catch(() => undefined);
+    const carried = direction === "up" ? "bytesSent" : "bytesReceived";
+    const carriesBoth = () => connectionsOf(client)[0]?.subflows.every((subflow) => subflow[carried] > BYTES / 50);
+    await lab.waitFor(() => carriesBoth() ?? false, DEADLINE, "data on both paths");
+    await strike(world, connection, done);
+    assert.ok((await done).isIntact);
+    assert.ok((await transfer(to, from, 10_000)).isIntact);
+  });
+}
+
+for (const direction of ["up", "down"] as const) {
+  kernelTest(`a path goes silent while data go ${direction}: closed, the other goes on, and back when it answers`, () =>
+    underTraffic(direction, async (world, _connection, done) => {
+      const { lab, client } = world;
+      await lab.link("eth1").blackhole(true);
+      await lab.waitFor(() => pathsOf(client).join() === SECOND, DEADLINE, "only the path that works");
+      await done;
+      assert.equal(pathsOf(client).join(), SECOND, "tried again, not trusted again");
+      await lab.link("eth1").blackhole(false);
+      await lab.waitFor(() => pathsOf(client).join() === [FIRST, SECOND].join(), DEADLINE, "the first path back");
+    }),
+  );
+}
+
+kernelTest("cut off altogether: nothing is closed, and the data go on afterwards", () =>
+  underTraffic("up", async (world) => {
+    const before = portsOf(world);
+    // At one moment, which two links cannot be.
+    await nft(world.server, "tcp dport 1-65535 drop");
+    await sleep(3000);
+    assert.deepEqual(portsOf(world), before);
+    await world.server.exec(["nft", "delete", "table", "inet", "lab"]);
+  }),
+);
+
+kernelTest("hiccups of a path: at most some are taken for silence, and both paths carry data afterwards", () =>
+  underTraffic("up", async (world, _connection, done) => {
+    const { lab, client } = world;
+    const link = lab.link("eth1");
+    for (let hiccup = 0; hiccup < 6; hiccup++) {
+      await link.blackhole(true);
+      await sleep(150);
+      await link.blackhole(false);
+      await sleep(400);
+    }
+    await done;
+    await lab.waitFor(() => pathsOf(client).join() === [FIRST, SECOND].join(), DEADLINE, "both paths");
+  }),
+);
+
+kernelTest("a path that loses much becomes backup, and is used again later", () =>
+  underTraffic("up", async (world) => {
+    const { lab, server } = world;
+    const isBackup = () =>
+      subflowsOf(world)
+        .map(({ path, backupLocal }) => `${path.local.address} ${backupLocal}`)
+        .sort();
+    assert.deepEqual(isBackup(), ["10.0.1.1 false", "10.0.2.1 false"]);
+    await nft(server, "iifname eth1 meta length > 500 numgen random mod 100 < 25 drop");
+    const quarantined = ["10.0.1.1 true", "10.0.2.1 false"].join();
+    await lab.waitFor(() => isBackup().join() === quarantined, DEADLINE, "nothing more on the lossy path");
+    await server.exec(["nft", "delete", "table", "inet", "lab"]);
+    await lab.waitFor(() => !isBackup().join().includes("true"), DEADLINE, "trusted again");
+  }),
+);
