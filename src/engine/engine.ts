@@ -285,7 +285,7 @@ export class Engine {
     note(connection, event);
     state.watch.doubt(connection, judgeSilence(state, connection, event.isQuiet));
     probeIdle(state, connection);
-    judgeLosses(state, connection);
+    judgeLosses(state, connection, event.outstanding);
     if (state.policy.measures !== undefined) consider(state, connection, { type: "measured" });
     else arm(state, connection);
   }

@@ -45,7 +45,7 @@ function whyUnwanted(policy: string, pair: PairView, known: readonly LeftOut[]):
   if (pair.blocked !== "") return { reason: pair.blocked, remedy: whatEnds(pair) };
   const told = known.find((left) => left.address === pair.local.address && left.remote === pair.remote.address);
   if (told) return told;
-  const before = pair.attempt ? `${failures(pair.attempt)}; ` : "";
+  const before = pair.attempt?.failures ? `${failures(pair.attempt)}; ` : "";
   return { reason: `${before}policy ${policy} does not want it now`, remedy: "another policy may" };
 }
 

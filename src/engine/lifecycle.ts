@@ -1,4 +1,5 @@
 import { ERRNO, type Millis, sameAddress } from "../types/index.ts";
+import { answered } from "./alarms.ts";
 import { BOUNDS } from "./bounds.ts";
 import { destroy, inspect, sendRemovals, settleHeld } from "./closing.ts";
 import { beginMemory } from "./consult.ts";
@@ -71,6 +72,7 @@ export function subflowEstablished(state: State, connection: Connection, event: 
   }
   const subflow = known ?? arrive(state, connection, event);
   if (!subflow) return;
+  answered(state, connection, subflow);
   if (connection.subflows.length > 1) state.watch.add(connection);
   consider(state, connection, { type: "opened", subflow });
   settleHeld(state, connection);

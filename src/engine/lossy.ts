@@ -2,12 +2,12 @@ import type { Millis } from "../types/index.ts";
 import type { Connection, Subflow } from "./model.ts";
 import type { Measured } from "./policy.ts";
 import { isUsable } from "./probe.ts";
-import { quarantine } from "./quarantine.ts";
+import { quarantine, release } from "./quarantine.ts";
 import type { State } from "./state.ts";
 
 /*
  * A path that loses much holds up all data behind what it has lost. It becomes backup for a while, longer each time, and is free of that history
- * when it has carried enough without.
+ * when it has carried enough without. Not while data pile up: then every path carries what it can, and to lose one would cost more.
  */
 
 /** Shares of what was sent that had to be sent again: from where on it is too much, and up to where all is well. */
@@ -23,8 +23,13 @@ const WINDOW_MAX: Millis = 30_000;
 const FIRST_QUARANTINE: Millis = 5000;
 
 /** To be called after each reading. */
-export function judgeLosses(state: State, connection: Connection): void {
+export function judgeLosses(state: State, connection: Connection, outstanding: number): void {
   const usable = connection.subflows.filter(isUsable);
+  if (isFull(usable, outstanding)) {
+    // What such a path carries, the others would carry later.
+    for (const subflow of usable) if (subflow.isLossy) release(state, connection, subflow);
+    return;
+  }
   for (const subflow of usable) {
     const share = lossOf(subflow, state.now);
     if (share === undefined) continue;
@@ -34,8 +39,20 @@ export function judgeLosses(state: State, connection: Connection): void {
     const time = Math.min(state.timing.retryMax, FIRST_QUARANTINE * 2 ** subflow.quarantines++);
     state.counters.quarantines++;
     quarantine(state, connection, subflow, state.now + time);
+    subflow.isLossy = true;
   }
 }
+
+/** The application has written more than is on its way: it would have each path carry what it can. */
+function isFull(usable: readonly Subflow[], outstanding: number): boolean {
+  let onTheirWay = 0;
+  for (const { measured } of usable) onTheirWay += (measured?.unacked ?? 0) * SEGMENT_BYTES_MAX;
+  return outstanding > 2 * onTheirWay + BACKLOG_MIN;
+}
+
+const SEGMENT_BYTES_MAX = 1460;
+/** Written in one go, it is not yet a transfer that fills the paths. */
+const BACKLOG_MIN = 65_536;
 
 /** The share that was lost since it was judged last; undefined: too little was sent to tell. */
 function lossOf(subflow: Subflow, now: Millis): number | undefined {

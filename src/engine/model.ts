@@ -72,6 +72,8 @@ export class Subflow implements SubflowView {
   doubtedAt: Millis | undefined = undefined;
   /** How often it was in quarantine for its losses, and the reading from which on they count. */
   quarantines = 0;
+  /** It is in quarantine for them now. */
+  isLossy = false;
   lossesFrom: Measured | undefined = undefined;
   /** Of a probe: when its SYN went out. */
   sentAt: Millis = 0;

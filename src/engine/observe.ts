@@ -1,4 +1,5 @@
 import { ENDPOINT_FLAG, ERRNO, type SubflowInfo, sameAddress } from "../types/index.ts";
+import { answered } from "./alarms.ts";
 import { BOUNDS } from "./bounds.ts";
 import { destroy, settleHeld } from "./closing.ts";
 import { beginMemory } from "./consult.ts";
@@ -89,7 +90,10 @@ function refresh(state: State, connection: Connection, subflow: Subflow, info: S
   }
   if (subflow.state === "closing") return false;
   if (subflow.state !== "creating") return true;
-  if (info.state === "established") subflow.state = "established";
+  if (info.state === "established") {
+    subflow.state = "established";
+    answered(state, connection, subflow);
+  }
   // A SYN that has had its time: now that its port is known, it can be ended.
   else if (subflow.asked) {
     noteEnding(state, connection, subflow, TIMED_OUT);

@@ -110,7 +110,7 @@ export interface LocalPoint {
 export interface AttemptView {
   readonly local: Address;
   readonly remote: Address;
-  /** In a row. */
+  /** In a row; 0: the last was a false alarm. */
   readonly failures: number;
   /** errno of the last one, positive; 0: none was given. */
   readonly errno: number;
@@ -121,7 +121,7 @@ export interface AttemptView {
   readonly ended: string;
   /** Its path had gone silent: nothing was acknowledged any more, or a probe went without an answer. */
   readonly silent: boolean;
-  /** How often that was a false alarm: the path answered at once when it was tried again. */
+  /** How often that was a false alarm: both ends were heard of at once when it was tried again. */
   readonly falseAlarms: number;
 }
 

@@ -1,8 +1,7 @@
-import { sameAddress } from "../types/index.ts";
+import { FALSE_ALARM_FACTOR, falseAlarmsOf } from "./alarms.ts";
 import type { Connection, Subflow } from "./model.ts";
 import { create } from "./opening.ts";
 import { localPoint } from "./pairs.ts";
-import { falseAlarms } from "./retry.ts";
 import type { State } from "./state.ts";
 
 /*
@@ -14,28 +13,6 @@ import type { State } from "./state.ts";
 export function isUsable({ state, probes }: Subflow): boolean {
   return state === "established" && probes === undefined;
 }
-
-/**
- * How often its path was thought silent and was not, up to a bound. A link that is deaf now and then is so for all pairs of which it is an end.
- */
-export function falseAlarmsOf({ attempts, subflows }: Connection, { path }: Subflow): number {
-  let most = 0;
-  for (const attempt of attempts) {
-    if (!attempt.silent && attempt.falseAlarms === 0) continue;
-    const { local, remote } = attempt;
-    if (!sameAddress(local, path.local.address) && !sameAddress(remote, path.remote.address)) continue;
-    const there = subflows.find(
-      (s) => sameAddress(s.path.local.address, local) && sameAddress(s.path.remote.address, remote),
-    );
-    most = Math.max(most, there ? falseAlarms(there, attempt) : attempt.falseAlarms);
-  }
-  return Math.min(FALSE_ALARMS_MAX, most);
-}
-
-/** Then patience is beyond the retransmission timeouts of TCP: with more, nothing would be gained. */
-const FALSE_ALARMS_MAX = 2;
-/** More patience, by each. */
-export const FALSE_ALARM_FACTOR = 4;
 
 /** Sends a probe, where none is on its way. */
 export function probe(state: State, connection: Connection, subflow: Subflow): void {

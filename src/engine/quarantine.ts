@@ -21,6 +21,7 @@ export function quarantine(state: State, connection: Connection, subflow: Subflo
 export function release(state: State, connection: Connection, subflow: Subflow): void {
   if (subflow.quarantinedUntil === undefined) return;
   subflow.quarantinedUntil = undefined;
+  subflow.isLossy = false;
   if (!subflow.backupOtherwise) setBackup(state, connection, subflow, false);
 }
 

@@ -28,10 +28,7 @@ export function noteEnding(state: State, connection: Connection, subflow: Subflo
   const remote = subflow.path.remote.address;
   const before = attemptOf(connection.attempts, local, remote);
   const hasLasted = subflow.since !== undefined && state.now - subflow.since >= state.timing.lasting;
-  const alarms = falseAlarms(subflow, before);
-  // A path that answers at once when it is tried again has not failed.
-  const isAnew = hasLasted || alarms > (before?.falseAlarms ?? 0);
-  const failures = isAnew ? 1 : (before?.failures ?? 0) + 1;
+  const failures = hasLasted ? 1 : (before?.failures ?? 0) + 1;
   const ended = whyEnded(subflow, ending, failures);
   const attempt: AttemptView = {
     local,
@@ -42,21 +39,11 @@ export function noteEnding(state: State, connection: Connection, subflow: Subflo
     retryAt: ended === "" ? state.now + backOff(state.timing, connection.token, failures) : Number.POSITIVE_INFINITY,
     ended,
     silent: ending.silent ?? false,
-    falseAlarms: alarms,
+    falseAlarms: before?.falseAlarms ?? 0,
   };
   const others = connection.attempts.filter((other) => other !== before);
   connection.attempts = [...others.slice(-(BOUNDS.attemptsMax - 1)), attempt];
 }
-
-/** A path that was thought silent and answered as soon as it was tried again: next time there is more patience. */
-export function falseAlarms({ since }: Subflow, before: AttemptView | undefined): number {
-  if (!before) return 0;
-  const wasFalse = before.silent && since !== undefined && since - before.at < ANSWERED_AT_ONCE;
-  return before.falseAlarms + Number(wasFalse);
-}
-
-/** The first attempt after the shortest back-off. */
-const ANSWERED_AT_ONCE: Millis = 1000;
 
 /** Why it is not tried again; "": it is. */
 function whyEnded(subflow: Subflow, { errno, resetReason }: Ending, failures: number): string {

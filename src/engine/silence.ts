@@ -1,7 +1,8 @@
 import { ERRNO, type Millis, sameAddress } from "../types/index.ts";
+import { FALSE_ALARM_FACTOR, falseAlarmsOf } from "./alarms.ts";
 import { destroy, remove } from "./closing.ts";
 import type { Connection, Subflow } from "./model.ts";
-import { FALSE_ALARM_FACTOR, falseAlarmsOf, isUsable, probe } from "./probe.ts";
+import { isUsable, probe } from "./probe.ts";
 import { quarantine, release } from "./quarantine.ts";
 import { noteEnding, rest } from "./retry.ts";
 import type { State } from "./state.ts";

@@ -46,8 +46,8 @@ export class ConnectionReader implements Disposable {
       const [socket, ...found] = answers.slice(at, at + 1 + subflows.length);
       at += 1 + subflows.length;
       if (!isSocket(socket) || socket.mptcp?.token !== token) return [];
-      const { bytesReceived } = socket.mptcp;
-      return [{ token, bytesReceived, subflows: found.flatMap((each) => readingOf(each, token)) }];
+      const { bytesReceived, outstanding } = socket.mptcp;
+      return [{ token, bytesReceived, outstanding, subflows: found.flatMap((each) => readingOf(each, token)) }];
     });
   }
 }

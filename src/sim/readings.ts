@@ -8,7 +8,15 @@ export function readingOf({ token, subflows }: SimConnection, random: Random, no
   const established = subflows.filter(({ state }) => state === "established");
   const bytesReceived = random.chance(0.5) ? 1000 : Math.round(now);
   const readings = established.map((subflow) => subflowReading(subflow, random));
-  return { type: "connection.measured", token, isQuiet: random.chance(0.2), bytesReceived, subflows: readings };
+  const outstanding = random.below(1 << 20);
+  return {
+    type: "connection.measured",
+    token,
+    isQuiet: random.chance(0.2),
+    bytesReceived,
+    outstanding,
+    subflows: readings,
+  };
 }
 
 function subflowReading({ path }: SimSubflow, random: Random): SubflowReading {

@@ -88,6 +88,21 @@ test("silence: after a false alarm there is four times the patience", () => {
   assert.ok(second > 3 * first, `${first} ms, then ${second} ms`);
 });
 
+test("silence: a deaf link is a false alarm for all pairs of which it is an end, whichever is opened first", () => {
+  const stage = staged({ locals: 2, remotes: 2, limits: { subflows: 2, addAddrAccepted: 8 } });
+  watch(stage, 100);
+  const own = stage.subflows.split(" ").filter((name) => name.startsWith("0"));
+  for (const r of [0, 1]) stage.path(0, r, "silent");
+  while (own.every((name) => stage.subflows.includes(name))) watch(stage, LOOK);
+  for (const r of [0, 1]) stage.path(0, r, "open");
+  watch(stage, 1000);
+  assert.ok(stage.engine.connection(1)?.attempts.some(({ falseAlarms }) => falseAlarms === 1));
+  for (const r of [0, 1]) stage.path(0, r, "silent");
+  const lost = stage.now;
+  watch(stage, 2 * (TIMING.silentMin + 50));
+  assert.ok(!types(stage, lost).includes("subflow.destroy"), "it is given more time");
+});
+
 test("silence: where both ends are heard of by others, there is more patience", () => {
   const stage = staged({ locals: 2, remotes: 2 });
   watch(stage, 100);
@@ -193,18 +208,27 @@ test("silence: idle paths are asked within a minute, backup ones and those of un
   assert.equal(unused.engine.snapshot().counters.probes, 0);
 });
 
-test("silence: a path that loses much is backup for a while, longer the second time", () => {
+/** Two paths of which the second loses a third of what is sent there; each look is a second later. */
+function lossy(outstanding: number) {
   const stage = staged();
-  let sent = 0;
-  const look = (share: number): void => {
-    sent += 200_000;
-    const figures = { bytesSent: sent, bytesRetransmitted: sent * share };
-    stage.measure({ "0>0": { bytesSent: sent }, "1>0": figures });
-  };
-  const quarantine = (): Millis => {
-    while (stage.backups === "") {
-      look(0.3);
+  let acked = 0;
+  return {
+    stage,
+    look(): void {
+      acked += 200_000;
+      const figures = { bytesSent: 1.5 * acked, bytesAcked: acked, bytesRetransmitted: 0.5 * acked };
+      stage.measure({ "0>0": { bytesSent: acked, bytesAcked: acked }, "1>0": figures }, false, outstanding);
       stage.pass(1000);
+    },
+  };
+}
+
+test("silence: a path that loses much is backup for a while, longer the second time", () => {
+  const { stage, look } = lossy(0);
+  const quarantine = (): Millis => {
+    for (let looks = 0; stage.backups === ""; looks++) {
+      assert.ok(looks < 10);
+      look();
     }
     const begun = stage.now;
     while (stage.backups !== "") stage.pass(100);
@@ -213,6 +237,17 @@ test("silence: a path that loses much is backup for a while, longer the second t
   const [first, second] = [quarantine(), quarantine()];
   assert.equal(stage.subflows, "0>0 1>0");
   assert.ok(second > 1.5 * first, `${first} ms, then ${second} ms`);
+});
+
+test("silence: a lossy path is used all the same while data pile up", () => {
+  const { stage, look } = lossy(1_000_000);
+  for (let looks = 0; looks < 20; looks++) look();
+  assert.equal(stage.backups, "");
+  const idle = lossy(0);
+  for (let looks = 0; looks < 2; looks++) idle.look();
+  assert.equal(idle.stage.backups, "1>0");
+  idle.stage.measure({}, false, 1_000_000);
+  assert.equal(idle.stage.backups, "", "at once");
 });
 
 test("silence: a refused question is an answer", () => {

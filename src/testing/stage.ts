@@ -161,10 +161,11 @@ export class Stage {
   /**
    * The kernel's figures are read. Data flow on every path: what is open is heard of, what is silent has data on their way since it became so.
    * @param figures by the subflow's name ("0>1"): what is to be read instead
+   * @param outstanding bytes that the application has written and the peer has not acknowledged
    */
-  measure(figures: Figures = {}, isQuiet = false): void {
+  measure(figures: Figures = {}, isQuiet = false, outstanding = 0): void {
     const inOrder = this.#readings(figures).reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
-    this.#measured(inOrder, figures, isQuiet);
+    this.#measured(inOrder, figures, isQuiet, outstanding);
   }
 
   /** The same where of the peer's data only so many bytes have arrived in order. */
@@ -172,9 +173,9 @@ export class Stage {
     this.#measured(inOrder, figures, false);
   }
 
-  #measured(bytesReceived: number, figures: Figures, isQuiet: boolean): void {
+  #measured(bytesReceived: number, figures: Figures, isQuiet: boolean, outstanding = 0): void {
     const subflows = this.#readings(figures);
-    this.#feed({ type: "connection.measured", token: TOKEN, isQuiet, bytesReceived, subflows });
+    this.#feed({ type: "connection.measured", token: TOKEN, isQuiet, bytesReceived, outstanding, subflows });
   }
 
   #readings(figures: Figures): SubflowReading[] {

@@ -169,10 +169,14 @@ export interface SubflowReading {
   readonly sinceReceived: number;
 }
 
-/** The same of a connection: the bytes that have arrived in order, and of its subflows those that were found. */
+/**
+ * The same of a connection: the bytes that have arrived in order, those that the application has written and the peer has not acknowledged,
+ * and of its subflows those that were found.
+ */
 export interface ConnectionReading {
   readonly token: Token;
   readonly bytesReceived: number;
+  readonly outstanding: number;
   readonly subflows: readonly SubflowReading[];
 }
 

@@ -47,6 +47,8 @@ export interface MptcpInfo {
   readonly bytesSent: number;
   readonly bytesReceived: number;
   readonly bytesAcked: number;
+  /** What the application has written and the peer has not acknowledged (write_seq - snd_una). */
+  readonly outstanding: number;
   readonly subflowsTotal: number | undefined;
   /** Linux 6.18. */
   readonly endpointsLaminar: number;
@@ -106,6 +108,8 @@ export function decodeMptcpInfo(bytes: Uint8Array, from: number, to: number): Mp
     bytesSent: u64(56),
     bytesReceived: u64(64),
     bytesAcked: u64(72),
+    // The lower halves: both begin at a random number of 64 bits, and no send buffer is as large as 4 GiB.
+    outstanding: (u32(16) - u32(24)) >>> 0,
     subflowsTotal: from + 80 < to ? u8(80) : undefined,
     endpointsLaminar: u8(81),
   };
