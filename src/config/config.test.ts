@@ -4,7 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
-import { ConfigError, choosePolicy, editDistance, hostConfig, loadConfig, nearest } from "./index.ts";
+import { policies } from "../policies/index.ts";
+import {
+  ConfigError,
+  choosePathManager,
+  choosePolicy,
+  editDistance,
+  hostConfig,
+  loadConfig,
+  nearest,
+  POLICIES,
+} from "./index.ts";
 import { currentReader, distrust } from "./trust.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "subflow-config-"));
@@ -51,7 +61,21 @@ test("the smallest configuration, and none at all", () => {
   });
 });
 
+test("a configuration can name every policy, and what only Subflow can do makes `auto` the userspace path manager", () => {
+  assert.deepEqual([...POLICIES].sort(), policies.map(({ name }) => name).sort());
+  const { config } = load("policy: active-backup\n");
+  assert.equal(choosePolicy(config), "active-backup");
+  assert.deepEqual(choosePathManager(config, "kernel"), {
+    pathManager: "userspace",
+    because: "the in-kernel one cannot do what policy active-backup says",
+  });
+});
+
 const WRONG: [string, RegExp][] = [
+  [
+    "path_manager: kernel\npolicy: refresh\n",
+    /^2:9: policy refresh needs the userspace path manager, and path_manager is kernel \(leave one of the two out\)$/,
+  ],
   ["limts: {}\n", /^1:1: unknown key "limts" \(did you mean "limits"\?\)$/],
   ["limits:\n  subflow: 3\n", /^2:3: unknown key "subflow" \(did you mean "subflows"\?\)$/],
   ["zzz: 1\n", /^1:1: unknown key "zzz" \(known here: path_manager, .*\)$/],

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import { parseAddress } from "../types/index.ts";
+import { contradiction } from "./choice.ts";
 import { ConfigError, type ConfigFault } from "./error.ts";
 import { nearest } from "./nearest.ts";
 import { CONFIG_SCHEMA, type Config } from "./schema.ts";
@@ -162,6 +163,8 @@ function validate(source: Source): Config {
   const parsed = v.safeParse(CONFIG_SCHEMA, source.value);
   if (!parsed.success) throw new ConfigError(parsed.issues.map((issue) => faultOf(source, issue)));
   const faults = duplicateFaults(source, parsed.output);
+  const problem = contradiction(parsed.output);
+  if (problem) faults.push({ ...locate(source, ["policy"], false), problem, hint: "leave one of the two out" });
   if (faults.length > 0) throw new ConfigError(faults);
   return parsed.output;
 }

@@ -34,7 +34,7 @@ export function hostConfig(config: Config, pathManager: PathManager = "kernel"):
     },
     remoteAddresses: config.remote_addresses.expected,
     routing: config.routing,
-    announcesAll: pathManager === "userspace" && choosePolicy(config) === "resilient",
+    announcesAll: pathManager === "userspace" && choosePolicy(config) !== "standard",
     rpFilter: config.rp_filter,
     enableMptcp: config.enable_mptcp,
     behindLoadBalancer: config.behind_load_balancer,

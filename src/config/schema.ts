@@ -109,6 +109,10 @@ const remoteAddresses = v.pipe(
 const limit = (what: string) =>
   v.optional(v.union([count(what, 0, 64), v.literal("auto")], `${what} is a number or auto`));
 
+/** The policies that a configuration can name; of the in-kernel path manager only what the first two say can be had. */
+export const POLICIES = ["resilient", "standard", "one-per-interface", "active-backup", "refresh"] as const;
+export type PolicyName = (typeof POLICIES)[number];
+
 /** The configuration file, as written. */
 export const CONFIG_SCHEMA = v.strictObject({
   path_manager: v.optional(
@@ -120,7 +124,7 @@ export const CONFIG_SCHEMA = v.strictObject({
   ),
   policy: v.optional(
     v.pipe(
-      v.picklist(["auto", "resilient", "standard"]),
+      v.picklist(["auto", ...POLICIES]),
       v.description("which policy plans the subflows; auto: resilient, or standard where automatic is false"),
     ),
     "auto",

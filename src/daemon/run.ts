@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { type Config, loadConfig } from "../config/index.ts";
+import { type Config, contradiction, loadConfig } from "../config/index.ts";
 import { ownRuntimeFiles } from "../control/index.ts";
 import { checkNetns, loadNative, withNetns } from "../netlink/index.ts";
+import { SubflowError } from "../types/index.ts";
 import { requireNetAdmin } from "./capabilities.ts";
 import { now } from "./daemon.ts";
 import { openRuntimeDirectory, removeFiles, takeLock } from "./files/runtime.ts";
@@ -29,7 +30,11 @@ export function loadRunConfig({ config: file, overrides }: Pick<RunOptions, "con
   const { config, files } = loadConfig(file);
   const { logLevel, ...rest } = overrides;
   const log = logLevel === undefined ? config.log : { ...config.log, level: logLevel };
-  return { config: { ...config, ...rest, log }, files };
+  const whole = { ...config, ...rest, log };
+  // Of several files, or of a file and the command line.
+  const problem = contradiction(whole);
+  if (problem) throw new SubflowError(problem, { code: "CONFIG" });
+  return { config: whole, files };
 }
 
 /** Moves this process into a network namespace, for good. @throws NetnsError */

@@ -214,17 +214,17 @@ export class Connection implements ConnectionView, Timed {
     this.side = facts.side;
     this.initial = facts.path;
     this.denyJoinId0 = facts.denyJoinId0;
-    this.subflows = [
-      new Subflow({
-        state: "established",
-        path: facts.path,
-        localId: 0,
-        remoteId: 0,
-        join: false,
-        initiated: facts.side === "client",
-        backup: false,
-      }),
-    ];
+    const initial = new Subflow({
+      state: "established",
+      path: facts.path,
+      localId: 0,
+      remoteId: 0,
+      join: false,
+      initiated: facts.side === "client",
+      backup: false,
+    });
+    initial.since = surroundings.now;
+    this.subflows = [initial];
   }
 
   add(subflow: Subflow): void {

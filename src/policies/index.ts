@@ -1,9 +1,18 @@
 /** What to do, floor 2: one file a policy, all of them named here. Pure. */
 import type { Policy } from "../engine/index.ts";
+import { activeBackup } from "./active-backup.ts";
+import { onePerInterface } from "./one-per-interface.ts";
+import { refresh } from "./refresh.ts";
 import { resilient } from "./resilient.ts";
 import { standard } from "./standard/standard.ts";
 
 /** Every built-in policy; the first is the default. */
-export const policies: readonly [Policy, ...Policy[]] = [standard, resilient];
+export const policies: readonly [Policy, ...Policy[]] = [
+  standard,
+  resilient,
+  onePerInterface,
+  activeBackup,
+  refresh as Policy,
+];
 
-export { resilient, standard };
+export { activeBackup, onePerInterface, refresh, resilient, standard };

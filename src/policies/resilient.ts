@@ -8,6 +8,7 @@ import type {
   Wanted,
 } from "../engine/index.ts";
 import { type AddressId, ENDPOINT_FLAG, type Endpoint } from "../types/index.ts";
+import { admitted } from "./admitted.ts";
 
 /**
  * No single address, link or path, of either host, is in all subflows: the client first covers each local and each remote address with
@@ -39,15 +40,6 @@ export const resilient: Policy = {
 /** A server's clients can cover only what they know: every address, whatever it is for where this host is the client. */
 function announced({ endpoints }: ConnectionView): readonly Endpoint[] {
   return endpoints.filter(({ flags }) => !(flags & ENDPOINT_FLAG.implicit));
-}
-
-/** What is there stays; a join of the peer's that is one too many is turned down. */
-function admitted({ subflows, extraSubflows, limits }: ConnectionView): readonly SubflowView[] {
-  let excess = extraSubflows - limits.subflows;
-  return subflows
-    .toReversed()
-    .filter(({ state }) => state !== "closing" && !(state === "arrived" && excess-- > 0))
-    .reverse();
 }
 
 /** The pairs without a subflow, most wanted first. */

@@ -24,6 +24,8 @@ export interface StageOptions {
   readonly denyJoinId0?: boolean | undefined;
   /** Flags of endpoints: ENDPOINT_FLAG; default: subflow for clients, signal for servers. */
   readonly flags?: number | undefined;
+  /** Indexes of the host's interfaces: of its address number n the n-th; absent: endpoints are bound to none. */
+  readonly interfaces?: readonly number[] | undefined;
   readonly roundTrip?: Millis | undefined;
   readonly timing?: Partial<Timing> | undefined;
 }
@@ -71,7 +73,9 @@ export class Stage {
     });
     this.#pump = new Pump(this.engine, { now: () => this.now, run: (actions) => this.#run(actions) });
     this.#connection = this.#begin(side, options.denyJoinId0 ?? false);
-    const endpoints = Array.from({ length: locals }, (_, n) => ({ address: this.local(n), flags: this.#flags }));
+    const endpoints = Array.from({ length: locals }, (_, n) => {
+      return { address: this.local(n), flags: this.#flags, interfaceIndex: options.interfaces?.[n] ?? 0 };
+    });
     this.#pump.feed({ type: "config.changed", endpoints, limits: { subflows: 8, addAddrAccepted: 8, ...limits } });
     const { token, path, denyJoinId0 } = this.#connection;
     this.#pump.feed({ type: "connection.established", token, side, path, denyJoinId0 });

@@ -1,0 +1,39 @@
+import type { ConnectionPlan, ConnectionView, Policy, SubflowView, Wanted } from "../engine/index.ts";
+import type { Millis } from "../types/index.ts";
+import { admitted } from "./admitted.ts";
+
+const EVERY: Millis = 10_000;
+
+/**
+ * As many subflows as the limits allow, and the slowest of them is opened anew now and then: from another port, a network with several
+ * ways (ECMP, bonded lines) may take another. Its memory: when it did so last.
+ */
+export const refresh: Policy<Millis> = {
+  name: "refresh",
+  measures: 1000,
+  begin: ({ now }) => now,
+  plan(view: ConnectionView, last: Millis, { type }): ConnectionPlan<Millis> {
+    const kept = admitted(view);
+    if (view.side === "server") return { subflows: kept.map((keep) => ({ keep })) };
+    const isDue = type === "measured" && view.now - last >= EVERY;
+    const slowest = isDue ? slowestOf(kept, view.now) : undefined;
+    const again = view.pairs.find(({ subflows, blocked }) => slowest && subflows.includes(slowest) && blocked === "");
+    const subflows: Wanted[] = kept.filter((one) => !again || one !== slowest).map((keep) => ({ keep }));
+    if (again) return { subflows: [...subflows, { open: again }], memory: view.now };
+    // Those that have fewest first; several from one address differ by their ports.
+    const pairs = view.pairs
+      .filter((pair) => pair.blocked === "")
+      .toSorted((a, b) => a.subflows.length - b.subflows.length);
+    const room = Math.max(0, view.limits.subflows - view.extraSubflows);
+    const opens = Array.from({ length: pairs.length ? room : 0 }, (_, nth) => pairs[nth % pairs.length]);
+    return { subflows: [...subflows, ...opens.flatMap((open): Wanted[] => (open ? [{ open }] : []))] };
+  },
+};
+
+/** The slowest of those that carry data, where another is at least twice as fast. */
+function slowestOf(subflows: readonly SubflowView[], now: Millis): SubflowView | undefined {
+  const rate = ({ measured }: SubflowView): number => measured?.deliveryRate ?? 0;
+  const busy = subflows.filter(({ initiated, measured }) => initiated && measured && now - measured.usedAt < 2000);
+  const [slowest, ...others] = busy.toSorted((a, b) => rate(a) - rate(b));
+  return slowest && others.some((other) => rate(other) >= 2 * rate(slowest)) ? slowest : undefined;
+}

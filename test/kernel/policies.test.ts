@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { transfer } from "../../src/lab/index.ts";
+import { configFile, connectionsOf, DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
+import { connected, inWorld, OUTAGES, type World } from "./outage-support.ts";
+import { kernelTest } from "./support.ts";
+
+/** Two links and a policy by its name; `auto` makes it the userspace path manager. */
+async function withPolicy(policy: string, use: (world: World) => Promise<void>): Promise<void> {
+  await inWorld(2, async (world) => {
+    const daemon = await DaemonProcess.start(world.lab, world.client, "--config", configFile(`policy: ${policy}\n`));
+    await daemon.logged(new RegExp(`userspace, because the in-kernel one cannot do what policy ${policy} says`));
+    await use(world);
+    assert.equal(await daemon.end(), 0);
+  });
+}
+
+const subflowsOf = ({ client }: World) => connectionsOf(client).flatMap(({ subflows }) => subflows);
+const backups = (world: World): string =>
+  subflowsOf(world)
+    .filter(({ state }) => state === "established")
+    .map(({ path, backupLocal }) => `${path.local.address} ${backupLocal ? "backup" : "active"}`)
+    .sort()
+    .join();
+
+kernelTest(
+  "active-backup: the other takes over, and the first is active again when it has been there for a while",
+  () =>
+    withPolicy("active-backup", async (world) => {
+      const { client, server } = await connected(world, "userspace");
+      const becomes = (expected: string) => world.lab.waitFor(() => backups(world) === expected, DEADLINE, expected);
+      await becomes("10.0.1.1 active,10.0.2.1 backup");
+      await OUTAGES["interface down"](world, 1, false);
+      await becomes("10.0.2.1 active");
+      assert.ok((await transfer(client, server, 100_000)).isIntact);
+      await OUTAGES["interface down"](world, 1, true);
+      await becomes("10.0.1.1 backup,10.0.2.1 active");
+      await becomes("10.0.1.1 active,10.0.2.1 backup");
+      assert.ok((await transfer(server, client, 100_000)).isIntact);
+    }),
+);
+
+kernelTest("one-per-interface: a second address of a link gets no subflow, until the first is lost", () =>
+  withPolicy("one-per-interface", async (world) => {
+    const { lab, client } = world;
+    await client.ip(["address add 10.0.2.11/24 dev eth2"]);
+    await connected(world, "userspace");
+    await lab.waitFor(() => pathsOf(client).length === 2, DEADLINE, "a subflow for each link");
+    const other = pathsOf(client).join().includes("10.0.2.11>") ? "10.0.2.1" : "10.0.2.11";
+    assert.ok(!pathsOf(client).join().includes(`${other}>`));
+    await client.ip([`address del ${other === "10.0.2.1" ? "10.0.2.11" : "10.0.2.1"}/24 dev eth2`]);
+    await client.ip([`address replace ${other}/24 dev eth2`, "route replace default via 10.0.2.2 dev eth2 metric 200"]);
+    const expected = `10.0.1.1>10.0.1.2,${other}>10.0.1.2`;
+    await lab.waitFor(() => pathsOf(client).join() === expected, DEADLINE, expected);
+  }),
+);
+
+kernelTest("refresh: the slowest subflow of a transfer is opened anew from another port", () =>
+  withPolicy("refresh", async (world) => {
+    const { lab } = world;
+    await lab.link("eth1").setRate("20mbit");
+    await lab.link("eth2").setRate("2mbit");
+    const service = await world.server.listen({ address: "0.0.0.0" });
+    const { client, server } = await service.connect(world.client.netns, { to: "10.0.1.2" });
+    await transfer(client, server, 1000);
+    await lab.waitFor(() => subflowsOf(world).length === 4, DEADLINE, "as many subflows as the limits allow");
+    const ports = () =>
+      subflowsOf(world)
+        .filter(({ path, state }) => path.local.address === "10.0.2.1" && state === "established")
+        .map(({ path }) => path.local.port)
+        .sort()
+        .join();
+    const before = ports();
+    // Ten seconds, by the policy; a slow machine needs more of them.
+    for (let times = 0; ports() === before || ports().length < before.length; times++) {
+      assert.ok(times < 100, `${ports()} as at first`);
+      assert.ok((await transfer(client, server, 1_000_000)).isIntact);
+    }
+  }),
+);
