@@ -112,9 +112,32 @@ function daemonRows({ daemon, daemonError }: Status): Row[] {
     ["process", String(hello.pid), `version ${hello.version}, path manager ${hello.pathManager}`],
     ["uptime", `${Math.round(hello.uptime / 1000)} s`, `${hello.events} events, ${hello.overruns} overruns`],
     ["foreseen", String(hello.foreseen), aheadText(hello.ahead)],
+    ...pathRows(hello.paths),
     ...(hello.troubles ?? []).map((trouble): Row => ["trouble", "", trouble]),
     ...leftOut.map(({ what, reason }): Row => ["no endpoint", what, reason]),
   ];
+}
+
+/** A daemon of another version may not tell. */
+function pathRows(paths: ControlHello["paths"]): Row[] {
+  if (!paths) return [];
+  const { silent, probes, quarantines, recoveries } = paths;
+  const times =
+    recoveries.count === 0
+      ? ""
+      : `, after ${duration(recoveries.median)} (median), ${duration(recoveries.longest)} at most`;
+  return [
+    [
+      "silent paths",
+      String(silent),
+      `subflows closed for it; ${probes} joins asked, ${quarantines} quarantines of lossy paths`,
+    ],
+    ["recovered", String(recoveries.count), `subflows that were lost and are there again${times}`],
+  ];
+}
+
+function duration(milliseconds: number): string {
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
 function aheadText({ sent, refused }: ControlHello["ahead"]): string {

@@ -50,13 +50,21 @@ export function explanationText(explanation: Explanation, { paint, width }: Stre
 
 function present({ subflows, announced }: Explanation["connection"]): string[] {
   return [
-    ...subflows.map(({ path: { local, remote }, join, initiated, backup, backupByPeer, state, held }) => {
-      const from = local.port === 0 ? local.address : formatSocketAddress(local);
-      const role = join ? (initiated ? "join" : "join of the peer") : "initial";
-      const isBackup = backup || backupByPeer ? ", backup" : "";
-      const standing = held ? "kept although it was to be closed: nothing else is left" : state;
-      return `subflow ${from} → ${formatSocketAddress(remote)} (${role}${isBackup}, ${standing})`;
-    }),
+    ...subflows.map(
+      ({ path: { local, remote }, join, initiated, backup, backupByPeer, state, held, quarantined, isProbe }) => {
+        const from = local.port === 0 ? local.address : formatSocketAddress(local);
+        const role = isProbe
+          ? "asks whether the path is alive"
+          : join
+            ? initiated
+              ? "join"
+              : "join of the peer"
+            : "initial";
+        const isBackup = quarantined ? ", in quarantine as backup" : backup || backupByPeer ? ", backup" : "";
+        const standing = held ? "kept although it was to be closed: nothing else is left" : state;
+        return `subflow ${from} → ${formatSocketAddress(remote)} (${role}${isBackup}, ${standing})`;
+      },
+    ),
     ...announced.map(({ id, address, port }) => {
       const where = port === 0 ? address : formatSocketAddress({ address, port });
       return `announced ${where} as id ${id}`;

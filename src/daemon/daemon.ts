@@ -229,6 +229,7 @@ export class Daemon implements ControlService, Disposable {
       events: this.#events,
       overruns: this.#overruns,
       ...aheadOf(this.#userspace?.ahead, this.#host.ahead),
+      paths: userspace?.pathCounts,
       troubles: [...this.#options.troubles(), ...this.#host.waiting],
     };
   }

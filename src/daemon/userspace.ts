@@ -28,6 +28,7 @@ import {
   type Millis,
   MPTCP_EVENT,
   type MptcpEvent,
+  type PathCounts,
   type Token,
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
@@ -242,6 +243,10 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   connection(token: Token): unknown {
     return this.#engine.connection(token);
+  }
+
+  get pathCounts(): PathCounts {
+    return this.#engine.pathCounts;
   }
 
   get policy(): string {

@@ -1,6 +1,6 @@
 import { type Millis, sameAddress } from "../types/index.ts";
 import type { Connection, Subflow } from "./model.ts";
-import type { AttemptView } from "./policy.ts";
+import { type AttemptView, attemptOf } from "./policy.ts";
 import type { State } from "./state.ts";
 
 /*
@@ -17,14 +17,28 @@ const FORGOTTEN_AFTER: Millis = 600_000;
 /** The first attempt after the shortest back-off. */
 const ANSWERED_AT_ONCE: Millis = 1000;
 
-/** A subflow was established: what was closed for its silence a moment ago between the same ends was not silent. */
+/** A subflow was established: one that was lost may be there again, and what was closed for its silence a moment ago may not have been silent. */
 export function answered(state: State, connection: Connection, subflow: Subflow): void {
   if (connection.attempts.length === 0) return;
+  const { local, remote } = subflow.path;
+  const lost = attemptOf(connection.attempts, local.address, remote.address);
+  if (lost?.lostAt !== undefined) state.recoveries.note(state.now - lost.lostAt);
   connection.attempts = connection.attempts.map((attempt) =>
-    attempt.silent && state.now - attempt.at < ANSWERED_AT_ONCE && isRefuted(connection, attempt, subflow)
-      ? { ...attempt, silent: false, failures: 0, retryAt: state.now, falseAlarms: attempt.falseAlarms + 1 }
-      : attempt,
+    judged(state, connection, attempt, subflow, attempt === lost),
   );
+}
+
+function judged(
+  state: State,
+  connection: Connection,
+  attempt: AttemptView,
+  subflow: Subflow,
+  isOf: boolean,
+): AttemptView {
+  const found = isOf && attempt.lostAt !== undefined ? { ...attempt, lostAt: undefined } : attempt;
+  return found.silent && state.now - found.at < ANSWERED_AT_ONCE && isRefuted(connection, found, subflow)
+    ? { ...found, silent: false, failures: 0, retryAt: state.now, falseAlarms: found.falseAlarms + 1 }
+    : found;
 }
 
 /** The new subflow is between the two, or from one of them while another is heard of at the other. */

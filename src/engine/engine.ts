@@ -1,4 +1,12 @@
-import { type Endpoint, type Limits, type Millis, type Path, type Token, unreachable } from "../types/index.ts";
+import {
+  type Endpoint,
+  type Limits,
+  type Millis,
+  type Path,
+  type PathCounts,
+  type Token,
+  unreachable,
+} from "../types/index.ts";
 import type { Action } from "./actions.ts";
 import { command, configure } from "./admin.ts";
 import { TOO_MANY } from "./admission.ts";
@@ -186,6 +194,13 @@ export class Engine {
         const fault = this.#state.admission.fault(connection, address) ?? TOO_MANY;
         return { what: "remote", id, address, ...fault };
       });
+  }
+
+  /** What became of paths. */
+  get pathCounts(): PathCounts {
+    const { counters, recoveries } = this.#state;
+    const { silent, probes, quarantines } = counters;
+    return { silent, probes, quarantines, recoveries: recoveries.counts };
   }
 
   /** Everything. */

@@ -115,6 +115,8 @@ export interface AttemptView {
   /** errno of the last one, positive; 0: none was given. */
   readonly errno: number;
   readonly at: Millis;
+  /** When the subflow that was there was lost; undefined: there was none yet, or it is there again. */
+  readonly lostAt: Millis | undefined;
   /** When the next may be made; Infinity: none, because of `ended`. */
   readonly retryAt: Millis;
   /** Why there will be no other; "": there will. */

@@ -36,6 +36,7 @@ export function noteEnding(state: State, connection: Connection, subflow: Subflo
     failures,
     errno: ending.errno,
     at: state.now,
+    lostAt: subflow.since === undefined ? before?.lostAt : state.now,
     retryAt: ended === "" ? state.now + backOff(state.timing, connection.token, failures) : Number.POSITIVE_INFINITY,
     ended,
     silent: ending.silent ?? false,

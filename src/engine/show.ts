@@ -23,5 +23,7 @@ export function show(connection: Connection, policy: string): ConnectionSnapshot
 
 function showSubflow(subflow: Subflow): Omit<SubflowSnapshot, "held"> {
   const { state, path, localId, remoteId, join, initiated, backup, backupByPeer } = subflow;
-  return { state, path, localId, remoteId, join, initiated, backup, backupByPeer };
+  const quarantined = subflow.quarantinedUntil !== undefined;
+  const isProbe = subflow.probes !== undefined;
+  return { state, path, localId, remoteId, join, initiated, backup, backupByPeer, quarantined, isProbe };
 }

@@ -13,6 +13,10 @@ export interface SubflowSnapshot {
   readonly backupByPeer: boolean;
   /** It was to be closed (`closing`), and is kept in use because nothing else is left of the connection. */
   readonly held?: boolean;
+  /** Its path loses too much, or is doubted: it is backup for now. */
+  readonly quarantined?: boolean;
+  /** It was opened to see whether the path of another answers, and goes again. */
+  readonly isProbe?: boolean;
 }
 
 /** One connection in a snapshot: plain JSON. */

@@ -7,6 +7,7 @@ import type { Command } from "./commands.ts";
 import type { Connection } from "./model.ts";
 import { Paths } from "./paths.ts";
 import type { Policy } from "./policy.ts";
+import { Recoveries } from "./recoveries.ts";
 import type { EngineCounters } from "./snapshot.ts";
 import type { EndpointTable } from "./table.ts";
 import type { Timers } from "./timers.ts";
@@ -31,6 +32,7 @@ export class State {
   readonly admission = new Admission();
   readonly watch = new Watchlist();
   readonly paths = new Paths();
+  readonly recoveries = new Recoveries();
   /** Subflows that stay although they were to be closed: their policy is to be told before it is asked anything else. */
   kept: { readonly connection: Connection; readonly endpoint: Endpoint }[] = [];
   readonly openings = new Map<ActionId, Opening>();

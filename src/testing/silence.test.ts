@@ -59,6 +59,26 @@ test("silence: a host that is cut off altogether closes nothing", () => {
   assert.ok(!types(stage, lost).includes("address.remove"));
 });
 
+test("what was lost and is there again is counted, with its time; what never was is no recovery", () => {
+  const stage = staged({ locals: 3 });
+  assert.equal(stage.engine.pathCounts.recoveries.count, 0);
+  stage.path(1, 0, "silent");
+  stage.reset(1, 0);
+  stage.pass(5000);
+  stage.path(1, 0, "open");
+  stage.pass(5000);
+  const { count, median, longest } = stage.engine.pathCounts.recoveries;
+  assert.deepEqual([count, median === longest, median > 5000 && median < 10_000], [1, true, true]);
+  const late = new Stage({ policy: resilient });
+  late.path(1, 0, "refusing");
+  late.removeAddress(1);
+  late.addAddress(1);
+  late.pass(100);
+  late.path(1, 0, "open");
+  late.pass(2000);
+  assert.deepEqual([late.subflows, late.engine.pathCounts.recoveries.count], ["0>0 1>0", 0]);
+});
+
 test("silence: patience is three round trips and what they vary by", () => {
   const stage = staged({ roundTrip: 300 });
   const figures = { "0>0": { rttVar: 50 }, "1>0": { rttVar: 50 } };

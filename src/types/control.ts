@@ -67,8 +67,22 @@ export interface ControlHello {
   readonly foreseen: number;
   /** Those requests, by what became of them. */
   readonly ahead: AheadCounts;
+  /** What became of paths; with the userspace path manager. */
+  readonly paths?: PathCounts | undefined;
   /** What the daemon cannot do at present and tries again ("the state cannot be written: ENOSPC ..."), a sentence each. */
   readonly troubles: readonly string[];
+}
+
+/** What became of paths, since the daemon began. */
+export interface PathCounts {
+  /** Subflows that were closed because their path had gone silent. */
+  readonly silent: number;
+  /** Joins that were sent to see whether a path is alive. */
+  readonly probes: number;
+  /** Times that a subflow became backup because its path lost too much. */
+  readonly quarantines: number;
+  /** Subflows that were lost and are there again; the times from one to the other, in milliseconds, of the last 256. */
+  readonly recoveries: { readonly count: number; readonly median: number; readonly longest: number };
 }
 
 /** Requests that went to the kernel before JavaScript heard of the event. */

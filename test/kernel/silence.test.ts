@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type TrafficConnection, type TransferReport, transfer } from "../../src/lab/index.ts";
-import { connectionsOf, DEADLINE, pathsOf } from "./daemon-support.ts";
+import { type TransferReport, transfer } from "../../src/lab/index.ts";
+import { conforms } from "../fixtures/schemas.ts";
+import { connectionsOf, DaemonProcess, DEADLINE, pathsOf, subflow } from "./daemon-support.ts";
 import { nft } from "./doctor-support.ts";
 import { connected, inWorld, manage, type World } from "./outage-support.ts";
 import { kernelTest } from "./support.ts";
+
+interface Why {
+  readonly connection: { readonly attempts: readonly { readonly lost_at?: number }[] };
+}
 
 const FIRST = "10.0.1.1>10.0.1.2";
 const SECOND = "10.0.2.1>10.0.1.2";
@@ -20,12 +25,12 @@ const portsOf = (world: World) =>
 /** What is done to the paths while data go over both of them, which must arrive as they were sent. */
 async function underTraffic(
   direction: "up" | "down",
-  strike: (world: World, connection: TrafficConnection, done: Promise<TransferReport>) => Promise<void>,
+  strike: (world: World, done: Promise<TransferReport>, daemon: DaemonProcess) => Promise<void>,
 ): Promise<void> {
   await inWorld(2, async (world) => {
     const { lab, client } = world;
     for (const link of ["eth1", "eth2"]) await lab.link(link).setRate("20mbit");
-    await manage(world, "userspace");
+    const daemon = await DaemonProcess.start(lab, client, "--path-manager", "userspace");
     const connection = await connected(world, "userspace");
     const [from, to] =
       direction === "up" ? [connection.client, connection.server] : [connection.server, connection.client];
@@ -35,7 +40,7 @@ async function underTraffic(
     const carried = direction === "up" ? "bytesSent" : "bytesReceived";
     const carriesBoth = () => connectionsOf(client)[0]?.subflows.every((subflow) => subflow[carried] > BYTES / 50);
     await lab.waitFor(() => carriesBoth() ?? false, DEADLINE, "data on both paths");
-    await strike(world, connection, done);
+    await strike(world, done, daemon);
     assert.ok((await done).isIntact);
     assert.ok((await transfer(to, from, 10_000)).isIntact);
   });
@@ -43,14 +48,25 @@ async function underTraffic(
 
 for (const direction of ["up", "down"] as const) {
   kernelTest(`a path goes silent while data go ${direction}: closed, the other goes on, and back when it answers`, () =>
-    underTraffic(direction, async (world, _connection, done) => {
+    underTraffic(direction, async (world, done, daemon) => {
       const { lab, client } = world;
       await lab.link("eth1").blackhole(true);
       await lab.waitFor(() => pathsOf(client).join() === SECOND, DEADLINE, "only the path that works");
       await done;
       assert.equal(pathsOf(client).join(), SECOND, "tried again, not trusted again");
+      const token = connectionsOf(client)[0]?.token.toString(16).padStart(8, "0") ?? "";
+      const why = conforms<Why>("why", subflow(client, "-j", "why", token).stdout);
+      assert.ok((why.connection.attempts[0]?.lost_at ?? 0) > 0, "it is known since when");
+      assert.match(subflow(client, "why", token).stdout, /10\.0\.1\.1 → 10\.0\.1\.2/);
       await lab.link("eth1").blackhole(false);
       await lab.waitFor(() => pathsOf(client).join() === [FIRST, SECOND].join(), DEADLINE, "the first path back");
+      const paths = (await daemon.hello())?.paths;
+      assert.ok(paths && paths.silent >= 1 && paths.recoveries.count >= 1, JSON.stringify(paths));
+      assert.match(
+        subflow(client, "status").stdout,
+        /recovered +[1-9]\d* +subflows that were lost and are there again, after /,
+      );
+      conforms("status", subflow(client, "-j", "status").stdout);
     }),
   );
 }
@@ -67,7 +83,7 @@ kernelTest("cut off altogether: nothing is closed, and the data go on afterwards
 );
 
 kernelTest("hiccups of a path: at most some are taken for silence, and both paths carry data afterwards", () =>
-  underTraffic("up", async (world, _connection, done) => {
+  underTraffic("up", async (world, done) => {
     const { lab, client } = world;
     const link = lab.link("eth1");
     for (let hiccup = 0; hiccup < 6; hiccup++) {
