@@ -28,8 +28,10 @@ const SWEEP: Millis = 10_000;
 const QUIET_MIN: Millis = 40;
 /** Connections of one look: some thousand would be milliseconds. */
 const LOOK_MAX = 64;
-/** After a look, so many times as long as it took nothing is looked at. */
+/** After a look, so many times as long as it took nothing is looked at: less at the beginning of a doubt, when each look may end a stall. */
 const REST = 50;
+const REST_AT_FIRST = 6;
+const AT_FIRST: Millis = 1000;
 
 export interface WatchOptions {
   readonly engine: Pick<Engine, "watched" | "watchedCount" | "isInDoubt" | "measures">;
@@ -54,6 +56,7 @@ export class PathWatch implements Disposable {
   #trafficAt: Millis = 0;
   #sweptAt: Millis = 0;
   #restUntil: Millis = 0;
+  #doubtSince: Millis | undefined;
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -121,6 +124,8 @@ export class PathWatch implements Disposable {
     const readings = this.#reader.read(engine.watched(LOOK_MAX));
     handleAll(readings.map((reading) => ({ type: "connection.measured", isQuiet, ...reading })));
     const ended = now();
-    this.#restUntil = ended + REST * (ended - at);
+    this.#doubtSince = engine.isInDoubt ? (this.#doubtSince ?? at) : undefined;
+    const isNew = this.#doubtSince !== undefined && ended - this.#doubtSince < AT_FIRST;
+    this.#restUntil = ended + (isNew ? REST_AT_FIRST : REST) * (ended - at);
   }
 }

@@ -205,17 +205,36 @@ export function removed(state: State, connection: Connection, remoteId: number):
   consider(state, connection, { type: "removed", remoteId, answered });
 }
 
+/** SYNs without an answer: the kernel is asked what has become of them. */
+function askForLate(state: State, connection: Connection, now: Millis): void {
+  let isAny = false;
+  for (const subflow of connection.subflows) {
+    if (subflow.state !== "creating" || subflow.deadline > now) continue;
+    if (subflow.probes && isTooEarly(connection, subflow, now)) {
+      subflow.deadline = now + LOOK;
+      continue;
+    }
+    if (subflow.probes) probed(state, connection, subflow, false);
+    subflow.asked = true;
+    subflow.deadline = now + state.timing.pendingMax;
+    isAny = true;
+  }
+  if (isAny) inspect(state, connection);
+}
+
+/** Nobody has looked since it went out: whether others are heard of is not known. Not for ever: there may be nobody who looks. */
+function isTooEarly({ subflows }: Connection, { sentAt, askedUntil }: Subflow, now: Millis): boolean {
+  return now < askedUntil && !subflows.some(({ measured }) => measured !== undefined && measured.at > sentAt);
+}
+
+/** From one look to the next, about. */
+const LOOK: Millis = 20;
+
 /** The connection's timer is due: next announcement, next removal, a SYN without an answer. */
 export function due(state: State, connection: Connection, now: Millis): void {
   sendRemovals(state, connection);
   releaseDue(state, connection);
-  const late = connection.subflows.filter((subflow) => subflow.state === "creating" && subflow.deadline <= now);
-  for (const subflow of late) {
-    if (subflow.probes) probed(state, connection, subflow, false);
-    subflow.asked = true;
-    subflow.deadline = now + state.timing.pendingMax;
-  }
-  if (late.length > 0) inspect(state, connection);
+  askForLate(state, connection, now);
   const canAnnounce = connection.announceAt > 0 && connection.announceAt <= now && !isPaceAsked(state, connection);
   if (canAnnounce) connection.announceAt = 0;
   const isWanted = canAnnounce && connection.hasMoreToAnnounce;

@@ -75,8 +75,9 @@ export class Subflow implements SubflowView {
   /** It is in quarantine for them now. */
   isLossy = false;
   lossesFrom: Measured | undefined = undefined;
-  /** Of a probe: when its SYN went out. */
+  /** Of a probe: when its SYN went out, and until when at most it waits for a look at the others. */
   sentAt: Millis = 0;
+  askedUntil: Millis = 0;
   /** It was opened to see whether the path of this one answers still. */
   probes: Subflow | undefined = undefined;
 

@@ -29,5 +29,7 @@ export function probe(state: State, connection: Connection, subflow: Subflow): v
   created.probes = subflow;
   created.sentAt = state.now;
   const wait = state.timing.probeMin + 3 * (subflow.measured?.rtt ?? 0);
-  created.deadline = state.now + wait * FALSE_ALARM_FACTOR ** falseAlarmsOf(connection, subflow);
+  const patience = wait * FALSE_ALARM_FACTOR ** falseAlarmsOf(connection, subflow);
+  created.deadline = state.now + patience;
+  created.askedUntil = state.now + 2 * patience;
 }

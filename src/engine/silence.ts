@@ -1,6 +1,6 @@
 import { ERRNO, type Millis, sameAddress } from "../types/index.ts";
 import { FALSE_ALARM_FACTOR, falseAlarmsOf } from "./alarms.ts";
-import { destroy, remove } from "./closing.ts";
+import { destroy, isHeld, remove } from "./closing.ts";
 import type { Connection, Subflow } from "./model.ts";
 import { isUsable, probe } from "./probe.ts";
 import { quarantine, release } from "./quarantine.ts";
@@ -119,9 +119,12 @@ function giveUp(state: State, connection: Connection, subflow: Subflow): void {
   connection.askPace = 0;
   doubtKin(state, connection, subflow);
   const isAlone = !connection.subflows.some((other) => {
-    // An id that two addresses share is not withdrawn for one of them.
-    const isOther = other.localId === localId && !sameAddress(other.path.local.address, path.local.address);
-    return isOther || (other !== subflow && other.localId === localId && isUsable(other));
+    const isOfId = other.localId === localId;
+    const isFrom = sameAddress(other.path.local.address, path.local.address);
+    // Where the kernel has mixed up ids, an RM_ADDR would take more than is meant.
+    return (
+      other !== subflow && (isOfId || isFrom) && (isUsable(other) || isHeld(connection, other) || isOfId !== isFrom)
+    );
   });
   const isAnnounced = connection.announced.some(
     (announced) => announced.localId === localId || sameAddress(announced.address, path.local.address),
