@@ -47,10 +47,11 @@ function judgeStuck(state: State, connection: Connection, usable: readonly Subfl
   return isStuck;
 }
 
-/** Asks its path, and those that share an end with it. */
+/** Asks its path, and those that share an end with it: not those at rest, whose radios may cost money. */
 function question(state: State, connection: Connection, subflow: Subflow): void {
   probe(state, connection, subflow);
-  for (const other of kinOf(state, connection, subflow)) probe(state, connection, other);
+  for (const other of kinOf(state, connection, subflow))
+    if (hasReceived(other, state.now - QUIET_MAX)) probe(state, connection, other);
 }
 
 /** What shares an end with it, and has not been heard of since. */
@@ -64,9 +65,13 @@ function kinOf({ timing }: State, { subflows }: Connection, { path, measured }: 
   });
 }
 
-/** It has not been heard of since data began to arrive behind a hole, so what is missing may be there. */
-function isSuspect({ measured }: Subflow, hole: Millis): boolean {
-  return measured !== undefined && measured.heardAt < hole && measured.bytesReceived > 0;
+/** Data came by it until they began to arrive behind a hole, and it was not heard of since: what is missing may be there. */
+function isSuspect(subflow: Subflow, hole: Millis): boolean {
+  return hasReceived(subflow, hole - QUIET_MAX) && (subflow.measured?.heardAt ?? 0) < hole;
+}
+
+function hasReceived({ measured }: Subflow, since: Millis): boolean {
+  return measured !== undefined && measured.bytesReceived > 0 && measured.receivedAt >= since;
 }
 
 function isHeard({ state, measured }: Subflow, since: Millis | undefined): boolean {

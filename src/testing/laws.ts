@@ -29,6 +29,8 @@ export interface CheckOptions {
   readonly seed?: number | undefined;
   /** Steps of each; default 1000. */
   readonly steps?: number | undefined;
+  /** The policy opens more than one subflow of a pair. */
+  readonly severalPerPair?: boolean | undefined;
 }
 
 /**
@@ -42,9 +44,12 @@ export interface CheckOptions {
  *
  * @throws LawBroken
  */
-export function checkPolicy(policy: Policy, { runs = 20, seed = 1, steps = 1000 }: CheckOptions = {}): void {
+export function checkPolicy(
+  policy: Policy,
+  { runs = 20, seed = 1, steps = 1000, severalPerPair }: CheckOptions = {},
+): void {
   const { watched, law } = asked(policy);
-  for (let run = 0; run < runs; run++) inSimulation(watched, law, seed + run, steps);
+  for (let run = 0; run < runs; run++) inSimulation(watched, law, { seed: seed + run, steps, severalPerPair });
   comesToRest(watched);
   isBoundedUnderFlapping(watched);
   explains(watched);
@@ -90,12 +95,12 @@ function isSamePlan(a: ConnectionPlan, b: ConnectionPlan): boolean {
   );
 }
 
-function inSimulation(policy: Policy, law: Found, seed: number, steps: number): void {
+function inSimulation(policy: Policy, law: Found, options: CheckOptions & { seed: number; steps: number }): void {
   for (const faults of [NO_FAULTS, FAULTS]) {
     try {
-      const { reports } = simulate({ seed, steps, policies: [policy], faults });
+      const { reports } = simulate({ ...options, policies: [policy], faults });
       if (law.first) throw law.first;
-      if (reports > 0) throw new LawBroken("no plan is refused", `${reports} were, with seed ${seed}`);
+      if (reports > 0) throw new LawBroken("no plan is refused", `${reports} were, with seed ${options.seed}`);
     } catch (error) {
       if (error instanceof SimulationError)
         throw new LawBroken("the simulation's laws", error.message, error.transcript);
