@@ -1,7 +1,8 @@
 import { type Millis, sameAddress } from "../types/index.ts";
-import type { Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import { type AttemptView, attemptOf } from "./policy.ts";
 import type { State } from "./state.ts";
+import type { Subflow } from "./subflow.ts";
 
 /*
  * False alarms: a path that was taken for silent and was not, as a radio is deaf for a moment when it looks for other cells. To close a subflow

@@ -7,8 +7,9 @@ import {
   sameAddress,
 } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
-import type { Closing, Connection, Subflow } from "./model.ts";
+import type { Closing, Connection } from "./model.ts";
 import type { State } from "./state.ts";
+import type { Subflow } from "./subflow.ts";
 
 /*
  * The one way by which subflows are closed. Law: the last subflow of a connection is never closed by us, whatever asks for it
@@ -49,7 +50,7 @@ function close(state: State, connection: Connection, closing: Closing): void {
   const fresh = closing.subflows.filter(
     (subflow) => !isAmong(connection.removals, subflow) && !isHeld(connection, subflow),
   );
-  for (const subflow of fresh) subflow.state = "closing";
+  for (const subflow of fresh) subflow.become("closed");
   submit(state, connection, { ...closing, subflows: fresh });
 }
 
@@ -109,7 +110,7 @@ export function sendRemovals(state: State, connection: Connection): void {
     state.act({ type: "address.remove", token: connection.token, localId });
     // Also what came from there since it was asked for: the peer closes all of them.
     const others = connection.subflows.filter((subflow) => subflow.localId === localId && subflow.state !== "closing");
-    for (const subflow of others) subflow.state = "closing";
+    for (const subflow of others) subflow.become("closed");
     sendDestroys(state, connection, [...next.subflows, ...others]);
   }
 }
@@ -117,14 +118,15 @@ export function sendRemovals(state: State, connection: Connection): void {
 /** The kernel gave the id of one address to another as well, having forgotten the first: RM_ADDR would withdraw the wrong one. */
 function isShared(
   { table }: State,
-  { otherIds, announced }: Connection,
+  { otherIds, announced, subflows }: Connection,
   { localId, address }: NonNullable<Closing["withdrawn"]>,
 ): boolean {
   const isOther = (candidate: Address | undefined): boolean =>
     candidate !== undefined && !sameAddress(candidate, address);
   return (
     otherIds.some(([endpoint, id]) => id === localId && isOther(table.byId(endpoint)?.address)) ||
-    announced.some((known) => known.localId === localId && isOther(known.address))
+    announced.some((known) => known.localId === localId && isOther(known.address)) ||
+    subflows.some((subflow) => subflow.localId === localId && isOther(subflow.path.local.address))
   );
 }
 
@@ -183,7 +185,7 @@ function hasReturned(state: State, connection: Connection, { withdrawn, subflows
 }
 
 function restore({ subflows }: Pick<Closing, "subflows">): void {
-  for (const subflow of subflows) subflow.state = subflow.alive ? "established" : "creating";
+  for (const subflow of subflows) subflow.become(subflow.alive ? "kept" : "awaited");
 }
 
 function revive(state: State, connection: Connection, { subflows }: Closing): void {
@@ -229,8 +231,15 @@ function isWorking({ state }: Subflow): boolean {
   return state === "established" || state === "arrived";
 }
 
+/** Beyond, an answer was lost on the way; the oldest is forgotten. */
+const INSPECTIONS_MAX = 8;
+
 /** Asks what the kernel has of the connection. */
-export function inspect(state: State, { token, subflows }: Connection): void {
+export function inspect(state: State, connection: Connection): void {
+  const { token, subflows } = connection;
   const known = subflows.map(({ path, interfaceIndex }) => ({ path, interfaceIndex }));
-  state.act({ type: "connection.inspect", token, subflows: known });
+  connection.inspections = [
+    ...connection.inspections.slice(-INSPECTIONS_MAX),
+    state.act({ type: "connection.inspect", token, subflows: known }),
+  ];
 }

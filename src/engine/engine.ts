@@ -29,7 +29,7 @@ import {
 import { judgeLosses } from "./lossy.ts";
 import { note } from "./measure.ts";
 import type { Connection } from "./model.ts";
-import { compare, snapshotTaken } from "./observe.ts";
+import { inspected, snapshotTaken } from "./observe.ts";
 import { done, failed } from "./outcome.ts";
 import { arm, consider, networkChanged, tellKept } from "./plan.ts";
 import type { LeftOut, Policy } from "./policy.ts";
@@ -260,7 +260,7 @@ export class Engine {
         snapshotTaken(state, event.connections);
         return;
       case "connection.observed":
-        if (event.observed) compare(state, event.observed);
+        if (event.observed) inspected(state, event.observed);
         else forgetKnown(state, event.token);
         return;
       case "connection.measured":

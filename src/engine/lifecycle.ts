@@ -11,13 +11,14 @@ import type {
   SubflowEstablished,
   SubflowPriority,
 } from "./events.ts";
-import { Connection, Subflow } from "./model.ts";
+import { Connection } from "./model.ts";
 import { arm, consider } from "./plan.ts";
 import { type RemoteAddressView, samePath } from "./policy.ts";
 import { releaseDue } from "./quarantine.ts";
 import { forgetFailures, noteEnding } from "./retry.ts";
 import { probed } from "./silence.ts";
 import type { State } from "./state.ts";
+import { Subflow } from "./subflow.ts";
 
 /** Remembers a connection; again does no harm. undefined: the bound is reached. */
 export function created(state: State, event: ConnectionCreated | ConnectionEstablished): Connection | undefined {
@@ -67,7 +68,7 @@ export function subflowEstablished(state: State, connection: Connection, event: 
       destroy(state, connection, [known]);
       return;
     }
-    if (known.state === "creating") known.state = "established";
+    if (known.state === "creating") known.become("opened");
     if (known.probes && probed(state, connection, known, true)) return;
   }
   const subflow = known ?? arrive(state, connection, event);

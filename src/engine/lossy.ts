@@ -1,9 +1,10 @@
 import type { Millis } from "../types/index.ts";
-import type { Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import type { Measured } from "./policy.ts";
 import { isUsable } from "./probe.ts";
 import { quarantine, release } from "./quarantine.ts";
 import type { State } from "./state.ts";
+import type { Subflow } from "./subflow.ts";
 
 /*
  * A path that loses much holds up all data behind what it has lost. It becomes backup for a while, longer each time, and is free of that history
@@ -25,7 +26,10 @@ const FIRST_QUARANTINE: Millis = 5000;
 /** To be called after each reading. */
 export function judgeLosses(state: State, connection: Connection, outstanding: number): void {
   const usable = connection.subflows.filter(isUsable);
-  if (isFull(usable, outstanding)) {
+  const isPiled = isFull(usable, outstanding);
+  // What waits behind a silent path piles up too, and says nothing of what the application does.
+  if (!usable.some((subflow) => isStuck(subflow, state.now))) connection.isFull = isPiled;
+  if (isPiled) {
     // What such a path carries, the others would carry later.
     for (const subflow of usable) if (subflow.isLossy) release(state, connection, subflow);
     return;
@@ -42,6 +46,12 @@ export function judgeLosses(state: State, connection: Connection, outstanding: n
     subflow.isLossy = true;
   }
 }
+
+function isStuck({ measured }: Subflow, now: Millis): boolean {
+  return measured?.stuckSince !== undefined && now - measured.stuckSince > 2 * measured.rtt + STUCK_MIN;
+}
+
+const STUCK_MIN: Millis = 20;
 
 /** The application has written more than is on its way: it would have each path carry what it can. */
 function isFull(usable: readonly Subflow[], outstanding: number): boolean {

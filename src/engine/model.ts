@@ -18,15 +18,13 @@ import {
   type AttemptView,
   type ConnectionView,
   familiesMatch,
-  type Measured,
   type OpenPair,
   type PairView,
   type RemoteAddressState,
   type RemoteAddressView,
   type RemotePoint,
-  type SubflowState,
-  type SubflowView,
 } from "./policy.ts";
+import { Subflow } from "./subflow.ts";
 import type { EndpointTable } from "./table.ts";
 import type { Timed } from "./timers.ts";
 
@@ -39,66 +37,6 @@ function append<T>(list: readonly T[], item: T): readonly T[] {
   for (let index = 0; index < list.length; index++) longer[index] = list[index] as T;
   longer[list.length] = item;
   return longer;
-}
-
-/** One subflow, as remembered. */
-export class Subflow implements SubflowView {
-  state: SubflowState;
-  path: Path;
-  localId: AddressId;
-  readonly remoteId: AddressId;
-  readonly join: boolean;
-  readonly initiated: boolean;
-  backup: boolean;
-  backupByPeer = false;
-  /** The `subflow.create` that made it; 0: none of ours. */
-  createId: ActionId = 0;
-  /** When to ask what became of it, while `creating`. */
-  deadline: Millis = 0;
-  /** Its handshake was completed: the connection may live by it. */
-  alive: boolean;
-  /** The kernel was asked what became of it. */
-  asked = false;
-  /** The kernel refused its local id, and was asked for its list. */
-  refused = false;
-  interfaceIndex = 0;
-  since: Millis | undefined = undefined;
-  endpoint: AddressId = 0;
-  measured: Measured | undefined = undefined;
-  quarantinedUntil: Millis | undefined = undefined;
-  /** What it is to be when it is in quarantine no longer. */
-  backupOtherwise = false;
-  /** Since when its path may be as silent as another that shares an end with it. */
-  doubtedAt: Millis | undefined = undefined;
-  /** How often it was in quarantine for its losses, and the reading from which on they count. */
-  quarantines = 0;
-  /** It is in quarantine for them now. */
-  isLossy = false;
-  lossesFrom: Measured | undefined = undefined;
-  /** Of a probe: when its SYN went out, and until when at most it waits for a look at the others. */
-  sentAt: Millis = 0;
-  askedUntil: Millis = 0;
-  /** It was opened to see whether the path of this one answers still. */
-  probes: Subflow | undefined = undefined;
-
-  constructor(facts: {
-    readonly state: SubflowState;
-    readonly path: Path;
-    readonly localId: AddressId;
-    readonly remoteId: AddressId;
-    readonly join: boolean;
-    readonly initiated: boolean;
-    readonly backup: boolean;
-  }) {
-    this.state = facts.state;
-    this.alive = facts.state !== "creating";
-    this.path = facts.path;
-    this.localId = facts.localId;
-    this.remoteId = facts.remoteId;
-    this.join = facts.join;
-    this.initiated = facts.initiated;
-    this.backup = facts.backup;
-  }
 }
 
 /** An address the peer announced, as remembered. */
@@ -196,6 +134,10 @@ export class Connection implements ConnectionView, Timed {
   /** How many more may be (opening.ts); undefined: it was not so many yet that they are counted. */
   creationsLeft: Allowance | undefined = undefined;
   attempts: readonly AttemptView[] = NONE;
+  /** The application writes more than the paths carry, as far as is known. */
+  isFull = false;
+  /** Looks at the kernel that were asked for, and are not answered yet. */
+  inspections: readonly ActionId[] = NONE;
   /** Local addresses that were just withdrawn from the peer, and until when nothing is opened from there; see retry.ts. */
   resting: readonly { readonly address: Address; readonly until: Millis }[] = NONE;
   /** When all paths may be probed again because nothing comes in, and how long after the last time. */

@@ -5,11 +5,12 @@ import { destroy, settleHeld } from "./closing.ts";
 import { beginMemory } from "./consult.ts";
 import type { ObservedConnection } from "./events.ts";
 import { created, findSubflow, gone, isListeningPort } from "./lifecycle.ts";
-import { type Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import { settleIds } from "./outcome.ts";
 import { arm, consider } from "./plan.ts";
 import { noteEnding } from "./retry.ts";
 import type { State } from "./state.ts";
+import { Subflow } from "./subflow.ts";
 
 /** The whole namespace: what is unknown is adopted, what is missing is forgotten, the rest compared. */
 export function snapshotTaken(state: State, connections: readonly ObservedConnection[]): void {
@@ -25,8 +26,16 @@ export function snapshotTaken(state: State, connections: readonly ObservedConnec
   }
 }
 
+/** The answer to a look. What was asked for after it cannot be in there. */
+export function inspected(state: State, observed: ObservedConnection): void {
+  const known = state.connections.get(observed.connection.token);
+  const [asked = Number.POSITIVE_INFINITY, ...rest] = known?.inspections ?? [];
+  if (known) known.inspections = rest;
+  compare(state, observed, asked);
+}
+
 /** One connection against what is remembered of it. */
-export function compare(state: State, observed: ObservedConnection): void {
+function compare(state: State, observed: ObservedConnection, asked = Number.POSITIVE_INFINITY): void {
   const known = state.connections.get(observed.connection.token);
   if (!known) {
     adopt(state, observed);
@@ -34,7 +43,8 @@ export function compare(state: State, observed: ObservedConnection): void {
   }
   if (observed.connection.fallback) known.owned = false;
   const resent = settleIds(state, known, observed.localAddresses);
-  const missing = new Set(known.subflows.filter((subflow) => !resent.includes(subflow)));
+  const isYounger = ({ state: at, createId }: Subflow): boolean => at === "creating" && createId > asked;
+  const missing = new Set(known.subflows.filter((subflow) => !resent.includes(subflow) && !isYounger(subflow)));
   let arrived: Subflow | undefined;
   const overdue: Subflow[] = [];
   for (const info of observed.connection.subflows.filter(isAlive)) {
@@ -91,7 +101,7 @@ function refresh(state: State, connection: Connection, subflow: Subflow, info: S
   if (subflow.state === "closing") return false;
   if (subflow.state !== "creating") return true;
   if (info.state === "established") {
-    subflow.state = "established";
+    subflow.become("opened");
     answered(state, connection, subflow);
   }
   // A SYN that has had its time: now that its port is known, it can be ended.

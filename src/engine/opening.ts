@@ -2,9 +2,10 @@ import { type Address, ENDPOINT_FLAG, type Endpoint, isMapped, unmap } from "../
 import { type Pace, takeOne } from "./allowance.ts";
 import { BOUNDS } from "./bounds.ts";
 import { cancelRemoval } from "./closing.ts";
-import { type Announced, type Connection, Subflow } from "./model.ts";
+import type { Announced, Connection } from "./model.ts";
 import type { OpenPair } from "./policy.ts";
 import type { State } from "./state.ts";
+import { Subflow } from "./subflow.ts";
 
 /** Both ends in one family: an IPv4 source needs the IPv4 form of a v4-mapped remote address. */
 function alike(local: Address, remote: Address): Address {

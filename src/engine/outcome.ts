@@ -5,12 +5,13 @@ import { BOUNDS } from "./bounds.ts";
 import { inspect, settleHeld } from "./closing.ts";
 import type { ActionFailed } from "./events.ts";
 import { gone } from "./lifecycle.ts";
-import type { Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import { sendAnnounce, sendCreate } from "./opening.ts";
 import { consider } from "./plan.ts";
 import { samePath } from "./policy.ts";
 import { noteEnding } from "./retry.ts";
 import type { State } from "./state.ts";
+import type { Subflow } from "./subflow.ts";
 
 /** Texts by which the kernel tells its EINVALs apart (net/mptcp/pm_userspace.c). */
 const INVALID_TOKEN = "invalid token";
@@ -128,7 +129,7 @@ function destroyFailed(state: State, connection: Connection, path: Subflow["path
     return;
   }
   // It lives on; the next audit sees it, and who counts it must know.
-  subflow.state = "established";
+  subflow.become("kept");
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Millis } from "../types/index.ts";
 import { type Allowance, type Pace, takeOne } from "./allowance.ts";
-import type { Subflow } from "./model.ts";
+import type { Subflow } from "./subflow.ts";
 
 /** Of all connections together. */
 const PACE: Pace = { burst: 16, perSecond: 2 };

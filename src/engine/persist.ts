@@ -1,11 +1,12 @@
 import type { Endpoint } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
-import type { Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import { announce, create } from "./opening.ts";
 import { whyBlocked } from "./pairs.ts";
 import { attemptOf, type ConnectionPlan, isSignal, type OpenPair } from "./policy.ts";
 import { retryAtOf } from "./retry.ts";
 import type { State } from "./state.ts";
+import type { Subflow } from "./subflow.ts";
 
 /*
  * What a policy wishes persistently. Wishes beyond the limits wait for room, those that failed for their back-off, announcements for

@@ -1,12 +1,13 @@
 import { type Address, type Millis, sameAddress, unmap } from "../types/index.ts";
 import { destroy, replace } from "./closing.ts";
 import { consult } from "./consult.ts";
-import type { Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import { announce, create, setBackup } from "./opening.ts";
 import { carryOut } from "./persist.ts";
 import type { ConnectionPlan, Occasion, RemoteAddressView, Wanted } from "./policy.ts";
 import { shortenWaits } from "./retry.ts";
 import type { State } from "./state.ts";
+import type { Subflow } from "./subflow.ts";
 
 /** Asks the policy for its plan and brings the connection towards it. Nothing can be done before it is established. */
 export function consider(state: State, connection: Connection, occasion: Occasion): void {
@@ -44,7 +45,7 @@ function reconcile(state: State, connection: Connection, plan: ConnectionPlan): 
     for (const { open, backup } of plan.subflows) if (open) create(state, connection, open, backup);
   } else {
     // Those that go make room for those that come, and go when these are there.
-    for (const subflow of unwanted) subflow.state = "closing";
+    for (const subflow of unwanted) subflow.become("closed");
     const opened = carryOut(state, connection, plan);
     if (unwanted.length > 0) replace(state, connection, unwanted, opened);
   }
@@ -64,7 +65,7 @@ function judge(state: State, connection: Connection, wanted: readonly Wanted[]):
       unwanted.push(subflow);
       continue;
     }
-    if (subflow.state === "arrived") subflow.state = "established";
+    if (subflow.state === "arrived") subflow.become("admitted");
     // One that is being opened asks for it in its SYN.
     const { backup } = kept;
     if (subflow.quarantinedUntil !== undefined) {

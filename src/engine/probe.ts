@@ -1,8 +1,9 @@
 import { FALSE_ALARM_FACTOR, falseAlarmsOf } from "./alarms.ts";
-import type { Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import { create } from "./opening.ts";
 import { localPoint } from "./pairs.ts";
 import type { State } from "./state.ts";
+import type { Subflow } from "./subflow.ts";
 
 /*
  * Is the path of a subflow alive? A join on the same pair of addresses tells, without harm: any answer is a sign of life, and no answer is what

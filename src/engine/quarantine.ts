@@ -1,7 +1,8 @@
 import type { Millis } from "../types/index.ts";
-import type { Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import { setBackup } from "./opening.ts";
 import type { State } from "./state.ts";
+import type { Subflow } from "./subflow.ts";
 
 /*
  * A subflow whose path is not to be trusted for now is backup: nothing is sent there while another works, and nothing is lost by it. What it was

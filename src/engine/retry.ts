@@ -1,8 +1,9 @@
 import { type Address, ERRNO, type Millis, sameAddress, type Token } from "../types/index.ts";
 import { BOUNDS, type Timing } from "./bounds.ts";
-import type { Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import { type AttemptView, attemptOf } from "./policy.ts";
 import type { State } from "./state.ts";
+import type { Subflow } from "./subflow.ts";
 
 /*
  * How attempts to open a subflow ended, and when the next may be made. Back-off is per pair of addresses and connection, doubles from

@@ -1,6 +1,7 @@
 import { isHeld } from "./closing.ts";
-import type { Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import type { ConnectionSnapshot, SubflowSnapshot } from "./snapshot.ts";
+import type { Subflow } from "./subflow.ts";
 
 /** A connection as plain JSON, cut loose from the engine's memory. */
 export function show(connection: Connection, policy: string): ConnectionSnapshot {

@@ -1,11 +1,12 @@
 import { ERRNO, type Millis, sameAddress } from "../types/index.ts";
 import { FALSE_ALARM_FACTOR, falseAlarmsOf } from "./alarms.ts";
 import { destroy, isHeld, remove } from "./closing.ts";
-import type { Connection, Subflow } from "./model.ts";
+import type { Connection } from "./model.ts";
 import { isUsable, probe } from "./probe.ts";
 import { quarantine, release } from "./quarantine.ts";
 import { noteEnding, rest } from "./retry.ts";
 import type { State } from "./state.ts";
+import type { Subflow } from "./subflow.ts";
 
 /*
  * Paths that die without a word: no carrier is lost, no packet comes back. TCP would wait for its timeouts, and what is on such a subflow
@@ -83,8 +84,10 @@ function isHeard({ state, measured }: Subflow, since: Millis | undefined): boole
  * round trips vary by. Longer where it was a false alarm before, and where others hear of both of its ends: then it is rather full than dead.
  */
 function patienceOf({ timing }: State, connection: Connection, subflow: Subflow, since: Millis): Millis {
-  const { rtt, rttVar } = subflow.measured ?? { rtt: 0, rttVar: 0 };
-  const once = 3 * rtt + Math.max(timing.silentMin, 4 * rttVar);
+  const { rtt, rttVar, rto } = subflow.measured ?? { rtt: 0, rttVar: 0, rto: 0 };
+  const base = 3 * rtt + Math.max(timing.silentMin, 4 * rttVar);
+  // To close a subflow of a transfer that fills its paths is dear: all that waits is sent again. So TCP has its own timeout first.
+  const once = connection.isFull ? base + rto : base;
   const { local, remote } = subflow.path;
   const heard = connection.subflows.filter((other) => other !== subflow && isHeard(other, since + once / 2));
   const isHeardThere =

@@ -90,6 +90,22 @@ test("silence: patience is three round trips and what they vary by", () => {
   assert.equal(stage.subflows, "0>0");
 });
 
+test("silence: a transfer that fills its paths waits for TCP's own timeout first", () => {
+  const stage = staged();
+  const pour = (duration: Millis): void => {
+    for (const end = stage.now + duration; stage.now < end; ) {
+      stage.pass(LOOK);
+      stage.measure({}, false, 1_000_000);
+    }
+  };
+  pour(100);
+  stage.path(1, 0, "silent");
+  pour(220);
+  assert.equal(stage.subflows, "0>0 1>0");
+  pour(150);
+  assert.equal(stage.subflows, "0>0");
+});
+
 test("silence: after a false alarm there is four times the patience", () => {
   const stage = staged();
   const closedAfter = (): Millis => {
