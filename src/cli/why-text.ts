@@ -50,24 +50,28 @@ export function explanationText(explanation: Explanation, { paint, width }: Stre
 
 function present({ subflows, announced }: Explanation["connection"]): string[] {
   return [
-    ...subflows.map(
-      ({ path: { local, remote }, join, initiated, backup, backupByPeer, state, held, quarantined, isProbe }) => {
-        const from = local.port === 0 ? local.address : formatSocketAddress(local);
-        const role = isProbe
-          ? "asks whether the path is alive"
-          : join
-            ? initiated
-              ? "join"
-              : "join of the peer"
-            : "initial";
-        const isBackup = quarantined ? ", in quarantine as backup" : backup || backupByPeer ? ", backup" : "";
-        const standing = held ? "kept although it was to be closed: nothing else is left" : state;
-        return `subflow ${from} → ${formatSocketAddress(remote)} (${role}${isBackup}, ${standing})`;
-      },
-    ),
+    ...subflows.map((subflow) => {
+      const { path, state, held } = subflow;
+      const from = path.local.port === 0 ? path.local.address : formatSocketAddress(path.local);
+      const standing = held ? "kept although it was to be closed: nothing else is left" : state;
+      return `subflow ${from} → ${formatSocketAddress(path.remote)} (${roleOf(subflow)}${backupOf(subflow)}, ${standing})`;
+    }),
     ...announced.map(({ id, address, port }) => {
       const where = port === 0 ? address : formatSocketAddress({ address, port });
       return `announced ${where} as id ${id}`;
     }),
   ];
+}
+
+type Shown = Explanation["connection"]["subflows"][number];
+
+function roleOf({ isProbe, join, initiated }: Shown): string {
+  if (isProbe) return "asks whether the path is alive";
+  if (!join) return "initial";
+  return initiated ? "join" : "join of the peer";
+}
+
+function backupOf({ quarantined, backup, backupByPeer }: Shown): string {
+  if (quarantined) return ", in quarantine as backup";
+  return backup || backupByPeer ? ", backup" : "";
 }

@@ -24,22 +24,12 @@ export function answered(state: State, connection: Connection, subflow: Subflow)
   const { local, remote } = subflow.path;
   const lost = attemptOf(connection.attempts, local.address, remote.address);
   if (lost?.lostAt !== undefined) state.recoveries.note(state.now - lost.lostAt);
-  connection.attempts = connection.attempts.map((attempt) =>
-    judged(state, connection, attempt, subflow, attempt === lost),
-  );
-}
-
-function judged(
-  state: State,
-  connection: Connection,
-  attempt: AttemptView,
-  subflow: Subflow,
-  isOf: boolean,
-): AttemptView {
-  const found = isOf && attempt.lostAt !== undefined ? { ...attempt, lostAt: undefined } : attempt;
-  return found.silent && state.now - found.at < ANSWERED_AT_ONCE && isRefuted(connection, found, subflow)
-    ? { ...found, silent: false, failures: 0, retryAt: state.now, falseAlarms: found.falseAlarms + 1 }
-    : found;
+  connection.attempts = connection.attempts.map((attempt) => {
+    const found = attempt === lost ? { ...attempt, lostAt: undefined } : attempt;
+    return found.silent && state.now - found.at < ANSWERED_AT_ONCE && isRefuted(connection, found, subflow)
+      ? { ...found, silent: false, failures: 0, retryAt: state.now, falseAlarms: found.falseAlarms + 1 }
+      : found;
+  });
 }
 
 /** The new subflow is between the two, or from one of them while another is heard of at the other. */

@@ -1,4 +1,4 @@
-import { ERRNO, type Millis, sameAddress } from "../types/index.ts";
+import { ERRNO, type Millis, type Path, sameAddress } from "../types/index.ts";
 import { answered } from "./alarms.ts";
 import { BOUNDS } from "./bounds.ts";
 import { destroy, inspect, sendRemovals, settleHeld } from "./closing.ts";
@@ -13,7 +13,7 @@ import type {
 } from "./events.ts";
 import { Connection } from "./model.ts";
 import { arm, consider } from "./plan.ts";
-import { type RemoteAddressView, samePath } from "./policy.ts";
+import { type RemoteAddressView, samePath, sameSocketAddress } from "./policy.ts";
 import { releaseDue } from "./quarantine.ts";
 import { forgetFailures, noteEnding } from "./retry.ts";
 import { probed } from "./silence.ts";
@@ -259,6 +259,12 @@ function isPaceAsked(state: State, connection: Connection): boolean {
   return connection.announceAt > state.now;
 }
 
+function isForgotten(known: Path, { local, remote }: Path): boolean {
+  return (
+    remote.port === 0 && sameSocketAddress(local, known.local) && sameAddress(remote.address, known.remote.address)
+  );
+}
+
 /**
  * The remembered subflow of this 4-tuple; one whose port is not known yet only where no other fits. What is destroyed during its SYN names the
  * remote port 0 (tcp_disconnect forgets it), and the local port tells which it was.
@@ -266,10 +272,7 @@ function isPaceAsked(state: State, connection: Connection): boolean {
 export function findSubflow(connection: Connection, { path }: { path: Subflow["path"] }): Subflow | undefined {
   let candidate: Subflow | undefined;
   for (const subflow of connection.subflows) {
-    const { local, remote } = subflow.path;
-    const isOf = path.remote.port === 0 && path.local.port === local.port;
-    if (!samePath(subflow.path, isOf ? { local: path.local, remote: { ...path.remote, port: remote.port } } : path))
-      continue;
+    if (!samePath(subflow.path, path) && !isForgotten(subflow.path, path)) continue;
     if (subflow.path.local.port !== 0) return subflow;
     candidate ??= subflow;
   }

@@ -76,6 +76,12 @@ export interface SubflowView {
   readonly quarantinedUntil: Millis | undefined;
 }
 
+/** What is known of a subflow from its beginning. */
+export type SubflowFacts = Pick<
+  SubflowView,
+  "state" | "path" | "localId" | "remoteId" | "join" | "initiated" | "backup"
+>;
+
 /** `known`: it may be connected to. `waiting`: routing was asked about it. `refused`: no plan is to use it (admission.ts). */
 export type RemoteAddressState = "known" | "waiting" | "refused";
 

@@ -1,16 +1,8 @@
 import type { Address, AddressId, Endpoint, Limits, Path, Side, Token } from "../types/index.ts";
-import type { AttemptView, LeftOut, RemoteAddressState, SubflowState } from "./policy.ts";
+import type { AttemptView, LeftOut, RemoteAddressState, SubflowFacts, SubflowView } from "./policy.ts";
 
 /** One subflow in a snapshot. */
-export interface SubflowSnapshot {
-  readonly state: SubflowState;
-  readonly path: Path;
-  readonly localId: AddressId;
-  readonly remoteId: AddressId;
-  readonly join: boolean;
-  readonly initiated: boolean;
-  readonly backup: boolean;
-  readonly backupByPeer: boolean;
+export interface SubflowSnapshot extends SubflowFacts, Pick<SubflowView, "backupByPeer"> {
   /** It was to be closed (`closing`), and is kept in use because nothing else is left of the connection. */
   readonly held?: boolean;
   /** Its path loses too much, or is doubted: it is backup for now. */

@@ -1,6 +1,6 @@
 import { type AddressId, assert, type Millis, type Path } from "../types/index.ts";
 import type { ActionId } from "./actions.ts";
-import type { Measured, SubflowState, SubflowView } from "./policy.ts";
+import type { Measured, SubflowFacts, SubflowState, SubflowView } from "./policy.ts";
 
 /** What happens to a subflow. */
 export type Cause =
@@ -62,15 +62,7 @@ export class Subflow implements SubflowView {
   /** It was opened to see whether the path of this one answers still. */
   probes: Subflow | undefined = undefined;
 
-  constructor(facts: {
-    readonly state: SubflowState;
-    readonly path: Path;
-    readonly localId: AddressId;
-    readonly remoteId: AddressId;
-    readonly join: boolean;
-    readonly initiated: boolean;
-    readonly backup: boolean;
-  }) {
+  constructor(facts: SubflowFacts) {
     this.state = facts.state;
     this.alive = facts.state !== "creating";
     this.path = facts.path;

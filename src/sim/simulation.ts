@@ -40,8 +40,6 @@ export const NO_FAULTS: Faults = { lose: 0, repeat: 0, swap: 0, overrun: 0, late
 
 /** A run to be made. */
 export interface SimulationOptions {
-  /** The policies open more than one subflow of a pair: that a restart opens none twice cannot be told then. */
-  readonly severalPerPair?: boolean | undefined;
   readonly seed: number;
   /** Steps of the world; each leads to a handful of events. */
   readonly steps: number;
@@ -50,6 +48,8 @@ export interface SimulationOptions {
   readonly timing?: Partial<Timing> | undefined;
   /** Lines of transcript kept for a failure. */
   readonly keep?: number | undefined;
+  /** The policies open more than one subflow of a pair: that a restart opens none twice cannot be told then. */
+  readonly severalPerPair?: boolean | undefined;
 }
 
 /** What a run has done. */

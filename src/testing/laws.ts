@@ -1,5 +1,5 @@
 import type { ConnectionPlan, ConnectionView, Occasion, Policy } from "../engine/index.ts";
-import { FAULTS, NO_FAULTS, SimulationError, simulate } from "../sim/index.ts";
+import { FAULTS, NO_FAULTS, SimulationError, type SimulationOptions, simulate } from "../sim/index.ts";
 import { Stage } from "./stage.ts";
 
 /** A policy breaks a law: which, and how to see it again. */
@@ -95,7 +95,7 @@ function isSamePlan(a: ConnectionPlan, b: ConnectionPlan): boolean {
   );
 }
 
-function inSimulation(policy: Policy, law: Found, options: CheckOptions & { seed: number; steps: number }): void {
+function inSimulation(policy: Policy, law: Found, options: Omit<SimulationOptions, "policies" | "faults">): void {
   for (const faults of [NO_FAULTS, FAULTS]) {
     try {
       const { reports } = simulate({ ...options, policies: [policy], faults });

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { ask, runtimeFiles } from "../../src/control/index.ts";
 import { type Host, type Lab, patience } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
-import type { Connection, ControlHello, ControlMethod, ControlMethods } from "../../src/types/index.ts";
+import type { Connection, ControlHello, ControlMethod, ControlMethods, SubflowInfo } from "../../src/types/index.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 export const SUBFLOW = join(root, "bin", "subflow");
@@ -143,10 +143,14 @@ export function connectionsOf(host: Host): Connection[] {
   return pm.connections().filter(({ state }) => state === "established");
 }
 
+/** The subflows of all of them. */
+export function subflowsOf(host: Host): readonly SubflowInfo[] {
+  return connectionsOf(host).flatMap(({ subflows }) => subflows);
+}
+
 /** "10.0.2.1>10.0.2.2" of each subflow that is established, sorted. */
 export function pathsOf(host: Host): string[] {
-  return connectionsOf(host)
-    .flatMap(({ subflows }) => subflows)
+  return subflowsOf(host)
     .filter(({ state }) => state === "established")
     .map(({ path }) => `${path.local.address}>${path.remote.address}`)
     .sort();

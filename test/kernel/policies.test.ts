@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { transfer } from "../../src/lab/index.ts";
-import { configFile, connectionsOf, DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
+import { configFile, DaemonProcess, DEADLINE, pathsOf, subflowsOf } from "./daemon-support.ts";
 import { connected, inWorld, OUTAGES, type World } from "./outage-support.ts";
 import { kernelTest } from "./support.ts";
 
@@ -14,9 +14,8 @@ async function withPolicy(policy: string, use: (world: World) => Promise<void>):
   });
 }
 
-const subflowsOf = ({ client }: World) => connectionsOf(client).flatMap(({ subflows }) => subflows);
 const backups = (world: World): string =>
-  subflowsOf(world)
+  subflowsOf(world.client)
     .filter(({ state }) => state === "established")
     .map(({ path, backupLocal }) => `${path.local.address} ${backupLocal ? "backup" : "active"}`)
     .sort()
@@ -62,9 +61,9 @@ kernelTest("refresh: the slowest subflow of a transfer is opened anew from anoth
     const service = await world.server.listen({ address: "0.0.0.0" });
     const { client, server } = await service.connect(world.client.netns, { to: "10.0.1.2" });
     await transfer(client, server, 1000);
-    await lab.waitFor(() => subflowsOf(world).length === 4, DEADLINE, "as many subflows as the limits allow");
+    await lab.waitFor(() => subflowsOf(world.client).length === 4, DEADLINE, "as many subflows as the limits allow");
     const ports = () =>
-      subflowsOf(world)
+      subflowsOf(world.client)
         .filter(({ path, state }) => path.local.address === "10.0.2.1" && state === "established")
         .map(({ path }) => path.local.port)
         .sort()

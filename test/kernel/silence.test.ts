@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type TransferReport, transfer } from "../../src/lab/index.ts";
 import { conforms } from "../fixtures/schemas.ts";
-import { connectionsOf, DaemonProcess, DEADLINE, pathsOf, subflow } from "./daemon-support.ts";
+import { connectionsOf, DaemonProcess, DEADLINE, pathsOf, subflow, subflowsOf } from "./daemon-support.ts";
 import { nft } from "./doctor-support.ts";
 import { connected, inWorld, manage, type World } from "./outage-support.ts";
 import { kernelTest } from "./support.ts";
@@ -16,9 +16,8 @@ const SECOND = "10.0.2.1>10.0.1.2";
 /** Some seconds of both paths. */
 const BYTES = 15_000_000;
 
-const subflowsOf = ({ client }: World) => connectionsOf(client).flatMap(({ subflows }) => subflows);
 const portsOf = (world: World) =>
-  subflowsOf(world)
+  subflowsOf(world.client)
     .map(({ path }) => path.local.port)
     .sort();
 
@@ -114,7 +113,7 @@ kernelTest("a path that loses much is hardly used while the other can carry all 
     await sleep(3000);
     const figures = () => ({
       all: connectionsOf(client)[0]?.bytesSent ?? 0,
-      second: subflowsOf(world).find(({ path }) => path.local.address === "10.0.2.1")?.bytesSent ?? 0,
+      second: subflowsOf(world.client).find(({ path }) => path.local.address === "10.0.2.1")?.bytesSent ?? 0,
     });
     const before = figures();
     await sleep(3000);
