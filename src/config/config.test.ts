@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { policies } from "../policies/index.ts";
+import { ENDPOINT_FLAG, type Endpoint, parseAddress } from "../types/index.ts";
 import {
+  type ChoiceFacts,
   ConfigError,
   choosePathManager,
   choosePolicy,
@@ -13,12 +15,16 @@ import {
   hostConfig,
   loadConfig,
   nearest,
+  type PathManager,
   POLICIES,
 } from "./index.ts";
 import { currentReader, distrust } from "./trust.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "subflow-config-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
+
+/** A host that nobody has set up for MPTCP. */
+const BARE: ChoiceFacts = { current: "kernel", endpoints: [], isOurs: () => false };
 
 function load(text: string, dropIns: Record<string, string> = {}) {
   const base = mkdtempSync(join(directory, "case-"));
@@ -46,16 +52,18 @@ test("the smallest configuration, and none at all", () => {
     "limits: { subflows: 4, add_addr_accepted: 2 }\nendpoints:\n  - address: 10.0.2.1\n    dev: eth1\n    flags: [subflow]\n",
   );
   assert.deepEqual(config.limits, { subflows: 4, add_addr_accepted: 2 });
-  assert.deepEqual(hostConfig(config).endpoints, [{ address: "10.0.2.1", port: 0, id: 0, flags: 2, dev: "eth1" }]);
+  assert.deepEqual(hostConfig(config, "kernel").endpoints, [
+    { address: "10.0.2.1", port: 0, id: 0, flags: 2, dev: "eth1" },
+  ]);
   const empty = load("").config;
   assert.deepEqual(
     [empty.path_manager, choosePolicy(empty), empty.profile, empty.automatic],
     ["auto", "resilient", "client", true],
   );
-  assert.deepEqual(hostConfig(empty).limits, { subflows: "auto", addAddrAccepted: "auto" });
+  assert.deepEqual(hostConfig(empty, "kernel").limits, { subflows: "auto", addAddrAccepted: "auto" });
   assert.equal(choosePolicy(load("automatic: false\n").config), "standard");
   assert.equal(choosePolicy(load("policy: standard\n").config), "standard");
-  assert.deepEqual(hostConfig(load("automatic: false\n").config).limits, {
+  assert.deepEqual(hostConfig(load("automatic: false\n").config, "kernel").limits, {
     subflows: undefined,
     addAddrAccepted: undefined,
   });
@@ -65,10 +73,47 @@ test("a configuration can name every policy, and what only Subflow can do makes 
   assert.deepEqual([...POLICIES].sort(), policies.map(({ name }) => name).sort());
   const { config } = load("policy: active-backup\n");
   assert.equal(choosePolicy(config), "active-backup");
-  assert.deepEqual(choosePathManager(config, "kernel"), {
+  assert.deepEqual(choosePathManager(config, BARE), {
     pathManager: "userspace",
     because: "the in-kernel one cannot do what policy active-backup says",
   });
+});
+
+describe("path_manager: auto", () => {
+  const there = (flags: number, port = 0): Endpoint => ({
+    id: 1,
+    address: parseAddress("10.0.1.1")!,
+    port,
+    flags,
+    interfaceIndex: 0,
+  });
+  const { subflow, laminar, signal, backup, implicit } = ENDPOINT_FLAG;
+  const cases: [string, Partial<ChoiceFacts>, PathManager, RegExp][] = [
+    ["", {}, "userspace", /neither covers every address nor/],
+    ["policy: standard\n", {}, "kernel", /policy standard is what/],
+    ["automatic: false\n", {}, "kernel", /policy standard is what/],
+    ["policy: standard\n", { current: "userspace" }, "userspace", /userspace already/],
+    ["path_manager: kernel\n", {}, "kernel", /configuration or the command line/],
+    [
+      "remote_addresses: { deny: [10.0.0.0/8] }\n",
+      { endpoints: [there(signal)] },
+      "userspace",
+      /whatever peers announce/,
+    ],
+    // NetworkManager sets such for every connection: they say no more than we would.
+    ["", { endpoints: [there(subflow | laminar), there(implicit)] }, "userspace", /covers/],
+    ["", { endpoints: [there(signal)] }, "kernel", /somebody set the endpoint 10\.0\.1\.1/],
+    ["", { endpoints: [there(subflow | backup)] }, "kernel", /somebody set/],
+    ["", { endpoints: [there(signal, 443)] }, "kernel", /somebody set/],
+    ["", { endpoints: [there(subflow)], isOurs: () => true }, "kernel", /an earlier start/],
+  ];
+  for (const [text, facts, expected, because] of cases) {
+    test(`${JSON.stringify(text)} ${JSON.stringify(facts)}: ${expected}`, () => {
+      const choice = choosePathManager(load(text).config, { ...BARE, ...facts });
+      assert.equal(choice.pathManager, expected);
+      assert.match(choice.because, because);
+    });
+  }
 });
 
 const WRONG: [string, RegExp][] = [

@@ -11,7 +11,7 @@ export function remoteAddressRules({ remote_addresses: { allow, deny } }: Config
 }
 
 /** What the host plan takes of a configuration. Limits that are not given are computed when automatic, else left alone. */
-export function hostConfig(config: Config, pathManager: PathManager = "kernel"): HostConfig {
+export function hostConfig(config: Config, pathManager: PathManager): HostConfig {
   const byDefault = config.automatic ? "auto" : undefined;
   return {
     profile: config.profile,
@@ -34,7 +34,7 @@ export function hostConfig(config: Config, pathManager: PathManager = "kernel"):
     },
     remoteAddresses: config.remote_addresses.expected,
     routing: config.routing,
-    announcesAll: pathManager === "userspace" && choosePolicy(config) !== "standard",
+    plansPairs: pathManager === "userspace" && choosePolicy(config) !== "standard",
     rpFilter: config.rp_filter,
     enableMptcp: config.enable_mptcp,
     behindLoadBalancer: config.behind_load_balancer,

@@ -1,13 +1,14 @@
 import { type Choice, choosePathManager, hostConfig } from "../config/index.ts";
 import { runtimeFiles } from "../control/index.ts";
-import { commandLine, diffMark, flagWords, type HostChange, type HostPlan } from "../host/index.ts";
+import { commandLine, coverageTexts, diffMark, flagWords, type HostChange, type HostPlan } from "../host/index.ts";
 import { kernelCapacity } from "../host-facts/index.ts";
 import { MptcpPm, Rtnl } from "../netlink/index.ts";
+import { ENDPOINT_FLAG, type Limits } from "../types/index.ts";
 import { readState } from "./files/runtime.ts";
 import { HostDriver } from "./host/driver.ts";
 import { KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostState } from "./host/state.ts";
-import { currentPathManager } from "./life/life.ts";
+import { choiceFacts } from "./life/life.ts";
 import { createLogger } from "./logger.ts";
 import { enterNetns, loadRunConfig, type RunOptions } from "./run.ts";
 
@@ -17,6 +18,8 @@ export interface DryRun {
   readonly plan: HostPlan;
   /** In order: "+", "-" or "~", and the `ip` or `sysctl` command that it amounts to. */
   readonly steps: readonly { readonly mark: string; readonly command: string; readonly action: HostChange }[];
+  /** What the path manager in charge cannot do with that, for people. */
+  readonly uncovered: readonly string[];
 }
 
 /** Does the installed ip(8) take the flags of the endpoint? */
@@ -28,6 +31,17 @@ function isTaken(action: HostChange, ipFlags: ReadonlySet<string> | undefined): 
     .every((word) => word === "" || ipFlags.has(word));
 }
 
+function uncovered({ endpoints, limits }: HostPlan, current: Limits): string[] {
+  const announces = endpoints.some(({ flags }) => flags & ENDPOINT_FLAG.signal);
+  const texts = coverageTexts(endpoints, limits ?? current);
+  return announces
+    ? texts
+    : [
+        ...texts,
+        "a client of this host with one address: no second subflow, as nothing is announced (profile: server)",
+      ];
+}
+
 /**
  * Plans without touching anything; needs no rights beyond looking. `ipFlags`: what the installed ip(8) takes, undefined
  * where there is none; commands that it cannot take are written as ours.
@@ -36,8 +50,8 @@ export function dryRun(options: RunOptions, ipFlags: ReadonlySet<string> | undef
   if (options.netns !== undefined) enterNetns(options.netns);
   const { config } = loadRunConfig(options);
   const saved = readState(runtimeFiles());
-  const choice = choosePathManager(config, saved?.pathManager ?? currentPathManager());
   using pm = MptcpPm.open();
+  const choice = choosePathManager(config, choiceFacts(saved, pm.endpoints()));
   using rtnl = Rtnl.open();
   using host = new HostDriver({
     endpoints: new KernelEndpoints(pm),
@@ -57,5 +71,5 @@ export function dryRun(options: RunOptions, ipFlags: ReadonlySet<string> | undef
     command: commandLine(action, (index) => host.nameOf(index), program),
     action,
   }));
-  return { choice, plan, steps };
+  return { choice, plan, steps, uncovered: choice.pathManager === "kernel" ? uncovered(plan, pm.limits()) : [] };
 }

@@ -63,7 +63,8 @@ function probe(text: string, interfaceIndex: number, unbound: number): RouteProb
   };
 }
 
-const { subflow, signal, backup, implicit } = ENDPOINT_FLAG;
+const { subflow, signal, backup, implicit, laminar } = ENDPOINT_FLAG;
+const ROOM = { subflows: 8, addAddrAccepted: 8 };
 const ENDPOINTS = [endpoint(1, "10.0.1.1", subflow, 2), endpoint(2, "10.0.2.1", subflow, 3)];
 /** A port endpoint of the daemon, as both tables have it. */
 const LISTENING = { ...endpoint(3, "10.0.2.1", 1, 0), port: 5000 };
@@ -236,6 +237,14 @@ const CASES: readonly (readonly [string, Level | undefined, Partial<DoctorFacts>
   ["limit-add-addr", "warning", withCounters({ AddAddr: 2, MPJoinSynTx: 0 })],
   ["limit-add-addr", "note", withCounters({ AddAddr: 2 })],
   ["limit-add-addr", undefined, withCounters({ AddAddr: 2, MPCapableSYNTX: 0 })],
+  // Both endpoints are spent on the initial address: nothing answers an announcement.
+  [
+    "coverage",
+    "note",
+    { endpoints: ENDPOINTS.map((each) => ({ ...each, flags: subflow | laminar })), limits: ROOM },
+    /a peer with 2 or more IPv4 addresses: no subflow to 1 of its addresses/,
+  ],
+  ["coverage", undefined, { endpoints: ENDPOINTS, limits: ROOM }],
   [
     "endpoint-without-device",
     "warning",

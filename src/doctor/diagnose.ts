@@ -104,6 +104,12 @@ export const CHECKS: readonly Check[] = [
     find: limits.checkLimitAddAddr,
   },
   {
+    id: "coverage",
+    isKnown: hasTable,
+    well: "addresses of hosts with up to four are covered",
+    find: limits.checkCoverage,
+  },
+  {
     id: "endpoint-without-device",
     isKnown: hasTable,
     well: "endpoints without a device leave by the interface of their address",

@@ -74,6 +74,8 @@ export interface SubflowView {
   readonly measured: Measured | undefined;
   /** Its path loses too much: it is backup until then. undefined: it does not. */
   readonly quarantinedUntil: Millis | undefined;
+  /** A path that shares an end with its own went silent then, and nothing was heard of it since. undefined: no doubt. */
+  readonly doubtedAt: Millis | undefined;
 }
 
 /** What is known of a subflow from its beginning. */

@@ -46,8 +46,11 @@ export interface HostConfig {
   /** How many addresses a peer is expected to have: with ours they decide computed limits. */
   readonly remoteAddresses: number;
   readonly routing: "auto" | "always" | "never";
-  /** Peers may learn of every endpoint, whatever its flags, and open subflows to it. */
-  readonly announcesAll?: boolean | undefined;
+  /**
+   * A policy over pairs of addresses is in charge: it covers every address whatever the flags say, and peers may learn of every endpoint and open
+   * subflows to it. Otherwise it is the in-kernel algorithm, which covers as flags and limits let it.
+   */
+  readonly plansPairs?: boolean | undefined;
   /** May a strict rp_filter be relaxed? */
   readonly rpFilter: boolean;
   /** May net.mptcp.enabled be set? */

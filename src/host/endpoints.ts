@@ -26,10 +26,13 @@ export interface LeftOutEndpoint extends Obstacle {
 
 export interface EndpointPlan {
   readonly endpoints: readonly PlannedEndpoint[];
+  /** Those that just open subflows: whether they are `fullmesh` or `laminar` is to be chosen. */
+  readonly plain: ReadonlySet<PlannedEndpoint>;
   readonly leftOut: readonly LeftOutEndpoint[];
 }
 
 interface Candidate extends PlannedEndpoint {
+  readonly role: Role;
   readonly rank: number;
   /** Metric of the interface's best default route. */
   readonly metric: number;
@@ -60,7 +63,9 @@ export function planEndpoints(
     });
     return false;
   });
-  return withinCapacity(kept, facts, memory, config, leftOut);
+  const endpoints = withinCapacity(kept, facts, memory, config, leftOut);
+  const plain = automatic.filter(({ role }) => role === "primary" || role === "subflow");
+  return { endpoints, plain: new Set(plain), leftOut };
 }
 
 function describe({ address, port, dev }: { address: string; port: number; dev: string | undefined }): string {
@@ -146,6 +151,7 @@ function candidate(
     interfaceIndex: link.index,
     dev: link.name,
     because: assignment.because,
+    role: assignment.role,
     rank: roleRank(assignment.role),
     metric: metrics.length > 0 ? Math.min(...metrics) : Number.MAX_SAFE_INTEGER,
   };
@@ -176,7 +182,7 @@ function withinCapacity(
   memory: HostMemory,
   config: HostConfig,
   leftOut: LeftOutEndpoint[],
-): EndpointPlan {
+): PlannedEndpoint[] {
   const foreign = new Set(config.foreignEndpoints === "replace" ? [] : foreignKeys(facts, memory));
   let room = Math.max(0, facts.capacity.endpoints - foreign.size);
   const first = wanted.findIndex((each) => !foreign.has(endpointKey(each)) && room-- === 0);
@@ -188,7 +194,7 @@ function withinCapacity(
       remedy: "give the interface the role primary, or others off",
     });
   }
-  return { endpoints: wanted.slice(0, kept), leftOut };
+  return wanted.slice(0, kept);
 }
 
 function foreignKeys({ endpoints }: HostFacts, { owned }: HostMemory): string[] {

@@ -167,7 +167,7 @@ describe("host engine: limits", () => {
     world.feed(configured);
     assert.deepEqual(world.facts.limits, FACTS.limits);
     world.pass(3 * AUDIT_INTERVAL);
-    assert.deepEqual(world.facts.limits, { subflows: 3, addAddrAccepted: 3 });
+    assert.deepEqual(world.facts.limits, { subflows: 7, addAddrAccepted: 7 });
     assert.ok(refusals < 0);
   });
 

@@ -15,13 +15,15 @@ const whyNot = (result: host.HostPlan, what: string) =>
 describe("endpoints", () => {
   test("an empty configuration: a client's interfaces with default routes", () => {
     const result = plan();
-    assert.deepEqual(planned(result), ["10.0.1.1 wlan0 subflow laminar", "10.0.2.1 wwan0 subflow laminar"]);
-    assert.deepEqual(result.limits, { subflows: 3, addAddrAccepted: 3 });
+    assert.deepEqual(planned(result), ["10.0.1.1 wlan0 subflow fullmesh", "10.0.2.1 wwan0 subflow fullmesh"]);
+    assert.deepEqual(result.limits, { subflows: 7, addAddrAccepted: 7 });
     assert.deepEqual([result.rules, result.routes], [[], []]);
   });
 
-  test("an old kernel has no laminar", () => {
-    assert.deepEqual(planned(plan({ capacity: { ...FACTS.capacity, laminar: false } })), [
+  test("where a policy over pairs is in charge, flags say little; an old kernel has no laminar", () => {
+    const pairs = { plansPairs: true };
+    assert.deepEqual(planned(plan({}, pairs)), ["10.0.1.1 wlan0 subflow laminar", "10.0.2.1 wwan0 subflow laminar"]);
+    assert.deepEqual(planned(plan({ capacity: { ...FACTS.capacity, laminar: false } }, pairs)), [
       "10.0.1.1 wlan0 subflow",
       "10.0.2.1 wwan0 subflow",
     ]);
@@ -55,7 +57,7 @@ describe("endpoints", () => {
   for (const [name, facts, reason] of unusable) {
     test(`not usable: ${name}`, () => {
       const result = plan(facts);
-      assert.deepEqual(planned(result), ["10.0.1.1 wlan0 subflow laminar"]);
+      assert.deepEqual(planned(result), ["10.0.1.1 wlan0 subflow fullmesh"]);
       assert.match(whyNot(result, "10.0.2.1") ?? "", reason);
     });
   }
@@ -106,7 +108,7 @@ describe("endpoints", () => {
     ];
     const flags = (...interfaces: host.InterfaceRule[]) => planned(plan({ links }, { interfaces }));
     assert.deepEqual(flags(rule({ name: "ww*" }, "backup")), [
-      "10.0.1.1 wlan0 subflow laminar",
+      "10.0.1.1 wlan0 subflow fullmesh",
       "10.0.2.1 wwan0 subflow backup",
     ]);
     assert.deepEqual(flags(rule({ kind: "wifi" }, "off"), rule({ name: "*" }, "fullmesh")), [
@@ -114,7 +116,7 @@ describe("endpoints", () => {
     ]);
     assert.deepEqual(flags(rule({ connection: "Home*" }, "signal"), rule({}, "off")), ["10.0.1.1 wlan0 signal"]);
     assert.deepEqual(flags(rule({ name: "wlan0" }, "laminar"), rule({ name: "wwan0" }, "primary")), [
-      "10.0.2.1 wwan0 subflow laminar",
+      "10.0.2.1 wwan0 subflow fullmesh",
       "10.0.1.1 wlan0 laminar",
     ]);
   });
@@ -147,9 +149,10 @@ describe("endpoints", () => {
 
 describe("limits", () => {
   test("computed from paths and remote addresses, capped by the kernel, lowered with the paths", () => {
-    assert.deepEqual(plan({ addresses: [address(2, "10.0.1.1")] }).limits, { subflows: 2, addAddrAccepted: 2 });
+    assert.deepEqual(plan({ addresses: [address(2, "10.0.1.1")] }).limits, { subflows: 3, addAddrAccepted: 3 });
     assert.deepEqual(plan({}, { remoteAddresses: 5 }).limits, { subflows: 8, addAddrAccepted: 8 });
-    assert.deepEqual(plan({}, { profile: "server" }).limits, { subflows: 3, addAddrAccepted: 0 });
+    assert.deepEqual(plan({}, { profile: "server" }).limits, { subflows: 7, addAddrAccepted: 0 });
+    assert.deepEqual(plan({}, { plansPairs: true }).limits, { subflows: 3, addAddrAccepted: 3 });
     assert.deepEqual(plan({}, { limits: { subflows: 7, addAddrAccepted: undefined } }).limits, {
       subflows: 7,
       addAddrAccepted: 0,
@@ -183,7 +186,7 @@ describe("source routing", () => {
     assert.deepEqual(plan({}, { ...server, routing: "never" }).rules, []);
     assert.equal(plan({}, { ...server, routing: "always" }).rules.length, 2);
     assert.equal(plan({}, { routing: "auto" }).rules.length, 0);
-    assert.equal(plan({}, { routing: "auto", announcesAll: true }).rules.length, 1, "peers may learn of it");
+    assert.equal(plan({}, { routing: "auto", plansPairs: true }).rules.length, 1, "peers may learn of it");
     const foreign: Rule = {
       family: 2,
       priority: 100,
@@ -283,7 +286,7 @@ describe("ownership", () => {
     ...more,
   });
   const actions = (endpoints: Endpoint[], config: Partial<host.HostConfig> = {}, memory = NOTHING) => {
-    const facts = { ...FACTS, endpoints, limits: { subflows: 3, addAddrAccepted: 3 } };
+    const facts = { ...FACTS, endpoints, limits: { subflows: 7, addAddrAccepted: 7 } };
     const whole = { ...CONFIG, ...config };
     return host
       .reconcileHost(facts, host.planHost(facts, whole, memory), whole, memory)
@@ -292,15 +295,15 @@ describe("ownership", () => {
   const foreign = [there("10.0.1.1", ENDPOINT_FLAG.signal), there("10.9.9.9", ENDPOINT_FLAG.signal, { id: 2 })];
 
   test("ignore leaves what others added, also where we want the address", () => {
-    assert.deepEqual(actions(foreign), ["ip mptcp endpoint add 10.0.2.1 dev if3 subflow laminar"]);
+    assert.deepEqual(actions(foreign), ["ip mptcp endpoint add 10.0.2.1 dev if3 subflow fullmesh"]);
   });
 
   test("adopt takes over what the plan wants, and only that", () => {
     assert.deepEqual(actions(foreign, { foreignEndpoints: "adopt" }), [
       "ip mptcp endpoint delete id 1",
       "# adopt the endpoint 10.0.1.1",
-      "ip mptcp endpoint add 10.0.1.1 dev if2 subflow laminar",
-      "ip mptcp endpoint add 10.0.2.1 dev if3 subflow laminar",
+      "ip mptcp endpoint add 10.0.1.1 dev if2 subflow fullmesh",
+      "ip mptcp endpoint add 10.0.2.1 dev if3 subflow fullmesh",
     ]);
   });
 
@@ -316,6 +319,18 @@ describe("ownership", () => {
     ];
     const interfaces = [{ match: { name: "wwan0" }, role: "backup" as const, alsoWithoutDefaultRoute: false }];
     assert.deepEqual(actions(now, { interfaces }, owned), ["ip mptcp endpoint change id 2 backup nofullmesh"]);
+  });
+
+  test("what an earlier release added stays as it is: to make it fullmesh would close its subflows", () => {
+    const { subflow, laminar, backup } = ENDPOINT_FLAG;
+    const owned = { ...NOTHING, owned: new Set(["10.0.1.1", "10.0.2.1"]) };
+    const now = [
+      there("10.0.1.1", subflow | laminar, { interfaceIndex: 2 }),
+      there("10.0.2.1", subflow, { id: 2, interfaceIndex: 3 }),
+    ];
+    assert.deepEqual(actions(now, {}, owned), []);
+    now[1] = there("10.0.2.1", subflow | backup, { id: 2, interfaceIndex: 3 });
+    assert.deepEqual(actions(now, {}, owned), ["ip mptcp endpoint change id 2 nobackup fullmesh"], "its role changed");
   });
 
   test("what is gone from the plan is deleted first", () => {
@@ -334,7 +349,7 @@ describe("ownership", () => {
     for (const foreign of [new Set(["10.0.1.1"]), undefined]) {
       assert.ok(!actions([same], {}, { ...memory, foreign }).some((line) => line.includes("10.0.1.1")));
     }
-    assert.deepEqual(actions(foreign, {}, memory), ["ip mptcp endpoint add 10.0.2.1 dev if3 subflow laminar"]);
+    assert.deepEqual(actions(foreign, {}, memory), ["ip mptcp endpoint add 10.0.2.1 dev if3 subflow fullmesh"]);
   });
 
   test("an endpoint that somebody keeps removing is let go, and said", () => {

@@ -1,10 +1,19 @@
 import { ENDPOINT_FLAG, type Limits } from "../types/index.ts";
 import type { HostConfig } from "./config.ts";
+import { PEER_ADDRESSES } from "./covering.ts";
 import type { PlannedEndpoint } from "./endpoints.ts";
 import type { HostFacts } from "./facts.ts";
 
-/** The kernel's own default (Linux 5.16): computed limits never go below it. */
-const SUBFLOWS_MIN = 2;
+/** Computed limits never go below what four addresses on either side take; the kernel's own default is 2 (Linux 5.16). */
+const SUBFLOWS_MIN = PEER_ADDRESSES - 1;
+
+/**
+ * How many addresses of a peer are to be covered. The in-kernel algorithm does not open the pairs that matter first: only room for all
+ * of them covers every address.
+ */
+function expectedAddresses({ plansPairs, remoteAddresses }: HostConfig): number {
+  return plansPairs ? remoteAddresses : Math.max(PEER_ADDRESSES, remoteAddresses);
+}
 
 /**
  * The limits that fit the paths: a subflow for each pair of a local and a remote address, less the initial one. Announced
@@ -19,7 +28,7 @@ export function planLimits(
   if (limits.subflows === undefined && limits.addAddrAccepted === undefined) return undefined;
   const cap = (value: number): number => Math.min(value, facts.capacity.limit);
   const locals = Math.max(1, new Set(endpoints.map(({ address }) => address)).size);
-  const computed = Math.max(SUBFLOWS_MIN, locals * config.remoteAddresses - 1);
+  const computed = Math.max(SUBFLOWS_MIN, locals * expectedAddresses(config) - 1);
   const opens = endpoints.some(({ flags }) => (flags & (ENDPOINT_FLAG.subflow | ENDPOINT_FLAG.laminar)) !== 0);
   const subflows = limits.subflows === "auto" ? computed : (limits.subflows ?? facts.limits.subflows);
   const accepted =

@@ -4,6 +4,7 @@ import { type LeftOutEndpoint, type PlannedEndpoint, planEndpoints } from "./end
 import type { HostFacts, HostMemory } from "./facts.ts";
 import { planLimits } from "./limits.ts";
 import { MainRoutes } from "./main-routes.ts";
+import { meshed } from "./mesh.ts";
 import { type PlannedRoute, type PlannedRule, planRouting } from "./routing.ts";
 import { type PlannedSysctl, planSysctls } from "./sysctls.ts";
 
@@ -21,7 +22,8 @@ export interface HostPlan {
 /** The plan: a pure function of what is observed, of the configuration, and of what we did before. */
 export function planHost(facts: HostFacts, config: HostConfig, memory: HostMemory): HostPlan {
   const main = new MainRoutes(facts.routes);
-  const { endpoints, leftOut } = planEndpoints(facts, main, config, memory);
+  const wanted = planEndpoints(facts, main, config, memory);
+  const endpoints = config.plansPairs ? wanted.endpoints : meshed(wanted, facts, memory);
   const { rules, routes } = planRouting(facts, main, config, endpoints);
   return {
     endpoints,
@@ -29,6 +31,6 @@ export function planHost(facts: HostFacts, config: HostConfig, memory: HostMemor
     rules,
     routes,
     sysctls: planSysctls(facts, config, endpoints),
-    leftOut,
+    leftOut: wanted.leftOut,
   };
 }

@@ -38,7 +38,7 @@ export function planRouting(
   const foreign = foreignRules(facts.rules);
   for (const endpoint of endpoints) {
     if (endpoint.interfaceIndex === 0 || rules.has(endpoint.address)) continue;
-    const isAnnounced = config.announcesAll || (endpoint.flags & ENDPOINT_FLAG.signal) !== 0;
+    const isAnnounced = config.plansPairs || (endpoint.flags & ENDPOINT_FLAG.signal) !== 0;
     if (config.routing === "auto" && !(isAnnounced && needsRule(endpoint, main, foreign))) continue;
     const family = familyOf(endpoint.address);
     const table = TABLE_BASE + endpoint.interfaceIndex;

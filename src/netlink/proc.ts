@@ -135,9 +135,23 @@ export function readPathManager(netns?: string): string | undefined {
   return type === undefined ? undefined : type === "0" ? "kernel" : "userspace";
 }
 
+interface SysctlValue {
+  readonly name: string;
+  /** Of this process's own namespace. */
+  readonly file: string;
+  readonly value: string;
+}
+
+/** The sysctl, of those that this kernel has, that sets the path manager of new sockets, and its value for one of them. */
+export function pathManagerSysctl(manager: "kernel" | "userspace", netns?: string): SysctlValue {
+  const isNamed = readSysctl("net.mptcp.path_manager", netns) !== undefined;
+  const name = isNamed ? "net.mptcp.path_manager" : "net.mptcp.pm_type";
+  const number = manager === "kernel" ? "0" : "1";
+  return { name, file: sysctlPath(name), value: isNamed ? manager : number };
+}
+
 /** Sets the path manager of new sockets, by whichever sysctl this kernel has. */
-export function writePathManager(name: "kernel" | "userspace", netns?: string): void {
-  if (readSysctl("net.mptcp.path_manager", netns) !== undefined) {
-    writeSysctl("net.mptcp.path_manager", name, netns);
-  } else writeSysctl("net.mptcp.pm_type", name === "kernel" ? "0" : "1", netns);
+export function writePathManager(manager: "kernel" | "userspace", netns?: string): void {
+  const { name, value } = pathManagerSysctl(manager, netns);
+  writeSysctl(name, value, netns);
 }

@@ -313,3 +313,28 @@ test("silence: who was reset after it was asked for is not asked about again", (
   stage.pass(10_000);
   assert.equal(stage.subflows, "0>0 1>0");
 });
+
+test("a server whose limit is reached lets in what the peer opens anew in place of what is in doubt", () => {
+  const stage = new Stage({ policy: resilient, side: "server", locals: 2, remotes: 2, limits: { subflows: 3 } });
+  stage.pass(1000);
+  for (const [l, r] of [
+    [0, 1],
+    [1, 0],
+    [1, 1],
+  ] as const)
+    stage.join(l, r);
+  stage.join(0, 0);
+  watch(stage, 100);
+  assert.equal(stage.subflows, "0>0 0>1 1>0 1>1", "one too many is turned down while all is well");
+  // The first link of this host is dead, and only one of its subflows had data on their way.
+  stage.path(0, 0, "silent");
+  stage.path(0, 1, "silent");
+  const idle = { "0>1": { unacked: 0 } };
+  watch(stage, 400, idle);
+  assert.deepEqual([stage.subflows, stage.backups], ["0>1 1>0 1>1", "0>1"]);
+  stage.path(0, 1, "open");
+  stage.join(0, 1);
+  stage.pass(1);
+  assert.equal(stage.subflows, "0>1 1>0 1>1", "the new one, not both");
+  assert.equal(stage.backups, "");
+});

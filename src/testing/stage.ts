@@ -155,6 +155,17 @@ export class Stage {
     else this.#silentSince.delete(name);
   }
 
+  /** The peer opens a subflow from its address r to ours l. */
+  join(l: number, r: number): void {
+    const { subflows, path, token } = this.#connection;
+    const local = { address: this.local(l), port: path.local.port };
+    const remote = { address: this.remote(r), port: this.#port++ };
+    const ids = { localId: this.#kernel.localIdFor(this.#connection, local.address), remoteId: r };
+    const joined = { path: { local, remote }, ...ids, join: true, initiated: false, backup: false };
+    subflows.push({ ...joined, state: "established" });
+    this.#feed({ type: "subflow.established", token, path: joined.path, ...ids, backup: false });
+  }
+
   /** The subflow between them ends, by RST or what errno says; 0: the peer closes it. */
   reset(l: number, r: number, errno: number = ERRNO.ECONNRESET): void {
     const subflow = this.#connection.subflows.find((candidate) => this.#nameOf(candidate) === `${l}>${r}`);

@@ -157,6 +157,6 @@ export function pathsOf(host: Host): string[] {
 }
 
 /** What a daemon wrote down for its next life. */
-export function stateOf(host: Host): { pathManager: string; host: { owned: string[] } } {
+export function stateOf(host: Host): { pathManager: string; host: { owned: string[] }; will?: number } {
   return JSON.parse(readFileSync(runtimeFiles(host.netns).state, "utf8"));
 }

@@ -43,7 +43,9 @@ async function serves({ lab, host, pathManager }: Play, daemon: DaemonProcess): 
   let left = ["nothing was seen yet"];
   const isRight = async (): Promise<boolean> => {
     if (daemon.status !== undefined) return true;
-    left = await difference(host, hostConfig(loadConfig(CONFIG).config), pathManager).catch((error) => [String(error)]);
+    left = await difference(host, hostConfig(loadConfig(CONFIG).config, pathManager), pathManager).catch((error) => [
+      String(error),
+    ]);
     return left.length === 0 && (await daemon.hello()) !== undefined;
   };
   await lab.waitFor(isRight, DEADLINE, "a daemon that serves").catch(() => {

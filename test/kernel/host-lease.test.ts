@@ -84,7 +84,8 @@ async function carries({ lab, host, pathManager, config }: Life, wanted: readonl
       .map((path) => path.split(">")[0])
       .join();
   await lab.waitFor(() => local() === addresses, DEADLINE, `${what}: subflows from ${addresses}, not ${local()}`);
-  const isDone = async () => (await difference(host, hostConfig(loadConfig(config).config), pathManager)).length === 0;
+  const isDone = async () =>
+    (await difference(host, hostConfig(loadConfig(config).config, pathManager), pathManager)).length === 0;
   await lab.waitFor(isDone, DEADLINE, `${what}: the tables equal the plan`);
 }
 

@@ -288,7 +288,7 @@ const SEQUENCES = Number(process.env.HOST_SEQUENCES ?? 200);
 kernelTest(`${SEQUENCES} random sequences by seed: the kernel's tables equal the plan`, () =>
   threeLinks(async ({ lab, host, hub }) => {
     const path = configFile("profile: server\nrouting: always\n");
-    const config = hostConfig(loadConfig(path).config);
+    const config = hostConfig(loadConfig(path).config, "kernel");
     let daemon = await DaemonProcess.start(lab, host, "--config", path);
     for (let seed = 1; seed <= SEQUENCES; seed++) {
       const pick = random(seed);

@@ -136,7 +136,7 @@ class Changes implements Disposable {
 async function mended({ host, pathManager, launch }: Play, network: number, calm: Calm, what: string): Promise<void> {
   const daemon = await launch().ready();
   assert.deepEqual(await tablesOf(host, pathManager), calm.during[network], what);
-  assert.deepEqual(await difference(host, hostConfig(loadConfig(CONFIG).config), pathManager), [], what);
+  assert.deepEqual(await difference(host, hostConfig(loadConfig(CONFIG).config, pathManager), pathManager), [], what);
   await daemon.end();
   assert.deepEqual(await tablesOf(host, pathManager), calm.without[network], what);
 }

@@ -36,8 +36,9 @@ function oneOf<T extends string>(words: readonly T[], word: string | undefined, 
 
 /** The plan as a diff: every step is the command that it amounts to; below, what the plan leaves out. */
 function preview({ global, streams }: Context, options: RunOptions): void {
-  const { choice, plan, steps } = dryRun(options, ipFlags());
-  if (global.json) return streams.out(renderJson(machine({ choice, plan, steps }), global.pretty));
+  const planned = dryRun(options, ipFlags());
+  const { choice, plan, steps, uncovered } = planned;
+  if (global.json) return streams.out(renderJson(machine(planned), global.pretty));
   streams.out(`# path manager: ${choice.pathManager}, because ${choice.because}\n`);
   if (steps.length === 0) streams.out("# nothing to do: the host is as planned\n");
   for (const { mark, command } of steps) {
@@ -47,4 +48,5 @@ function preview({ global, streams }: Context, options: RunOptions): void {
   for (const { what, reason, remedy } of plan.leftOut) {
     streams.out(`# left out: ${what}: ${reason}${remedy === "" ? "" : `; ${remedy}`}\n`);
   }
+  for (const text of uncovered) streams.out(`# not covered: ${text}; the userspace path manager would\n`);
 }

@@ -109,6 +109,8 @@ function writeHolder(fd: number): void {
 export interface SavedState {
   readonly pathManager: "kernel" | "userspace";
   readonly host: Partial<SavedHost>;
+  /** Process id of the daemon's last will (`life/last-will.ts`); undefined: there is none. */
+  readonly will?: number | undefined;
 }
 
 /** As written: with the namespace that it is about. */
@@ -136,10 +138,10 @@ export function readState({ state }: RuntimeFiles): SavedState | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-  const { pathManager, host, namespace } = parse(text);
+  const { pathManager, host, will, namespace } = parse(text);
   if (namespace !== namespaceIdentity()) return undefined;
   if (pathManager !== "kernel" && pathManager !== "userspace") return undefined;
-  return { pathManager, host: host ?? {} };
+  return { pathManager, host: host ?? {}, ...(Number.isSafeInteger(will) && { will }) };
 }
 
 /** It is replaced in one step: text that is no JSON was never ours. */

@@ -1,15 +1,22 @@
-import { type Choice, type Config, choosePathManager, type PathManager } from "../../config/index.ts";
+import { type Choice, type ChoiceFacts, type Config, choosePathManager, type PathManager } from "../../config/index.ts";
 import { ControlServer, type RuntimeFiles } from "../../control/index.ts";
-import type { SavedHost } from "../../host/index.ts";
-import { readPathManager, UnsupportedError, writePathManager } from "../../netlink/index.ts";
-import type { ControlFailure } from "../../types/index.ts";
+import { endpointKey, type SavedHost } from "../../host/index.ts";
+import {
+  MptcpPm,
+  pathManagerSysctl,
+  readPathManager,
+  UnsupportedError,
+  writePathManager,
+} from "../../netlink/index.ts";
+import type { ControlFailure, Endpoint } from "../../types/index.ts";
 import { dropCapabilities } from "../capabilities.ts";
 import { Daemon } from "../daemon.ts";
-import { readState, removeFiles, writeState } from "../files/runtime.ts";
+import { readState, removeFiles, type SavedState, writeState } from "../files/runtime.ts";
 import { StateKeeper } from "../files/state-keeper.ts";
 import { HostState } from "../host/state.ts";
 import type { Logger } from "../logger.ts";
 import { isOfTheWorld } from "./last-resort.ts";
+import { LastWill, voidLastWill } from "./last-will.ts";
 import { notify } from "./notify.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -43,9 +50,24 @@ export function currentPathManager(): PathManager {
   return current === "userspace" ? "userspace" : "kernel";
 }
 
+/** @param endpoints the kernel's own table */
+export function choiceFacts(saved: SavedState | undefined, endpoints: readonly Endpoint[]): ChoiceFacts {
+  const owned = new Set(saved?.host.owned ?? []);
+  // Who ended well has put it back; since then it may have been changed by somebody else.
+  const current = saved && !saved.host.clean ? saved.pathManager : currentPathManager();
+  return { current, endpoints, isOurs: (endpoint) => owned.has(endpointKey(endpoint)) };
+}
+
+function kernelEndpoints(): Endpoint[] {
+  using pm = MptcpPm.open();
+  return pm.endpoints();
+}
+
 /** A daemon in its namespace, from the first look to the last: whatever was begun is ended, in order. */
 export class Life implements Disposable {
   readonly #options: LifeOptions;
+  /** As they were at the start: what came into the kernel's table since does not change the choice. */
+  readonly #choiceFacts: ChoiceFacts;
   readonly #before: PathManager;
   readonly #choice: Choice;
   readonly #keeper: StateKeeper<Partial<SavedHost>>;
@@ -53,6 +75,8 @@ export class Life implements Disposable {
   readonly #control: ControlServer;
   #loaded: Loaded;
   readonly #spins: boolean;
+  readonly #state: HostState;
+  #will: LastWill | undefined;
   #watchdog: Watchdog | undefined;
   #comparing: NodeJS.Timeout | undefined;
   #isPutBack = false;
@@ -66,19 +90,23 @@ export class Life implements Disposable {
     this.#loaded = loaded;
     this.#spins = loaded.config.answers.spin;
     const saved = readState(files);
-    // Who ended well has put it back; since then it may have been changed by somebody else.
-    this.#before = saved && !saved.host.clean ? saved.pathManager : currentPathManager();
-    this.#keeper = new StateKeeper((host) => writeState(files, { pathManager: this.#before, host }), log);
-    const state = new HostState(saved?.host, (host) => this.#keeper.save(host));
-    state.save();
-    const pathManager = choosePathManager(loaded.config, this.#before);
+    voidLastWill(saved?.will);
+    this.#choiceFacts = choiceFacts(saved, kernelEndpoints());
+    this.#before = this.#choiceFacts.current;
+    this.#keeper = new StateKeeper(
+      (host) => writeState(files, { pathManager: this.#before, host, will: this.#will?.pid }),
+      log,
+    );
+    this.#state = new HostState(saved?.host, (host) => this.#keeper.save(host));
+    this.#state.save();
+    const pathManager = choosePathManager(loaded.config, this.#choiceFacts);
     this.#choice = pathManager;
     // Subscribed before the switch, so that no connection comes in between unseen.
     this.#daemon = new Daemon({
       log,
       version,
       pathManager: pathManager.pathManager,
-      state,
+      state: this.#state,
       spin: loaded.config.answers.spin,
       reload: () => this.reload(),
       troubles: () => (this.#keeper.trouble === undefined ? [] : [this.#keeper.trouble]),
@@ -118,7 +146,7 @@ export class Life implements Disposable {
     this.#daemon.configure(config);
     log.info({ files }, "configuration read again");
     if (config.answers.spin !== this.#spins) log.warn("answers.spin can be changed by a restart only");
-    if (choosePathManager(config, this.#before).pathManager !== this.#choice.pathManager) {
+    if (choosePathManager(config, this.#choiceFacts).pathManager !== this.#choice.pathManager) {
       log.warn("the path manager can be changed by a restart only: connections would change hands");
     }
     return undefined;
@@ -189,14 +217,28 @@ export class Life implements Disposable {
     const { log } = this.#options;
     const { pathManager, because } = this.#choice;
     log.info(`path manager: ${pathManager}, because ${because}`);
+    if (this.#before !== pathManager && !this.#loaded.config.keep_on_exit) this.#makeWill();
     if (currentPathManager() === pathManager) return;
     writePathManager(pathManager);
     log.info(`net.mptcp.path_manager is ${pathManager} now, for new connections`);
   }
 
+  /** Whoever is killed puts nothing back, and the next start of a daemon may be far. */
+  #makeWill(): void {
+    const { file, value } = pathManagerSysctl(this.#before);
+    this.#will = new LastWill(file, value, ({ message }) =>
+      this.#options.log.warn(
+        `${message}: if the daemon is killed, net.mptcp.path_manager stays ${this.#choice.pathManager}`,
+      ),
+    );
+    this.#state.save();
+  }
+
   #restorePathManager(): void {
-    if (this.#choice.pathManager === this.#before || currentPathManager() === this.#before) return;
-    writePathManager(this.#before);
-    this.#options.log.info(`net.mptcp.path_manager is ${this.#before} again, for new connections`);
+    if (this.#choice.pathManager !== this.#before && currentPathManager() !== this.#before) {
+      writePathManager(this.#before);
+      this.#options.log.info(`net.mptcp.path_manager is ${this.#before} again, for new connections`);
+    }
+    this.#will?.[Symbol.dispose]();
   }
 }

@@ -1,3 +1,4 @@
+import { coverageTexts } from "../../host/index.ts";
 import { AF_INET6, ENDPOINT_FLAG, familyOf } from "../../types/index.ts";
 import type { DoctorFacts } from "../facts.ts";
 import type { Remark } from "../finding.ts";
@@ -53,4 +54,14 @@ export function checkLimitAddAddr({ limits, counters, pathManager }: DoctorFacts
       safe: true,
     },
   ];
+}
+
+/** Addresses that get no subflow, because the in-kernel algorithm does not see which pairs matter. */
+export function checkCoverage({ limits, endpoints, pathManager }: DoctorFacts): Remark[] {
+  if (!limits || pathManager !== "kernel" || limits.subflows === 0 || limits.addAddrAccepted === 0) return [];
+  return coverageTexts(endpoints, limits, [false]).map((text) => ({
+    level: "note",
+    seen: text,
+    why: "The in-kernel path manager does not choose pairs. What it leaves out is no way out when another address is lost. `path_manager: userspace` covers it, `fullmesh` endpoints and higher limits often.",
+  }));
 }
