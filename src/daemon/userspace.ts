@@ -34,7 +34,7 @@ import {
 import type { MessageHeader } from "../wire/index.ts";
 import { Driver } from "./driver.ts";
 import { Foresight } from "./foresight.ts";
-import type { EndpointPort, Refusal } from "./host/endpoint-port.ts";
+import type { EndpointPort, EndpointRemoval, Refusal } from "./host/endpoint-port.ts";
 import { KernelPort } from "./kernel-port.ts";
 import { PortListeners } from "./listeners.ts";
 import type { Logger } from "./logger.ts";
@@ -213,7 +213,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     return this.command({ type: "endpoint.add", ...endpoint });
   }
 
-  remove(which: { readonly id: number; readonly address?: Address }): Refusal | undefined {
+  remove(which: EndpointRemoval): Refusal | undefined {
     return this.command({ type: "endpoint.delete", ...which });
   }
 

@@ -1,14 +1,15 @@
 import { type Address, ENDPOINT_FLAG, type Endpoint, type Limits, sameAddress } from "../types/index.ts";
+import { isLeftToPeer, leave } from "./away.ts";
 import { BOUNDS } from "./bounds.ts";
 import { destroy, remove, settleHeld } from "./closing.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
 import type { ConfigChanged } from "./events.ts";
-import type { Connection } from "./model.ts";
 import { setBackup } from "./opening.ts";
 import { arm, consider, subflowsFrom } from "./plan.ts";
 import { forgetFailures } from "./retry.ts";
 import type { Opening, State } from "./state.ts";
 import type { Refusal } from "./table.ts";
+import { unannounce, unlist, withdraw } from "./withdraw.ts";
 
 const { signal, subflow, backup, fullmesh, implicit, laminar } = ENDPOINT_FLAG;
 
@@ -22,7 +23,7 @@ export function command(state: State, request: number, wanted: Command): void {
       add(state, { request, command: wanted, configured: false });
       return;
     case "endpoint.delete":
-      answer(state, request, wanted.id === 0 ? deleteInitial(state, wanted.address) : remove1(state, wanted.id));
+      answer(state, request, wanted.id === 0 ? deleteInitial(state, wanted.address) : remove1(state, wanted));
       return;
     case "endpoint.change":
       answer(state, request, change(state, wanted));
@@ -100,52 +101,21 @@ function insert(state: State, { request, command: wanted, configured }: Opening)
   }
 }
 
-function remove1(state: State, id: number): Refusal | undefined {
-  const deleted = state.table.delete(id);
+function remove1(state: State, { id, isLoss }: Extract<Command, { type: "endpoint.delete" }>): Refusal | undefined {
+  const isAwaited = isLoss === true && state.policy.tries !== "once";
+  const deleted = isAwaited ? leave(state, id) : state.table.delete(id);
   if ("refused" in deleted) return deleted.refused;
   state.configured.delete(id);
   closeListener(state, deleted.ok);
-  for (const connection of state.connections.values()) if (connection.owned) withdraw(state, connection, deleted.ok);
+  for (const connection of state.connections.values()) {
+    if (connection.owned && !(isAwaited && isLeftToPeer(connection, deleted.ok)))
+      withdraw(state, connection, deleted.ok);
+  }
   return undefined;
 }
 
 function closeListener(state: State, { address, port }: Endpoint): void {
   if (port) state.act({ type: "listener.close", local: { address, port } });
-}
-
-/** mptcp_nl_remove_subflow_and_signal_addr: RM_ADDR if the peer knows the address, its subflows closed, the endpoint free again. */
-function withdraw(state: State, connection: Connection, endpoint: Endpoint): void {
-  const localId = connection.localId(endpoint);
-  const announced = unannounce(connection, endpoint);
-  const from = subflowsFrom(connection, endpoint);
-  const ended =
-    from.length > 0 ? connection.subflows.filter((s) => s.state !== "closing" && s.localId === localId) : [];
-  const tellPeer = announced || (from.length > 0 && !(endpoint.flags & implicit));
-  if (tellPeer) remove(state, connection, { localId, address: endpoint.address }, ended);
-  else if (ended.length > 0) destroy(state, connection, ended);
-  else unlist(state, connection, endpoint);
-  connection.unlist(endpoint.id);
-  connection.otherIds = connection.otherIds.filter(([id]) => id !== endpoint.id);
-  arm(state, connection);
-  consider(state, connection, { type: "endpoint.deleted", endpoint });
-}
-
-/**
- * The kernel's own list may still have the address, under this id, although no subflow is left of it. REMOVE takes it out, as
- * a rule without a word to the peer (mptcp_userspace_pm_remove_addr_entry), so that the address can come back under another id.
- */
-function unlist(state: State, connection: Connection, endpoint: Endpoint): void {
-  const localId = connection.localId(endpoint);
-  if (localId === 0 || !connection.isListed(endpoint.id)) return;
-  if (connection.subflows.some((s) => sameAddress(s.path.local.address, endpoint.address))) return;
-  remove(state, connection, { localId, address: endpoint.address }, []);
-}
-
-/** Takes the endpoint out of what is announced; false: it was not. */
-function unannounce(connection: Connection, endpoint: Endpoint): boolean {
-  if (!connection.isAnnounced(endpoint.id)) return false;
-  connection.announced = connection.announced.filter((announced) => announced.endpoint !== endpoint.id);
-  return true;
 }
 
 /** mptcp_nl_remove_id_zero_address: never refused. */
@@ -223,7 +193,8 @@ export function configure(state: State, event: ConfigChanged): void {
   state.counters.bounded += event.endpoints.length - wanted.length;
   for (const id of [...state.configured]) {
     const endpoint = state.table.byId(id);
-    if (!endpoint || !wanted.some((request) => isSameEndpoint(request, endpoint))) remove1(state, id);
+    if (!endpoint || !wanted.some((request) => isSameEndpoint(request, endpoint)))
+      remove1(state, { type: "endpoint.delete", id });
   }
   for (const request of wanted) {
     const endpoint = state.table.list.find((candidate) => isSameEndpoint(request, candidate));

@@ -48,6 +48,10 @@ export class Admission {
     this.#own = new Set(addresses);
   }
 
+  isOwn(address: Address): boolean {
+    return this.#own.has(unmap(address));
+  }
+
   /** Why there will be no subflow to the address; undefined: a policy may want one. */
   fault({ initial }: Connection, announced: Address): Pick<LeftOut, "reason" | "remedy"> | undefined {
     const address = unmap(announced);

@@ -71,6 +71,8 @@ export interface Timing {
   readonly retryMax: Millis;
   /** A subflow that lived so long was no failure. */
   readonly lasting: Millis;
+  /** An address that was lost may come back so long, before it is taken back from a server's peers. */
+  readonly returnMax: Millis;
   /** What was sent may wait for an acknowledgement at least so long before a path counts as silent; round trips come on top. */
   readonly silentMin: Millis;
   /** Data may arrive behind a hole at least so long before somebody asks which path has lost what belongs there. */
@@ -98,6 +100,7 @@ export const TIMING: Timing = {
   retryMin: 200,
   retryMax: 300_000,
   lasting: 10_000,
+  returnMax: 10_000,
   silentMin: 50,
   holeMin: 60,
   probeMin: 100,

@@ -17,7 +17,13 @@ export interface EndpointRequest {
 export type Command =
   | ({ readonly type: "endpoint.add" } & EndpointRequest)
   /** id 0 with an address: the initial address of the connections that have it. */
-  | { readonly type: "endpoint.delete"; readonly id: AddressId; readonly address?: Address | undefined }
+  | {
+      readonly type: "endpoint.delete";
+      readonly id: AddressId;
+      readonly address?: Address | undefined;
+      /** Nobody wants it away: its link, its network or its address was lost, and may be back in a moment. */
+      readonly isLoss?: boolean | undefined;
+    }
   | {
       readonly type: "endpoint.change";
       /** By id, or by address (and port) when no id is given. */

@@ -10,6 +10,7 @@ import {
 import type { Action } from "./actions.ts";
 import { command, configure } from "./admin.ts";
 import { TOO_MANY } from "./admission.ts";
+import { addressesChanged, endGone, nextGone } from "./away.ts";
 import { TABLE_BOUNDS, type TableBounds, TIMING, type Timing } from "./bounds.ts";
 import { beginMemory, messageOf } from "./consult.ts";
 import type { ConfigChanged, ConnectionEstablished, ConnectionMeasured, EngineEvent } from "./events.ts";
@@ -108,9 +109,7 @@ export class Engine {
   /** When to call `handle({ type: "tick" }, now)`; undefined: not before another event. O(1). */
   get nextTick(): Millis | undefined {
     const { timers, resyncAt } = this.#state;
-    const next = timers.next;
-    if (resyncAt === undefined) return next;
-    return next === undefined || resyncAt < next ? resyncAt : next;
+    return earliest(timers.next, earliest(resyncAt, nextGone(this.#state)));
   }
 
   /** The endpoint table in order of ids, as `endpoint show` lists it. */
@@ -279,7 +278,7 @@ export class Engine {
         this.#configure(event);
         return;
       case "host.addresses":
-        state.admission.setOwnAddresses(event.addresses);
+        addressesChanged(state, event.addresses);
         return;
       case "network.changed":
         networkChanged(state);
@@ -339,11 +338,17 @@ export class Engine {
       state.resyncAt = undefined;
       state.act({ type: "kernel.resync" });
     }
+    endGone(state);
     for (let late = state.timers.pop(state.now); late; late = state.timers.pop(state.now)) {
       due(state, late, state.now);
       arm(state, late);
     }
   }
+}
+
+function earliest(one: Millis | undefined, other: Millis | undefined): Millis | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
 }
 
 function forgetKnown(state: State, token: Token): void {

@@ -65,7 +65,7 @@ function unannounced(connection: Connection, wanted: Connection["endpoints"]): r
     .filter((endpoint) => !connection.isAnnounced(endpoint.id))
     .map((endpoint): LeftOut => {
       const { id, address } = endpoint;
-      const reason: Reason = connection.isInitial(endpoint)
+      const reason: Reason = connection.isInitialStill(endpoint)
         ? { reason: "the connection began with this address: the peer knows it", remedy: "nothing needs to be done" }
         : { reason: "waiting its turn: one announcement at a time", remedy: "wait" };
       return { what: "announcement", id, address, ...reason };

@@ -97,6 +97,8 @@ export class Connection implements ConnectionView, Timed {
   readonly side: Side;
   readonly initial: Path;
   denyJoinId0: boolean;
+  /** A server has taken its initial address back (RM_ADDR of id 0): when it returns it is announced, under the id of its endpoint. */
+  isInitialWithdrawn = false;
   established = false;
   /** A SUBFLOW_CREATE was refused because the kernel takes none yet. */
   tooEarly = false;
@@ -226,8 +228,13 @@ export class Connection implements ConnectionView, Timed {
     return { local: localPoint(endpoint), remote: { id: remote.id, address, port } };
   }
 
+  /** The peer knows it from the beginning: it needs no announcement, and has id 0. */
+  isInitialStill(endpoint: { readonly address: Address; readonly port: number }): boolean {
+    return !this.isInitialWithdrawn && this.isInitial(endpoint);
+  }
+
   localId(endpoint: Endpoint): AddressId {
-    if (this.isInitial(endpoint)) return 0;
+    if (this.isInitialStill(endpoint)) return 0;
     const other = this.otherIds.find(([id]) => id === endpoint.id);
     if (other) return other[1];
     if (!this.isTaken(endpoint.id, endpoint)) return endpoint.id;

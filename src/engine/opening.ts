@@ -87,7 +87,7 @@ export function sendCreate(state: State, connection: Connection, subflow: Subflo
 export function announce(state: State, connection: Connection, endpoint: Endpoint): void {
   connection.list(endpoint.id);
   // Its endpoint was given back for another try at its subflow (ENOTCONN): the announcement stands.
-  if (connection.isInitial(endpoint)) return;
+  if (connection.isInitialStill(endpoint)) return;
   connection.announcedAt = state.now;
   connection.announceAt = state.now + (connection.announcePace || state.timing.announcePaceMin);
   if (connection.isAnnounced(endpoint.id)) return;

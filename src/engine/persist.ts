@@ -70,7 +70,9 @@ export function toBeAnnounced(connection: Connection, { announcements }: Connect
 /** One ADD_ADDR at a time: the peer has room for one, and the next goes out when this one has had its round trip. */
 function announceNext(state: State, connection: Connection, plan: ConnectionPlan): void {
   const wanted = toBeAnnounced(connection, plan);
-  const missing = wanted.filter((endpoint) => !connection.isInitial(endpoint) && !connection.isAnnounced(endpoint.id));
+  const missing = wanted.filter(
+    (endpoint) => !connection.isInitialStill(endpoint) && !connection.isAnnounced(endpoint.id),
+  );
   const [next] = missing;
   if (!next) return;
   const isFree = connection.announceAt <= state.now;

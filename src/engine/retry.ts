@@ -6,7 +6,7 @@ import type { State } from "./state.ts";
 import type { Subflow } from "./subflow.ts";
 
 /*
- * How attempts to open a subflow ended, and when the next may be made. Back-off is per pair of addresses and connection, doubles from
+ * How attempts to open a subflow ended, and when the next may be made. Back-off is per pair of addresses and connection, grows from
  * failure to failure, and begins anew when a subflow has lasted, or when what failed has come back: the endpoint, the announcement.
  */
 
@@ -56,9 +56,12 @@ function whyEnded(subflow: Subflow, { errno, resetReason }: Ending, failures: nu
   return "";
 }
 
-/** Doubles with each failure; a quarter of it more or less, so that many connections do not try at one moment. */
+/** What has come back without a word is found after half as long again as it was away. */
+const GROWTH = 1.5;
+
+/** Grows with each failure; a quarter of it more or less, so that many connections do not try at one moment. */
 function backOff({ retryMin, retryMax }: Timing, token: Token, failures: number): Millis {
-  const base = Math.min(retryMax, retryMin * 2 ** Math.min(failures - 1, 32));
+  const base = Math.min(retryMax, retryMin * GROWTH ** Math.min(failures - 1, 32));
   // Pure, and as good as chance: Knuth's multiplier over what differs between connections and attempts.
   const spread = (Math.imul(token + failures, 2654435761) >>> 0) / 2 ** 32;
   return base * (0.75 + spread / 2);

@@ -43,7 +43,9 @@ function judgeStuck(state: State, connection: Connection, usable: readonly Subfl
     if (state.now - since < patience) continue;
     // Not just a moment after the last word of this one: when everything is cut off, one of them is the last to be heard.
     const others = usable.filter((other) => other !== subflow);
-    if (others.some((other) => isHeard(other, since + patience / 2))) giveUp(state, connection, subflow);
+    if (!others.some((other) => isHeard(other, since + patience / 2))) continue;
+    if (connection.side === "client" || subflow.initiated) giveUp(state, connection, subflow);
+    else shun(state, connection, subflow);
   }
   return isStuck;
 }
@@ -141,6 +143,18 @@ function giveUp(state: State, connection: Connection, subflow: Subflow): void {
     rest(state, connection, path.local.address);
     remove(state, connection, { localId, address: path.local.address }, [subflow]);
   } else destroy(state, connection, [subflow]);
+}
+
+/**
+ * Only the peer could open it again, and not every peer does: it stays for when its path comes back, as without us, and nothing is sent there
+ * while another works. A peer that opens it anew gets its place ({@link Subflow.doubtedAt}).
+ */
+function shun(state: State, connection: Connection, subflow: Subflow): void {
+  if (subflow.quarantinedUntil !== undefined) return;
+  state.counters.silent++;
+  subflow.doubtedAt = state.now;
+  doubtKin(state, connection, subflow);
+  quarantine(state, connection, subflow, state.now + state.timing.unheardMax);
 }
 
 /** What shares an end with a silent path is likely to be as dead: nothing is to be sent there for now. */

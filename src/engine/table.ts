@@ -5,6 +5,7 @@ import {
   type Endpoint,
   ERRNO,
   type Limits,
+  type Millis,
   sameAddress,
 } from "../types/index.ts";
 import type { TableBounds } from "./bounds.ts";
@@ -20,6 +21,13 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** An endpoint that is none for now. */
+export interface Away {
+  readonly endpoint: Endpoint;
+  /** Until then it is waited for; Infinity: its address is there, and only its link or network fails. */
+  until: Millis;
+}
+
 /** Either what was asked for, or why not. */
 export type Outcome<T> = { readonly ok: T } | { readonly refused: Refusal };
 
@@ -32,6 +40,8 @@ const refuse = (errno: number, message: string): { refused: Refusal } => ({ refu
 export class EndpointTable {
   /** In the order in which the kernel tries them: with a port at the head, without at the tail. */
   readonly list: Endpoint[] = [];
+  /** Those that were lost, and that peers of ours know: see away.ts. Their ids are kept for them. */
+  readonly away: Away[] = [];
   limits: Limits = { subflows: 2, addAddrAccepted: 0 };
   /** Counts changes. */
   revision = 0;
@@ -67,7 +77,7 @@ export class EndpointTable {
     if (this.#nextId === ID_MAX) this.#nextId = 1;
     const failed = (errno: number) => refuse(errno, `too many addresses or duplicate one: -${errno}`);
     if (this.list.length >= this.#bounds.endpointsMax) return failed(ERRNO.ERANGE);
-    if (request.id && this.byId(request.id)) return failed(ERRNO.EBUSY);
+    if (request.id && this.#isTaken(request.id, request.address)) return failed(ERRNO.EBUSY);
     let id = request.id ?? 0;
     const same = this.list.find((e) => sameAddress(e.address, request.address) && e.port === port);
     if (same) {
@@ -76,7 +86,9 @@ export class EndpointTable {
       id = same.id;
       this.list.splice(this.list.indexOf(same), 1);
     }
-    id ||= this.#freeId();
+    const returned = this.away.find(({ endpoint: e }) => sameAddress(e.address, request.address) && e.port === port);
+    if (returned) this.forget(returned);
+    id ||= returned?.endpoint.id ?? this.#freeId();
     if (!id) return failed(ERRNO.EINVAL);
     if (id > this.#nextId) this.#nextId = id;
     const flags = request.flags & KNOWN_FLAGS;
@@ -111,11 +123,23 @@ export class EndpointTable {
     return { ok: endpoint };
   }
 
+  /** As if it were deleted, but its id is kept for when its address is an endpoint again, or it is forgotten. */
+  leave(id: AddressId, until: Millis): Outcome<Endpoint> {
+    const outcome = this.delete(id);
+    if ("ok" in outcome) this.away.push({ endpoint: outcome.ok, until });
+    return outcome;
+  }
+
+  forget(gone: Away): void {
+    this.revision++;
+    this.away.splice(this.away.indexOf(gone), 1);
+  }
+
   /** mptcp_pm_nl_flush_addrs_doit; returns what was there, limits stay. */
   flush(): Endpoint[] {
     this.#nextId = 1;
     this.revision++;
-    return this.list.splice(0);
+    return [...this.list.splice(0), ...this.away.splice(0).map(({ endpoint }) => endpoint)];
   }
 
   /** mptcp_pm_nl_set_flags: `backup` and `fullmesh`, absolute. */
@@ -170,10 +194,15 @@ export class EndpointTable {
     return changed;
   }
 
+  #isTaken(id: AddressId, address?: Address): boolean {
+    const isOther = (each: Endpoint): boolean => each.id === id && !(address && sameAddress(each.address, address));
+    return this.byId(id) !== undefined || this.away.some(({ endpoint }) => isOther(endpoint));
+  }
+
   /** First free id from `#nextId` on, then from 1; 0: none. */
   #freeId(): AddressId {
     for (const start of [this.#nextId, 1]) {
-      for (let id = start; id <= ID_MAX; id++) if (!this.byId(id)) return id;
+      for (let id = start; id <= ID_MAX; id++) if (!this.#isTaken(id)) return id;
     }
     return 0;
   }

@@ -11,6 +11,8 @@ export type HostChange =
       readonly address: Address;
       readonly port: number;
       readonly foreign: boolean;
+      /** Its link, its network or its address was lost. */
+      readonly isLoss?: boolean | undefined;
     }
   /** Absolute value of backup and fullmesh (MPTCP_PM_CMD_SET_FLAGS). */
   | {

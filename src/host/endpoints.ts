@@ -22,6 +22,8 @@ export interface PlannedEndpoint {
 export interface LeftOutEndpoint extends Obstacle {
   /** "10.0.0.1 dev eth0". */
   readonly what: string;
+  /** The address that is meant, where it is one of an interface. */
+  readonly address?: Address;
 }
 
 export interface EndpointPlan {
@@ -118,8 +120,9 @@ function automaticEndpoints(
       if (obstacle?.passing && isAnnouncedByUs(address.address, assignment.role, there, memory)) {
         const because = `${assignment.because}; ${obstacle.reason}, and only peers could open again what they opened`;
         candidates.push(candidate(address.address, link, facts, main, { ...assignment, because }));
-      } else if (obstacle) leftOut.push({ what: `${address.address} dev ${link.name}`, ...obstacle });
-      else candidates.push(candidate(address.address, link, facts, main, assignment));
+      } else if (obstacle) {
+        leftOut.push({ what: `${address.address} dev ${link.name}`, address: address.address, ...obstacle });
+      } else candidates.push(candidate(address.address, link, facts, main, assignment));
     }
   }
   return candidates;

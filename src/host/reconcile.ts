@@ -73,8 +73,8 @@ function whatStays(
   };
 }
 
-function deletion({ id, address, port }: Endpoint, foreign: boolean): HostChange {
-  return { type: "endpoint.delete", id, address, port, foreign };
+function deletion({ id, address, port }: Endpoint, foreign: boolean, isLoss = false): HostChange {
+  return { type: "endpoint.delete", id, address, port, foreign, ...(isLoss && { isLoss }) };
 }
 
 function endpointActions(facts: HostFacts, plan: HostPlan, config: HostConfig, memory: HostMemory): HostChange[] {
@@ -86,7 +86,8 @@ function endpointActions(facts: HostFacts, plan: HostPlan, config: HostConfig, m
     const planned = wanted.get(key);
     const ours = memory.owned.has(key);
     if (!planned) {
-      if (ours || config.foreignEndpoints === "replace") actions.push(deletion(existing, !ours));
+      const isLoss = isLost(existing.address, facts, plan);
+      if (ours || config.foreignEndpoints === "replace") actions.push(deletion(existing, !ours, isLoss));
       continue;
     }
     wanted.delete(key);
@@ -99,6 +100,14 @@ function endpointActions(facts: HostFacts, plan: HostPlan, config: HostConfig, m
   // An implicit endpoint has the address already: adding one replaces it and keeps its id (mptcp_pm_nl_append_new_local_addr).
   for (const endpoint of wanted.values()) actions.push({ type: "endpoint.add", endpoint });
   return actions;
+}
+
+/** Not somebody's wish: the address is not there, or what is in its way may be over in a moment. */
+function isLost(address: Address, { addresses }: HostFacts, { leftOut }: HostPlan): boolean {
+  return (
+    !addresses.some((each) => each.address === address) ||
+    leftOut.some((each) => each.passing && each.address === address)
+  );
 }
 
 function changes(existing: Endpoint, planned: PlannedEndpoint): HostChange[] {

@@ -55,8 +55,9 @@ function lifeObstacle({ address, flags, unrouted }: HostAddress): Obstacle | und
  * @param main whose default route must leave by the link; undefined: its network is enough
  */
 export function addressObstacle(address: HostAddress, link: HostLink, main?: MainRoutes): Obstacle | undefined {
-  const lasting = scopeObstacle(address.address) ?? lifeObstacle(address);
   const obstacle = linkObstacle(link);
+  // A link that is down takes the local route with it.
+  const lasting = scopeObstacle(address.address) ?? lifeObstacle(obstacle ? { ...address, unrouted: false } : address);
   if (obstacle) return { ...obstacle, passing: lasting === undefined };
   if (lasting || !main) return lasting;
   const family = familyOf(address.address);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { TIMING } from "../engine/index.ts";
 import { resilient } from "../policies/index.ts";
 import { ERRNO } from "../types/index.ts";
 import { Stage, type StageOptions } from "./stage.ts";
@@ -41,6 +42,64 @@ test("resilient: a server announces, and opens nothing", () => {
   stage.pass(10_000);
   const asked = stage.log.map(({ action }) => action.type).filter((type) => type !== "connection.inspect");
   assert.deepEqual(asked, ["address.announce", "address.announce"]);
+});
+
+/** A server with two addresses, and every subflow that a peer with two can open. */
+function serving(): Stage {
+  const stage = staged({ side: "server", locals: 2, remotes: 2 });
+  stage.pass(1000);
+  stage.join(0, 1);
+  stage.join(1, 0);
+  stage.join(1, 1);
+  stage.log.length = 0;
+  return stage;
+}
+
+const asked = (stage: Stage): string[] =>
+  stage.log.map(({ action }) => action.type).filter((type) => !/inspect|answer/.test(type));
+
+test("resilient: nothing that is lost is taken back at once from a server's peers: only they could open it again", () => {
+  const stage = serving();
+  for (const n of [0, 1]) {
+    stage.lose(n);
+    stage.pass(5000);
+    stage.addAddress(n);
+    stage.pass(1000);
+  }
+  assert.deepEqual([stage.subflows, asked(stage)], ["0>0 0>1 1>0 1>1", []]);
+});
+
+test("resilient: an address that goes for good is taken back, also when its link had failed before", () => {
+  const stage = serving();
+  stage.hasAddresses(0, 1);
+  stage.lose(1);
+  stage.pass(60_000);
+  assert.deepEqual(asked(stage), [], "its link has failed, and it is there");
+  stage.hasAddresses(0);
+  stage.pass(TIMING.returnMax - 1);
+  stage.hasAddresses(0, 1);
+  stage.hasAddresses(0);
+  stage.pass(TIMING.returnMax - 1);
+  assert.deepEqual(asked(stage), [], "it may come back");
+  stage.pass(1000);
+  assert.deepEqual([stage.subflows, asked(stage)[0]], ["0>0 0>1", "address.remove"]);
+});
+
+test("resilient: a server's initial address that returns is announced, as the peer cannot know otherwise", () => {
+  const stage = serving();
+  for (let time = 0; time < 2; time++) {
+    stage.removeAddress(0);
+    stage.pass(1000);
+    assert.equal(stage.subflows, "1>0 1>1", `time ${time}`);
+    stage.log.length = 0;
+    stage.addAddress(0);
+    stage.pass(1000);
+    assert.deepEqual(asked(stage), ["address.announce"], `time ${time}`);
+    stage.join(0, 0);
+    stage.join(0, 1);
+    stage.pass(1000);
+    assert.equal(stage.subflows, "0>0 0>1 1>0 1>1", `time ${time}`);
+  }
 });
 
 test("resilient: what was reset is opened again, later each time that it is, and at once when it has lasted", () => {

@@ -331,10 +331,16 @@ test("a server whose limit is reached lets in what the peer opens anew in place 
   stage.path(0, 1, "silent");
   const idle = { "0>1": { unacked: 0 } };
   watch(stage, 400, idle);
-  assert.deepEqual([stage.subflows, stage.backups], ["0>1 1>0 1>1", "0>1"]);
+  assert.deepEqual(
+    [stage.subflows, stage.backups],
+    ["0>0 0>1 1>0 1>1", "0>0 0>1"],
+    "only the peer could open it again",
+  );
   stage.path(0, 1, "open");
   stage.join(0, 1);
   stage.pass(1);
-  assert.equal(stage.subflows, "0>1 1>0 1>1", "the new one, not both");
-  assert.equal(stage.backups, "");
+  assert.deepEqual([stage.subflows, stage.backups], ["0>0 0>1 1>0 1>1", "0>0"], "the new one, not both");
+  stage.path(0, 0, "open");
+  watch(stage, 100);
+  assert.equal(stage.backups, "", "heard of again, and trusted");
 });

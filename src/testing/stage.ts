@@ -143,8 +143,23 @@ export class Stage {
   }
 
   removeAddress(n: number): void {
+    this.#removeEndpoint(n, false);
+  }
+
+  /** Its address number n is lost, or the link of it: nobody wants it away, and it may come back. */
+  lose(n: number): void {
+    this.#removeEndpoint(n, true);
+  }
+
+  /** The host has but the addresses of these numbers. */
+  hasAddresses(...numbers: readonly number[]): void {
+    this.#feed({ type: "host.addresses", addresses: numbers.map((n) => this.local(n)) });
+  }
+
+  #removeEndpoint(n: number, isLoss: boolean): void {
     const id = this.engine.endpoints().find(({ address }) => address === this.local(n))?.id ?? 0;
-    this.#feed({ type: "command.received", request: ++this.#requests, command: { type: "endpoint.delete", id } });
+    const command = { type: "endpoint.delete", id, isLoss } as const;
+    this.#feed({ type: "command.received", request: ++this.#requests, command });
   }
 
   /** From now on the path from local address l to remote address r behaves so. What is on it stays until {@link reset}. */

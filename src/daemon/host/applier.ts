@@ -50,7 +50,7 @@ export class Applier {
         return refused && this.#isThereAllTheSame(action, refused) ? undefined : refused;
       }
       case "endpoint.delete":
-        return endpoints.remove({ id: action.id });
+        return endpoints.remove({ id: action.id, isLoss: action.isLoss });
       case "endpoint.flags":
         return endpoints.change({ id: action.id, flags: action.flags });
       case "endpoint.adopt":

@@ -8,12 +8,19 @@ export interface Refusal {
   readonly message: string;
 }
 
+export interface EndpointRemoval {
+  readonly id: number;
+  readonly address?: Address;
+  /** Its link, its network or its address was lost, and may come back: the kernel makes no difference. */
+  readonly isLoss?: boolean | undefined;
+}
+
 /** The table in charge of a namespace: the kernel's, or the engine's. Synchronous. */
 export interface EndpointPort {
   endpoints(): readonly Endpoint[];
   limits(): Limits;
   add(endpoint: NewEndpoint): Refusal | undefined;
-  remove(which: { readonly id: number; readonly address?: Address }): Refusal | undefined;
+  remove(which: EndpointRemoval): Refusal | undefined;
   change(change: EndpointChange): Refusal | undefined;
   setLimits(limits: Limits): Refusal | undefined;
   /** The same as requests, which can be sent at another time; absent where none are needed. */
@@ -49,7 +56,7 @@ export class KernelEndpoints implements EndpointPort {
     return refusalOf(() => this.#pm.addEndpoint(endpoint));
   }
 
-  remove(which: { readonly id: number; readonly address?: Address }): Refusal | undefined {
+  remove({ isLoss: _, ...which }: EndpointRemoval): Refusal | undefined {
     return refusalOf(() => this.#pm.deleteEndpoint(which));
   }
 
