@@ -242,7 +242,7 @@ const CASES: readonly (readonly [string, Level | undefined, Partial<DoctorFacts>
     "coverage",
     "note",
     { endpoints: ENDPOINTS.map((each) => ({ ...each, flags: subflow | laminar })), limits: ROOM },
-    /a peer with 2 or more IPv4 addresses: no subflow to 1 of its addresses/,
+    /a peer with 2 IPv4 addresses: no subflow to 1 of its addresses/,
   ],
   ["coverage", undefined, { endpoints: ENDPOINTS, limits: ROOM }],
   [

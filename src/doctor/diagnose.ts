@@ -106,7 +106,7 @@ export const CHECKS: readonly Check[] = [
   {
     id: "coverage",
     isKnown: hasTable,
-    well: "addresses of hosts with up to four are covered",
+    well: "servers with two addresses get a subflow to each",
     find: limits.checkCoverage,
   },
   {

@@ -28,7 +28,7 @@ export interface LeftOutEndpoint extends Obstacle {
 
 export interface EndpointPlan {
   readonly endpoints: readonly PlannedEndpoint[];
-  /** Those that just open subflows: whether they are `fullmesh` or `laminar` is to be chosen. */
+  /** Those whose role is to open subflows: whether they are `fullmesh` or `laminar` is to be chosen. */
   readonly plain: ReadonlySet<PlannedEndpoint>;
   readonly leftOut: readonly LeftOutEndpoint[];
 }
@@ -66,7 +66,7 @@ export function planEndpoints(
     return false;
   });
   const endpoints = withinCapacity(kept, facts, memory, config, leftOut);
-  const plain = automatic.filter(({ role }) => role === "primary" || role === "subflow");
+  const plain = automatic.filter(({ role }) => role === "primary" || role === "subflow" || role === "backup");
   return { endpoints, plain: new Set(plain), leftOut };
 }
 

@@ -14,6 +14,7 @@ import {
   withWifi,
 } from "../../test/fixtures/host-world.ts";
 import { ENDPOINT_FLAG, ERRNO } from "../types/index.ts";
+import { RETURN_MAX } from "./absences.ts";
 import { AUDIT_INTERVAL } from "./engine.ts";
 import { LOSSES_MAX, RETRY_MAX, RETRY_MIN, WELL_AFTER } from "./recovery.ts";
 import { SETTLING } from "./settling.ts";
@@ -280,5 +281,36 @@ describe("host engine: lives", () => {
     const next = started({ facts: gone, saved: world.saved });
     assert.deepEqual(next.endpoints, [CELL]);
     assert.ok(!next.said.some((text) => text.includes("removed by somebody else")));
+  });
+});
+
+describe("host engine: announced addresses", () => {
+  const withoutAddress = { addresses: FACTS.addresses.filter((each) => each.address !== WIFI) };
+  const serving = (closesSubflows: boolean): HostWorld => {
+    const world = new HostWorld({ closesSubflows });
+    world.feed({ type: "configured", config: { ...CONFIG, profile: "server" } });
+    return world;
+  };
+
+  test("one that goes is waited for, and taken back when it does not return", () => {
+    const world = serving(true);
+    world.become("loss", withoutAddress);
+    world.pass(RETURN_MAX - 1);
+    assert.deepEqual(world.endpoints, [WIFI, CELL]);
+    world.become("gain", { addresses: FACTS.addresses });
+    world.pass(AUDIT_INTERVAL);
+    world.become("loss", withoutAddress);
+    world.pass(RETURN_MAX - 1);
+    assert.deepEqual(world.endpoints, [WIFI, CELL], "each time anew");
+    world.pass(1);
+    assert.deepEqual(world.endpoints, [CELL]);
+  });
+
+  test("the daemon's own table is left to who serves the connections", () => {
+    const world = serving(false);
+    world.become("loss", withoutAddress);
+    assert.deepEqual(world.endpoints, [CELL]);
+    const [deletion] = world.done.filter(({ change }) => change.type === "endpoint.delete");
+    assert.ok(deletion?.change.type === "endpoint.delete" && deletion.change.isLoss);
   });
 });

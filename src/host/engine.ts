@@ -1,4 +1,5 @@
 import { type Address, assert, type Limits, type Millis } from "../types/index.ts";
+import { Absences } from "./absences.ts";
 import type { HostAction, HostChange, HostNote } from "./actions.ts";
 import { Concern } from "./concern.ts";
 import type { HostConfig } from "./config.ts";
@@ -41,6 +42,8 @@ const SAVE: HostAction = { type: "state.save" };
 export class HostEngine {
   readonly #options: HostEngineOptions;
   readonly #lastPaths: LastPaths | undefined;
+  /** In the daemon's table the engine of connections waits by itself. */
+  readonly #absences: Absences | undefined;
   readonly #recovery = new Recovery();
   readonly #recovers: () => boolean;
   readonly #removals = new Removals();
@@ -66,6 +69,7 @@ export class HostEngine {
   constructor(options: HostEngineOptions) {
     this.#options = options;
     if (options.closesSubflows) this.#lastPaths = new LastPaths();
+    if (options.closesSubflows) this.#absences = new Absences();
     this.#recovers = options.recovers ?? (() => true);
   }
 
@@ -91,7 +95,8 @@ export class HostEngine {
 
   /** When a `tick` is due; undefined: never. */
   get nextTick(): Millis | undefined {
-    const due = [this.#settling.nextTick, this.#auditAt, this.#lastPaths?.nextTick, this.#recovery.nextTick];
+    const parts = [this.#settling, this.#lastPaths, this.#absences, this.#recovery];
+    const due = [this.#auditAt, ...parts.map((part) => part?.nextTick)];
     return due.reduce((least, each) => (each !== undefined && !(least !== undefined && least < each) ? each : least));
   }
 
@@ -176,11 +181,12 @@ export class HostEngine {
     const audits = this.#auditAt !== undefined && this.#auditAt <= now;
     const looks = this.#lastPaths?.onTick(now);
     const retries = this.#recovery.onTick(now);
+    const isGone = this.#absences?.onTick(now);
     if (audits) {
       this.#auditAt = now + AUDIT_INTERVAL;
       this.#findsRivals = true;
     }
-    if (!settled && !audits && !looks && !retries) return NONE;
+    if (!settled && !audits && !looks && !retries && !isGone) return NONE;
     const compared = this.#compare(settled?.again ?? false);
     return audits ? [{ type: "sysctls.forget" }, ...compared] : compared;
   }
@@ -221,7 +227,8 @@ export class HostEngine {
     const { notes, yielded } = this.#removals.note(gone, now);
     for (const key of yielded) memory.yielded.add(key);
     this.#plan = planHost(facts, config, memory);
-    const wanted = reconcileHost(facts, this.#withoutOldLimits(this.#plan), config, memory);
+    const all = reconcileHost(facts, this.#withoutOldLimits(this.#plan), config, memory);
+    const wanted = this.#absences?.hold(all, facts, now) ?? all;
     const before: readonly HostAction[] = isNew ? [SAVE, ...notes] : notes;
     this.#step = { type: "connections", facts, wanted };
     if (this.#recovery.isTrying || this.#lastPaths?.asks(wanted, now)) return [...before, READ_CONNECTIONS];

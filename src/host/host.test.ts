@@ -15,7 +15,7 @@ const whyNot = (result: host.HostPlan, what: string) =>
 describe("endpoints", () => {
   test("an empty configuration: a client's interfaces with default routes", () => {
     const result = plan();
-    assert.deepEqual(planned(result), ["10.0.1.1 wlan0 subflow fullmesh", "10.0.2.1 wwan0 subflow fullmesh"]);
+    assert.deepEqual(planned(result), ["10.0.1.1 wlan0 subflow laminar", "10.0.2.1 wwan0 subflow fullmesh"]);
     assert.deepEqual(result.limits, { subflows: 7, addAddrAccepted: 7 });
     assert.deepEqual([result.rules, result.routes], [[], []]);
   });
@@ -97,7 +97,7 @@ describe("endpoints", () => {
     const routes = [2, 3, 4].map((index) => route(index, `10.0.${index - 1}.254`));
     assert.deepEqual(planned(plan({ ...facts, routes })), []);
     const interfaces = [{ match: { kind: "vpn" as const }, role: "backup" as const, alsoWithoutDefaultRoute: false }];
-    assert.deepEqual(planned(plan({ ...facts, routes }, { interfaces })), ["10.0.2.1 wg0 subflow backup"]);
+    assert.deepEqual(planned(plan({ ...facts, routes }, { interfaces })), ["10.0.2.1 wg0 subflow backup fullmesh"]);
   });
 
   test("roles by name, kind and connection; the first rule that fits decides", () => {
@@ -108,8 +108,8 @@ describe("endpoints", () => {
     ];
     const flags = (...interfaces: host.InterfaceRule[]) => planned(plan({ links }, { interfaces }));
     assert.deepEqual(flags(rule({ name: "ww*" }, "backup")), [
-      "10.0.1.1 wlan0 subflow fullmesh",
-      "10.0.2.1 wwan0 subflow backup",
+      "10.0.1.1 wlan0 subflow laminar",
+      "10.0.2.1 wwan0 subflow backup fullmesh",
     ]);
     assert.deepEqual(flags(rule({ kind: "wifi" }, "off"), rule({ name: "*" }, "fullmesh")), [
       "10.0.2.1 wwan0 subflow fullmesh",
@@ -302,7 +302,7 @@ describe("ownership", () => {
     assert.deepEqual(actions(foreign, { foreignEndpoints: "adopt" }), [
       "ip mptcp endpoint delete id 1",
       "# adopt the endpoint 10.0.1.1",
-      "ip mptcp endpoint add 10.0.1.1 dev if2 subflow fullmesh",
+      "ip mptcp endpoint add 10.0.1.1 dev if2 subflow laminar",
       "ip mptcp endpoint add 10.0.2.1 dev if3 subflow fullmesh",
     ]);
   });
@@ -330,7 +330,11 @@ describe("ownership", () => {
     ];
     assert.deepEqual(actions(now, {}, owned), []);
     now[1] = there("10.0.2.1", subflow | backup, { id: 2, interfaceIndex: 3 });
-    assert.deepEqual(actions(now, {}, owned), ["ip mptcp endpoint change id 2 nobackup fullmesh"], "its role changed");
+    assert.deepEqual(
+      actions(now, {}, owned),
+      ["ip mptcp endpoint change id 2 nobackup nofullmesh"],
+      "its role changed",
+    );
   });
 
   test("what is gone from the plan is deleted first", () => {

@@ -156,6 +156,9 @@ export function pathsOf(host: Host): string[] {
     .sort();
 }
 
+/** Arguments of a daemon that sets up the in-kernel path manager. */
+export const KERNEL = ["--path-manager", "kernel"] as const;
+
 /** What a daemon wrote down for its next life. */
 export function stateOf(host: Host): { pathManager: string; host: { owned: string[] }; will?: number } {
   return JSON.parse(readFileSync(runtimeFiles(host.netns).state, "utf8"));

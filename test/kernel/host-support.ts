@@ -1,4 +1,5 @@
 import { ask } from "../../src/control/index.ts";
+import { Absences } from "../../src/host/absences.ts";
 import {
   commandLine,
   type HostConfig,
@@ -136,7 +137,8 @@ export async function difference(
     sysctls: new Map(),
     limits: undefined,
   };
-  return reconcileHost(facts, planHost(facts, config, memory), config, memory).map((action) =>
-    commandLine(action, String),
-  );
+  const changes = reconcileHost(facts, planHost(facts, config, memory), config, memory);
+  // What has gone is waited for.
+  const due = pathManager === "kernel" ? new Absences().hold(changes, facts, 0) : changes;
+  return due.map((action) => commandLine(action, String));
 }

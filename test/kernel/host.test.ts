@@ -5,22 +5,22 @@ import { setTimeout as pause } from "node:timers/promises";
 import { hostConfig, loadConfig } from "../../src/config/index.ts";
 import { runtimeFiles } from "../../src/control/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
-import { configFile, DaemonProcess, DEADLINE, stateOf, subflow } from "./daemon-support.ts";
+import { configFile, DaemonProcess, DEADLINE, KERNEL, stateOf, subflow } from "./daemon-support.ts";
 import { ALL, becomes, defaultRoute, difference, endpoints, threeLinks, WITHOUT_2 } from "./host-support.ts";
 import { kernelTest } from "./support.ts";
 
 kernelTest("endpoints follow carrier, addresses, routes, names and devices, and everything is put back", () =>
   threeLinks(async ({ lab, host, hub }) => {
     const eth2 = lab.link("eth2");
-    const daemon = await DaemonProcess.start(lab, host);
-    assert.match(daemon.log, /path manager: kernel, because nothing/);
+    const daemon = await DaemonProcess.start(lab, host, ...KERNEL);
+    assert.match(daemon.log, /path manager: kernel, because the configuration/);
     await becomes(lab, host, ALL, "at start");
-    assert.equal(subflow(host, "limits").stdout, "add_addr_accepted 5 subflows 5 \n");
+    assert.equal(subflow(host, "limits").stdout, "add_addr_accepted 8 subflows 8 \n");
 
     await eth2.loseCarrier(host);
     await becomes(lab, host, WITHOUT_2, "carrier lost");
     await lab.waitFor(
-      () => subflow(host, "limits").stdout === "add_addr_accepted 3 subflows 3 \n",
+      () => subflow(host, "limits").stdout === "add_addr_accepted 7 subflows 7 \n",
       DEADLINE,
       "lower limits",
     );
@@ -59,7 +59,7 @@ kernelTest(
   "what follows from an address that comes is done ahead of the plan; one that goes takes the right id with it",
   () =>
     threeLinks(async ({ lab, host }) => {
-      const daemon = await DaemonProcess.start(lab, host);
+      const daemon = await DaemonProcess.start(lab, host, ...KERNEL);
       await becomes(lab, host, ALL, "at start");
       for (const round of [1, 2]) {
         daemon.log = "";
@@ -99,16 +99,16 @@ for (const pathManager of ["kernel", "userspace"] as const) {
 
 kernelTest("limits that an administrator sets stay until the plan changes", () =>
   threeLinks(async ({ lab, host }) => {
-    await DaemonProcess.start(lab, host);
+    await DaemonProcess.start(lab, host, ...KERNEL);
     await becomes(lab, host, ALL, "at start");
-    assert.equal(subflow(host, "limits", "set", "subflows", "7").status, 0);
+    assert.equal(subflow(host, "limits", "set", "subflows", "6").status, 0);
     // An endpoint that comes back shows that the daemon has looked since.
     subflow(host, "endpoint", "flush");
     await becomes(lab, host, ALL, "after a flush");
-    assert.equal(subflow(host, "limits").stdout, "add_addr_accepted 5 subflows 7 \n");
+    assert.equal(subflow(host, "limits").stdout, "add_addr_accepted 8 subflows 6 \n");
     await lab.link("eth2").loseCarrier(host);
     await lab.waitFor(
-      () => subflow(host, "limits").stdout === "add_addr_accepted 3 subflows 3 \n",
+      () => subflow(host, "limits").stdout === "add_addr_accepted 7 subflows 7 \n",
       DEADLINE,
       "the limits of two paths",
     );
@@ -118,7 +118,7 @@ kernelTest("limits that an administrator sets stay until the plan changes", () =
 kernelTest("IPv6: not before duplicate address detection is over; privacy and deprecated addresses not at all", () =>
   threeLinks(async ({ lab, host, hub }) => {
     await host.ip(["-6 route add default via 2001:db8:1::2 dev eth1 onlink"].map((line) => line.replace("-6 ", "")));
-    const daemon = await DaemonProcess.start(lab, host);
+    const daemon = await DaemonProcess.start(lab, host, ...KERNEL);
     await becomes(lab, host, ALL, "at start");
     // The other end has the address already: detection must fail.
     await hub.ip(["address add 2001:db8:1::7/64 dev eth1 nodad"]);
@@ -137,7 +137,7 @@ kernelTest("a point-to-point link: our address, not the peer's", () =>
       "address add 192.0.2.1 peer 192.0.2.99 dev eth2",
       "route replace default dev eth2 metric 200",
     ]);
-    await DaemonProcess.start(lab, host);
+    await DaemonProcess.start(lab, host, ...KERNEL);
     await becomes(lab, host, [...WITHOUT_2, "192.0.2.1 eth2"], "the local address");
   }),
 );
@@ -147,7 +147,7 @@ kernelTest(
   () =>
     threeLinks(async ({ lab, host }) => {
       host.sysctl("net.ipv4.conf.eth2.rp_filter", 1);
-      const daemon = await DaemonProcess.start(lab, host, "--config", configFile("profile: server\n"));
+      const daemon = await DaemonProcess.start(lab, host, ...KERNEL, "--config", configFile("profile: server\n"));
       await becomes(lab, host, ALL, "at start");
       const routeFrom = async (address: string): Promise<string> =>
         (await host.exec(["ip", "route", "get", "198.51.100.1", "from", address])).stdout;
@@ -175,7 +175,7 @@ kernelTest(
 
 kernelTest("what an admin flushes comes back; who removes it again and again is let have it", () =>
   threeLinks(async ({ lab, host }) => {
-    const daemon = await DaemonProcess.start(lab, host);
+    const daemon = await DaemonProcess.start(lab, host, ...KERNEL);
     await becomes(lab, host, ALL, "at start");
     assert.equal(subflow(host, "endpoint", "flush").status, 0);
     await becomes(lab, host, ALL, "after a flush");
@@ -198,12 +198,12 @@ kernelTest("kill -9 and restart: what is ours is known again, what is not is lef
     using pm = MptcpPm.open({ netns: host.netns });
     pm.addEndpoint({ address: "10.0.9.9" as never, flags: 1 });
     const config = configFile("profile: server\n");
-    const first = await DaemonProcess.start(lab, host, "--config", config);
+    const first = await DaemonProcess.start(lab, host, ...KERNEL, "--config", config);
     await lab.waitFor(async () => (await endpoints(host)).length === 4, DEADLINE, "all endpoints");
     await first.end("SIGKILL");
     await host.ip(["address del 10.0.2.1/24 dev eth2"]);
     assert.deepEqual(stateOf(host).host.owned.sort(), ["10.0.1.1", "10.0.2.1", "10.0.3.1"]);
-    const second = await DaemonProcess.start(lab, host, "--config", config);
+    const second = await DaemonProcess.start(lab, host, ...KERNEL, "--config", config);
     await becomes(lab, host, [...WITHOUT_2, "10.0.9.9 undefined"], "after the restart");
     await second.end();
     assert.deepEqual(await endpoints(host), ["10.0.9.9 undefined"]);
@@ -213,7 +213,7 @@ kernelTest("kill -9 and restart: what is ours is known again, what is not is lef
 
 kernelTest("an endpoint that somebody else adds a moment before us stays theirs", () =>
   threeLinks(async ({ lab, host }) => {
-    const daemon = await DaemonProcess.start(lab, host);
+    const daemon = await DaemonProcess.start(lab, host, ...KERNEL);
     await becomes(lab, host, ALL, "at start");
     await host.ip(["mptcp endpoint add 10.0.2.9 dev eth2 subflow", "address add 10.0.2.9/24 dev eth2"]);
     await host.ip(["address add 10.0.3.9/24 dev eth3"]);
@@ -237,7 +237,7 @@ kernelTest("a state file of another namespace, whose inode came back, is not bel
     mkdirSync(dirname(runtimeFiles(host.netns).state), { recursive: true });
     writeFileSync(runtimeFiles(host.netns).state, JSON.stringify(saved));
     const daemon = await DaemonProcess.start(lab, host);
-    assert.match(daemon.log, /path manager: kernel, because nothing/);
+    assert.match(daemon.log, /path manager: kernel, because somebody set the endpoint 10\.0\.1\.1/);
     await becomes(lab, host, ["10.0.1.1 undefined", "10.0.2.1 eth2", "10.0.3.1 eth3"], "the foreign one left alone");
     await daemon.end();
     assert.deepEqual(await endpoints(host), ["10.0.1.1 undefined"]);
@@ -246,7 +246,7 @@ kernelTest("a state file of another namespace, whose inode came back, is not bel
 
 kernelTest("a burst of a thousand addresses is a few plans, and the losers are named", () =>
   threeLinks(async ({ lab, host }) => {
-    const daemon = await DaemonProcess.start(lab, host);
+    const daemon = await DaemonProcess.start(lab, host, ...KERNEL);
     await becomes(lab, host, ALL, "at start");
     const lines = Array.from({ length: 1000 }, (_, i) => `address add 10.1.${i >> 8}.${i & 255}/32 dev eth1`);
     await host.ip(lines);
@@ -289,7 +289,7 @@ kernelTest(`${SEQUENCES} random sequences by seed: the kernel's tables equal the
   threeLinks(async ({ lab, host, hub }) => {
     const path = configFile("profile: server\nrouting: always\n");
     const config = hostConfig(loadConfig(path).config, "kernel");
-    let daemon = await DaemonProcess.start(lab, host, "--config", path);
+    let daemon = await DaemonProcess.start(lab, host, ...KERNEL, "--config", path);
     for (let seed = 1; seed <= SEQUENCES; seed++) {
       const pick = random(seed);
       const steps = Array.from({ length: 1 + pick(6) }, () => STEPS[pick(STEPS.length)]!(1 + pick(3), pick));
@@ -297,7 +297,7 @@ kernelTest(`${SEQUENCES} random sequences by seed: the kernel's tables equal the
         await (where === "hub" ? hub : host).exec(["ip", ...line.split(" ")], { mayFail: true });
       if (seed % 40 === 0) {
         await daemon.end("SIGKILL");
-        daemon = await DaemonProcess.start(lab, host, "--config", path);
+        daemon = await DaemonProcess.start(lab, host, ...KERNEL, "--config", path);
       }
       await lab
         .waitFor(async () => (await difference(host, config)).length === 0, DEADLINE, `seed ${seed}`)

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Host, Lab } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
 import { ENDPOINT_FLAG } from "../../src/types/index.ts";
-import { configFile, DaemonProcess } from "./daemon-support.ts";
+import { configFile, DaemonProcess, KERNEL } from "./daemon-support.ts";
 import { peerTest } from "./support.ts";
 
 const NETWORK_MANAGER = "/usr/sbin/NetworkManager";
@@ -68,7 +68,7 @@ peerTest(
       const theirs = [`10.0.1.1 ${ENDPOINT_FLAG.subflow}`, `10.0.2.1 ${ENDPOINT_FLAG.subflow}`];
       await lab.waitFor(() => endpoints(pm).join() === theirs.join(), DEADLINE, "NetworkManager's endpoints");
       assert.equal(host.sysctl("net.ipv4.conf.eth1.rp_filter"), "2", "it relaxes rp_filter too");
-      const daemon = await DaemonProcess.startBeside(beside, lab, host);
+      const daemon = await DaemonProcess.startBeside(beside, lab, host, ...KERNEL);
       await daemon.logged(/NetworkManager \(process \d+\) sets MPTCP endpoints here too.*nmcli connection modify/);
       assert.deepEqual(endpoints(pm), theirs);
       assert.doesNotMatch(daemon.log, /endpoint (add|delete|change)/);
@@ -82,8 +82,8 @@ peerTest("roles by the connection names of NetworkManager, its own MPTCP turned 
   withNetworkManager("mptcp-flags=1", async ({ lab, host, pm, beside }) => {
     assert.deepEqual(endpoints(pm), [], "disabled by mptcp-flags");
     const config = configFile('interfaces: [{ connection: "* net 2", role: backup }]\n');
-    await DaemonProcess.startBeside(beside, lab, host, "--config", config);
-    const wanted = `10.0.2.1 ${ENDPOINT_FLAG.subflow | ENDPOINT_FLAG.backup}`;
+    await DaemonProcess.startBeside(beside, lab, host, ...KERNEL, "--config", config);
+    const wanted = `10.0.2.1 ${ENDPOINT_FLAG.subflow | ENDPOINT_FLAG.backup | ENDPOINT_FLAG.fullmesh}`;
     await lab.waitFor(() => endpoints(pm).includes(wanted), DEADLINE, "the backup role");
     assert.equal(host.sysctl("net.ipv4.conf.eth1.rp_filter"), "2", "ours this time");
   }),

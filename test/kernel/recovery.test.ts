@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Host, Lab, transfer } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
-import { connectionsOf, DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
+import { connectionsOf, DaemonProcess, DEADLINE, KERNEL, pathsOf } from "./daemon-support.ts";
 import { kernelTest, MPTCPD, peerTest, startMptcpd } from "./support.ts";
 
 interface Two {
@@ -59,7 +59,7 @@ for (const pathManager of ["kernel", "userspace"]) {
 kernelTest("a lost subflow waits while another connection has one from the same endpoint", () =>
   twoPaths(async (two) => {
     const { lab, client, server } = two;
-    const daemon = await DaemonProcess.start(lab, client);
+    const daemon = await DaemonProcess.start(lab, client, ...KERNEL);
     await connected(two, 5000);
     const other = await connected(two, 6000);
     await lab.waitFor(() => pathsOf(client).length === 4, DEADLINE, "two connections with two subflows");
@@ -109,7 +109,7 @@ for (const pathManager of ["kernel", "userspace"]) {
 peerTest("mptcpd beside us: recognised, left alone, and the command named that turns it off", MPTCPD, () =>
   twoPaths(async ({ lab, client }) => {
     const hasBoth = await startMptcpd(lab, client);
-    const daemon = await DaemonProcess.start(lab, client);
+    const daemon = await DaemonProcess.start(lab, client, ...KERNEL);
     await daemon.logged(/mptcpd \(process \d+\) sets MPTCP endpoints here too.*systemctl disable --now mptcp\.service/);
     assert.ok(hasBoth());
     assert.doesNotMatch(daemon.log, /endpoint (add|delete)/, "nothing to fight over");

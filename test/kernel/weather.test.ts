@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Lab, transfer } from "../../src/lab/index.ts";
 import { writePathManager } from "../../src/netlink/index.ts";
-import { configFile, DaemonProcess, DEADLINE, pathsOf, stateOf, subflow } from "./daemon-support.ts";
+import { configFile, DaemonProcess, DEADLINE, KERNEL, pathsOf, stateOf, subflow } from "./daemon-support.ts";
 import { becomes, defaultRoute, threeLinks } from "./host-support.ts";
 import { kernelTest } from "./support.ts";
 
@@ -33,7 +33,7 @@ kernelTest("a full disk under the state: said once, shown, tried again, and the 
       rmSync(directory, { recursive: true, force: true });
     });
     process.env.SUBFLOW_RUNTIME_DIRECTORY = directory;
-    const daemon = DaemonProcess.launchBeside(disk.pid ?? 0, lab, host);
+    const daemon = DaemonProcess.launchBeside(disk.pid ?? 0, lab, host, ...KERNEL);
     // The same disk, seen from here.
     const view = `/proc/${disk.pid}/root${directory}`;
     process.env.SUBFLOW_RUNTIME_DIRECTORY = view;
@@ -67,7 +67,7 @@ kernelTest("what cannot be read at SIGHUP changes nothing and is said; `reload` 
     const main = join(dirname(configFile("")), "etc", "subflow.yaml");
     mkdirSync(dirname(main));
     writeFileSync(main, "automatic: false\nendpoints: [{ address: 10.0.1.1, dev: eth1, flags: [subflow] }]\n");
-    const daemon = await DaemonProcess.start(lab, host, "--config", main);
+    const daemon = await DaemonProcess.start(lab, host, ...KERNEL, "--config", main);
     await becomes(lab, host, ["10.0.1.1 eth1"], "at first");
     const cases: readonly (readonly [() => void, RegExp])[] = [
       [() => writeFileSync(join(dirname(main), "conf.d"), ""), /conf\.d:1:1: cannot be read: ENOTDIR/],

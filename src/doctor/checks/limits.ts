@@ -5,6 +5,8 @@ import type { Remark } from "../finding.ts";
 import { OPENS } from "../view.ts";
 
 const { signal } = ENDPOINT_FLAG;
+/** Servers with more addresses are seldom, and need no note. */
+const USUAL = { denies: [false], addresses: 2 };
 
 /** Room for a subflow from each endpoint. */
 export function checkLimitSubflows({ limits, endpoints }: DoctorFacts): Remark[] {
@@ -59,7 +61,7 @@ export function checkLimitAddAddr({ limits, counters, pathManager }: DoctorFacts
 /** Addresses that get no subflow, because the in-kernel algorithm does not see which pairs matter. */
 export function checkCoverage({ limits, endpoints, pathManager }: DoctorFacts): Remark[] {
   if (!limits || pathManager !== "kernel" || limits.subflows === 0 || limits.addAddrAccepted === 0) return [];
-  return coverageTexts(endpoints, limits, [false]).map((text) => ({
+  return coverageTexts(endpoints, limits, USUAL).map((text) => ({
     level: "note",
     seen: text,
     why: "The in-kernel path manager does not choose pairs. What it leaves out is no way out when another address is lost. `path_manager: userspace` covers it, `fullmesh` endpoints and higher limits often.",
