@@ -7,10 +7,12 @@ export const RETURN_MAX: Millis = 10_000;
 
 /**
  * Announced addresses that have gone. Taking one back makes peers close what they opened to it, and not all of them join again when it
- * returns; without us they would not have noticed. So it is waited for.
+ * returns; without us they would not have noticed. So it is waited for. What was gone before our first look has had its time.
  */
 export class Absences {
   #until: ReadonlyMap<string, Millis> = new Map();
+  /** Announced addresses that were there when we last looked: {@link endpointKey}. */
+  #present: ReadonlySet<string> = new Set();
 
   /** When the next one is not waited for any longer. */
   get nextTick(): Millis | undefined {
@@ -23,26 +25,33 @@ export class Absences {
 
   /** Of what should be done, what may be done now. */
   hold(changes: readonly HostChange[], facts: HostFacts, now: Millis): readonly HostChange[] {
-    const before = this.#until;
+    const held = new Map<string, Millis>();
+    const absent = announced(facts, false);
+    const isHeld = (change: HostChange): boolean => {
+      if (change.type !== "endpoint.delete" || change.foreign) return false;
+      const key = endpointKey(change);
+      const until = this.#until.get(key) ?? (this.#present.has(key) ? now + RETURN_MAX : now);
+      if (!absent.has(key) || until <= now) return false;
+      held.set(key, until);
+      return true;
+    };
     const added = changes.filter(({ type }) => type === "endpoint.add").length;
     const isFull = facts.endpoints.length + added > facts.capacity.endpoints;
-    const held = new Map<string, Millis>();
-    const permitted = changes.filter((change) => {
-      if (isFull || change.type !== "endpoint.delete" || change.foreign || !isAbsent(change, facts)) return true;
-      const key = endpointKey(change);
-      const until = before.get(key) ?? now + RETURN_MAX;
-      if (until > now) held.set(key, until);
-      return until <= now;
-    });
+    const permitted = isFull ? changes : changes.filter((change) => !isHeld(change));
     this.#until = held;
+    this.#present = new Set([...announced(facts, true), ...changes.flatMap(addedKey)]);
     return permitted;
   }
 }
 
-function isAbsent(
-  { id, address }: Extract<HostChange, { readonly type: "endpoint.delete" }>,
-  { endpoints, addresses }: HostFacts,
-): boolean {
-  const isAnnounced = endpoints.some((each) => each.id === id && (each.flags & ENDPOINT_FLAG.signal) !== 0);
-  return isAnnounced && !addresses.some((each) => each.address === address);
+function addedKey(change: HostChange): string[] {
+  return change.type === "endpoint.add" ? [endpointKey(change.endpoint)] : [];
+}
+
+function announced({ endpoints, addresses }: HostFacts, isThere: boolean): Set<string> {
+  const there = new Set(addresses.map(({ address }) => address));
+  const fitting = endpoints.filter(
+    ({ flags, address }) => flags & ENDPOINT_FLAG.signal && there.has(address) === isThere,
+  );
+  return new Set(fitting.map(endpointKey));
 }

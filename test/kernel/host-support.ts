@@ -1,7 +1,7 @@
 import { ask } from "../../src/control/index.ts";
-import { Absences } from "../../src/host/absences.ts";
 import {
   commandLine,
+  type HostChange,
   type HostConfig,
   type HostFacts,
   interfaceKind,
@@ -138,7 +138,9 @@ export async function difference(
     limits: undefined,
   };
   const changes = reconcileHost(facts, planHost(facts, config, memory), config, memory);
+  const there = new Set(facts.addresses.map(({ address }) => address));
   // What has gone is waited for.
-  const due = pathManager === "kernel" ? new Absences().hold(changes, facts, 0) : changes;
-  return due.map((action) => commandLine(action, String));
+  const isWaitedFor = (change: HostChange): boolean =>
+    pathManager === "kernel" && change.type === "endpoint.delete" && !there.has(change.address);
+  return changes.filter((change) => !isWaitedFor(change)).map((change) => commandLine(change, String));
 }
