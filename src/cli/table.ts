@@ -92,8 +92,9 @@ export const COMMANDS: readonly Command[] = [
   {
     words: ["monitor"],
     summary: "print what happens to connections as it happens, until ^C",
-    usage: "",
+    usage: "[ events ]",
     details: [
+      "Where a daemon decides for connections, what it decides and why stands in between; `events`: only what the kernel tells.",
       "With -j every line is one JSON value.",
       "While any monitor runs on this host, the kernel accepts every join to connections of the userspace path manager.",
     ],

@@ -45,24 +45,26 @@ export class DaemonError extends SubflowError {
 
 /**
  * Asks the daemon of a network namespace one thing.
- * @param netns a name of /run/netns or a path; our own when absent
+ * @param options netns: a name of /run/netns or a path, our own when absent; signal: ends the wait for an answer (CLOSED)
  * @throws NoDaemonError, DaemonError, ProtocolError; SubflowError with DENIED, BUSY, TIMEOUT or CLOSED
  */
 export async function ask<M extends ControlMethod>(
   method: M,
   params: ControlMethods[M]["params"],
-  options: { readonly netns?: string | undefined } = {},
+  options: { readonly netns?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<ControlMethods[M]["result"]> {
   const { socket: path } = runtimeFiles(options.netns);
   const request: ControlRequest = { v: CONTROL_VERSION, id: 1, method, params };
-  return resultOf(await exchange(path, `${JSON.stringify(request)}\n`)) as ControlMethods[M]["result"];
+  return resultOf(await exchange(path, `${JSON.stringify(request)}\n`, options.signal)) as ControlMethods[M]["result"];
 }
 
 /** One line out, one line in. */
-function exchange(path: string, line: string): Promise<string> {
+function exchange(path: string, line: string, signal: AbortSignal | undefined): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket: Socket = connect(path);
     const pieces: string[] = [];
+    const abort = (): void => void socket.destroy();
+    signal?.addEventListener("abort", abort, { once: true });
     socket.setEncoding("utf8");
     socket.setTimeout(DEADLINE, () => {
       socket.destroy();
@@ -77,6 +79,7 @@ function exchange(path: string, line: string): Promise<string> {
       socket.destroy();
       resolve(pieces.join(""));
     });
+    socket.on("close", () => signal?.removeEventListener("abort", abort));
     socket.on("close", () => reject(new SubflowError("the Subflow daemon closed the connection", { code: "CLOSED" })));
   });
 }

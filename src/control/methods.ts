@@ -34,6 +34,7 @@ const PARAMETERS = {
   snapshot: v.strictObject({ token: v.optional(u32) }),
   why: v.strictObject({ tokens: v.pipe(v.array(u32), v.maxLength(TOKENS_MAX)) }),
   host: none,
+  decisions: v.strictObject({ after: v.optional(whole(0, Number.MAX_SAFE_INTEGER)) }),
   reload: none,
 } as const satisfies { readonly [M in ControlMethod]: v.GenericSchema };
 

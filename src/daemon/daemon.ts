@@ -202,6 +202,9 @@ export class Daemon implements ControlService, Disposable {
         return answer(this.#endpoints.limits());
       case "host":
         return answer(this.#host.plan ?? null);
+      case "decisions":
+        if (!userspace) return answer(null, KERNEL_IN_CHARGE);
+        return userspace.decisions.ask(params.after, answer);
       case "reload":
         return answer(null, this.#options.reload());
       case "snapshot":

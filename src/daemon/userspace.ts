@@ -32,6 +32,7 @@ import {
   type Token,
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
+import { Decisions } from "./decisions.ts";
 import { Driver } from "./driver.ts";
 import { Foresight } from "./foresight.ts";
 import type { EndpointPort, EndpointRemoval, Refusal } from "./host/endpoint-port.ts";
@@ -74,6 +75,9 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   /** Every connection is looked at: on a host where links come and go all the time, not for each of them. */
   readonly #retry: Pace;
   #requests = 0;
+  /** For whoever watches. */
+  readonly decisions: Decisions;
+  #isWatched = false;
 
   constructor(options: UserspaceOptions) {
     this.#options = options;
@@ -87,12 +91,19 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       onAnswer: (request, errno, message) => this.#answers.set(request, { errno, message }),
       onReport: ({ token, policy, reason }) => log.error(tokenOf({ token }), `policy ${policy} fails: ${reason}`),
     });
-    this.#driver = new Driver(this.#engine, {
-      run: (actions) => this.#port.run(actions),
+    const logs = log.isLevelEnabled("debug");
+    const world = {
+      run: (actions: readonly Action[]) => this.#port.run(actions),
       now,
-      onCut: (events) => log.error(`the engine and the kernel do not come to an end: ${events} events were left out`),
-      trace: log.isLevelEnabled("debug") ? ({ event, actions }) => this.#trace(event, actions) : undefined,
+      onCut: (events: number) =>
+        log.error(`the engine and the kernel do not come to an end: ${events} events were left out`),
+      trace: logs ? this.#trace : undefined,
+    };
+    this.decisions = new Decisions(now, (isWatched) => {
+      world.trace = logs || isWatched ? this.#trace : undefined;
+      this.#isWatched = isWatched;
     });
+    this.#driver = new Driver(this.#engine, world);
     this.#resync = new Pace({
       now,
       gap: RESYNC_GAP,
@@ -117,6 +128,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#audit);
+    this.decisions[Symbol.dispose]();
     this.#watch[Symbol.dispose]();
     this.#resync[Symbol.dispose]();
     this.#reopen[Symbol.dispose]();
@@ -277,9 +289,17 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     if (!this.#listeners.isWhole) this.#reopen.ask();
   }
 
-  #trace(event: EngineEvent, actions: readonly Action[]): void {
+  readonly #trace = ({
+    event,
+    actions,
+  }: {
+    readonly event: EngineEvent;
+    readonly actions: readonly Action[];
+  }): void => {
     const { log } = this.#options;
+    if (this.#isWatched) this.decisions.note(event, actions);
+    if (!log.isLevelEnabled("debug")) return;
     log.debug({ event: event.type, ...tokenOf(event) }, describe(event));
     for (const action of actions) log.debug({ action: action.type, ...tokenOf(action) }, describe(action));
-  }
+  };
 }

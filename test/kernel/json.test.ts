@@ -90,6 +90,12 @@ kernelTest("-j: what every command prints is what docs/schemas says, with either
   );
   own.destroy();
   await lab.waitFor(() => /"SF_ESTABLISHED"/.test(events) && /"CLOSED"/.test(events), 10_000, "events of the monitor");
+  // It may have been a moment until the monitor found the daemon.
+  const hasDecided = async (): Promise<boolean> => {
+    (await connected(lab)).connection.destroy();
+    return /"decision":"subflow.create"/.test(events);
+  };
+  await lab.waitFor(hasDecided, 10_000, "a decision in the monitor");
   for (const line of events.trim().split("\n")) conforms("monitor", line);
   const ended = once(monitor, "exit");
   monitor.kill("SIGTERM");
