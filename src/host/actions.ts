@@ -46,6 +46,8 @@ export type HostNote =
   | { readonly type: "state.save" }
   /** Sysctls are to be read anew when somebody asks for them. */
   | { readonly type: "sysctls.forget" }
+  /** What the kernel found out of the network before, that it drops MPTCP, is not to count any more. */
+  | { readonly type: "blackhole.forget" }
   | { readonly type: "say"; readonly level: "info" | "warn"; readonly text: string };
 
 /**

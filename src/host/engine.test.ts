@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FACTS, ip } from "../../test/fixtures/host-facts.ts";
+import { FACTS, ip, route } from "../../test/fixtures/host-facts.ts";
 import {
   CELL,
   configured,
@@ -253,5 +253,30 @@ describe("host engine: whose endpoints", () => {
     world.rivals = [{ ...world.rivals[0]!, pid: 13 }];
     world.pass(AUDIT_INTERVAL);
     assert.match(world.said.at(-1) ?? "", /process 13/);
+  });
+});
+
+describe("host engine: another network", () => {
+  const moves = (world: HostWorld): number => world.order.filter((each) => each === "blackhole.forget").length;
+  const routes = (gateway: string, cell = 700) => [route(2, gateway, 100), route(3, "10.0.2.254", cell)];
+
+  test("what the kernel learned of the one before does not count in the next", () => {
+    const world = started();
+    world.become("gain", { routes: routes("10.0.1.254") });
+    world.pass(AUDIT_INTERVAL);
+    assert.equal(moves(world), 0, "the same");
+    world.become("gain", { routes: routes("10.0.1.253") });
+    assert.equal(moves(world), 1, "another gateway");
+    world.become("gain", { routes: routes("10.0.1.253", 50) });
+    world.pass(AUDIT_INTERVAL);
+    assert.equal(moves(world), 2, "another link is preferred");
+  });
+
+  test("none at all is no other one", () => {
+    const world = started();
+    world.become("loss", { routes: [] });
+    world.become("gain", { routes: routes("10.0.1.254") });
+    world.pass(AUDIT_INTERVAL);
+    assert.equal(moves(world), 0);
   });
 });

@@ -15,6 +15,7 @@ import { Removals } from "./removals.ts";
 import { Rivals } from "./rivals.ts";
 import { Settling } from "./settling.ts";
 import type { Step } from "./step.ts";
+import { Uplink } from "./uplink.ts";
 
 /** Neither the table nor sysctls tell of changes: they are read anew so often. */
 export const AUDIT_INTERVAL: Millis = 2000;
@@ -33,6 +34,7 @@ const IDLE: Step = { type: "idle" };
 const READ_NETWORK: HostAction = { type: "network.read" };
 const READ_TABLE: HostAction = { type: "table.read" };
 const READ_CONNECTIONS: HostAction = { type: "connections.read" };
+const FORGET_BLACKHOLE: HostAction = { type: "blackhole.forget" };
 const SAVE: HostAction = { type: "state.save" };
 
 /**
@@ -49,6 +51,7 @@ export class HostEngine {
   readonly #removals = new Removals();
   readonly #rivals = new Rivals();
   readonly #settling = new Settling();
+  readonly #uplink = new Uplink();
   #step: Step = IDLE;
   #config: HostConfig | undefined;
   #network: Network | undefined;
@@ -229,7 +232,8 @@ export class HostEngine {
     this.#plan = planHost(facts, config, memory);
     const all = reconcileHost(facts, this.#withoutOldLimits(this.#plan), config, memory);
     const wanted = this.#absences?.hold(all, facts, now) ?? all;
-    const before: readonly HostAction[] = isNew ? [SAVE, ...notes] : notes;
+    const moved = config.automatic && this.#uplink.hasMoved(facts.routes);
+    const before: HostAction[] = [...(isNew ? [SAVE] : NONE), ...notes, ...(moved ? [FORGET_BLACKHOLE] : NONE)];
     this.#step = { type: "connections", facts, wanted };
     if (this.#recovery.isTrying || this.#lastPaths?.asks(wanted, now)) return [...before, READ_CONNECTIONS];
     return [...before, ...this.#act(facts, wanted, [], now)];

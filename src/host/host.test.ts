@@ -152,7 +152,7 @@ describe("limits", () => {
     assert.deepEqual(plan({ addresses: [address(2, "10.0.1.1")] }).limits, { subflows: 3, addAddrAccepted: 3 });
     assert.deepEqual(plan({}, { remoteAddresses: 5 }).limits, { subflows: 8, addAddrAccepted: 8 });
     assert.deepEqual(plan({}, { profile: "server" }).limits, { subflows: 7, addAddrAccepted: 0 });
-    assert.deepEqual(plan({}, { plansPairs: true }).limits, { subflows: 3, addAddrAccepted: 3 });
+    assert.deepEqual(plan({}, { remoteAddresses: 2 }).limits, { subflows: 3, addAddrAccepted: 3 });
     assert.deepEqual(plan({}, { limits: { subflows: 7, addAddrAccepted: undefined } }).limits, {
       subflows: 7,
       addAddrAccepted: 0,

@@ -8,14 +8,6 @@ import type { HostFacts } from "./facts.ts";
 const SUBFLOWS_MIN = PEER_ADDRESSES - 1;
 
 /**
- * How many addresses of a peer are to be covered. The in-kernel algorithm does not open the pairs that matter first: only room for all
- * of them covers every address.
- */
-function expectedAddresses({ plansPairs, remoteAddresses }: HostConfig): number {
-  return plansPairs ? remoteAddresses : Math.max(PEER_ADDRESSES, remoteAddresses);
-}
-
-/**
  * The limits that fit the paths: a subflow for each pair of a local and a remote address, less the initial one. Announced
  * addresses are accepted by clients; the role decides, not the flags: a server opens no subflows.
  */
@@ -28,7 +20,7 @@ export function planLimits(
   if (limits.subflows === undefined && limits.addAddrAccepted === undefined) return undefined;
   const cap = (value: number): number => Math.min(value, facts.capacity.limit);
   const locals = Math.max(1, new Set(endpoints.map(({ address }) => address)).size);
-  const computed = Math.max(SUBFLOWS_MIN, locals * expectedAddresses(config) - 1);
+  const computed = Math.max(SUBFLOWS_MIN, locals * config.remoteAddresses - 1);
   const opens = endpoints.some(({ flags }) => (flags & (ENDPOINT_FLAG.subflow | ENDPOINT_FLAG.laminar)) !== 0);
   const subflows = limits.subflows === "auto" ? computed : (limits.subflows ?? facts.limits.subflows);
   const accepted =

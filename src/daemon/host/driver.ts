@@ -16,14 +16,16 @@ import {
   reconcileHost,
 } from "../../host/index.ts";
 import { connectionNames, findRivals, NetworkModel, Sysctls } from "../../host-facts/index.ts";
-import type { AnswerCounts, Rtnl } from "../../netlink/index.ts";
+import { type AnswerCounts, type Rtnl, readCounters, readSysctl, writeSysctl } from "../../netlink/index.ts";
 import type { Address, Connection, Millis, MptcpEvent } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { warmUpHost } from "../tuning/warm-up-host.ts";
 import { Applier } from "./applier.ts";
-import type { EndpointPort } from "./endpoint-port.ts";
+import { type EndpointPort, refusalOf } from "./endpoint-port.ts";
 import { Foreseer } from "./foreseer.ts";
 import type { HostState } from "./state.ts";
+
+const BLACKHOLE = "net.mptcp.blackhole_timeout";
 
 export interface HostDriverOptions {
   readonly endpoints: EndpointPort;
@@ -196,6 +198,9 @@ export class HostDriver implements Disposable {
         case "sysctls.forget":
           this.#sysctls.forget();
           break;
+        case "blackhole.forget":
+          this.#forgetBlackhole();
+          break;
         case "network.read":
           this.#step({ type: "network", network: this.#network() });
           break;
@@ -216,6 +221,14 @@ export class HostDriver implements Disposable {
       }
     }
     if (changes.length > 0) this.#step({ type: "done", errnos: this.#applier.apply(changes) });
+  }
+
+  /** To write the timeout, whatever it is, makes the kernel try MPTCP again at once (proc_blackhole_detect_timeout). */
+  #forgetBlackhole(): void {
+    const timeout = readSysctl(BLACKHOLE);
+    if (timeout === undefined || timeout === "0" || (readCounters().Blackhole ?? 0) === 0) return;
+    const refused = refusalOf(() => writeSysctl(BLACKHOLE, timeout));
+    if (!refused) this.#options.log.info("another network: MPTCP is tried again, which the one before had dropped");
   }
 
   #onCorrected(): void {

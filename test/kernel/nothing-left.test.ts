@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Host, Lab, type TrafficConnection, transfer } from "../../src/lab/index.ts";
+import { MptcpPm } from "../../src/netlink/index.ts";
+import { DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
+import { kernelTest } from "./support.ts";
+
+const route = (n: number): string => `route replace default via 10.0.${n}.2 dev eth${n} metric ${n}00`;
+
+interface Stranded {
+  readonly lab: Lab;
+  readonly client: Host;
+  readonly connection: TrafficConnection;
+}
+
+/** How the client's only network is dead. The kernel waits for the peer to confirm the end of a subflow, where packets are lost for a while. */
+type End = "drops all, then the subflow is closed" | "goes down after the subflow is closed";
+
+/** A connection without a subflow, for somebody has closed its only one, and of a host without a network; eth2 is down still. */
+async function stranded(end: End, use: (world: Stranded) => Promise<void>): Promise<void> {
+  const link = (name: string, n: number) => ({
+    name,
+    ends: { client: [`10.0.${n}.1/24`], server: [`10.0.${n}.2/24`] },
+  });
+  await using lab = await Lab.create({
+    hosts: { client: {}, server: {} },
+    links: [link("eth1", 1), link("eth2", 2)],
+  });
+  const [client, server] = [lab.host("client"), lab.host("server")];
+  await client.ip([route(1), "link set eth2 down"]);
+  using serverPm = MptcpPm.open({ netns: server.netns });
+  serverPm.setLimits({ subflows: 4, addAddrAccepted: 0 });
+  await DaemonProcess.start(lab, client, "--path-manager", "userspace");
+  const service = await server.listen({ address: "0.0.0.0" });
+  const connection = await service.connect(client.netns, { to: "10.0.1.2" });
+  assert.ok((await transfer(connection.client, connection.server, 10_000)).isIntact);
+  if (end === "drops all, then the subflow is closed") await lab.link("eth1").blackhole(true);
+  using pm = MptcpPm.open({ netns: client.netns });
+  const [only] = pm.connections();
+  assert.ok(only?.subflows[0]);
+  pm.destroySubflow({ token: only.token, path: only.subflows[0].path });
+  if (end === "goes down after the subflow is closed") await client.ip(["link set eth1 down"]);
+  await lab.waitFor(() => pathsOf(client).length === 0, DEADLINE, "no subflow left");
+  await use({ lab, client, connection });
+}
+
+kernelTest("nothing left: a connection without any subflow goes on over the first network that comes", () =>
+  stranded("drops all, then the subflow is closed", async ({ lab, client, connection }) => {
+    // What is written meanwhile is kept.
+    const sent = transfer(connection.client, connection.server, 50_000);
+    await sleep(2000);
+    assert.equal(pathsOf(client).length, 0, "its own network is dead still");
+    await client.ip(["link set eth2 up", route(2)]);
+    await lab.waitFor(() => pathsOf(client).join() === "10.0.2.1>10.0.1.2", DEADLINE, "a subflow from the new network");
+    assert.ok((await sent).isIntact);
+    assert.ok((await transfer(connection.server, connection.client, 50_000)).isIntact);
+  }),
+);
+
+kernelTest("nothing left and no network: it goes on over the first that comes", () =>
+  stranded("goes down after the subflow is closed", async ({ lab, client, connection }) => {
+    await sleep(2000);
+    await client.ip(["link set eth2 up", route(2)]);
+    await lab.waitFor(() => pathsOf(client).join() === "10.0.2.1>10.0.1.2", DEADLINE, "a subflow from the new network");
+    assert.ok((await transfer(connection.client, connection.server, 50_000)).isIntact);
+  }),
+);
