@@ -5,9 +5,10 @@ import { connected, inWorld, OUTAGES, type World } from "./outage-support.ts";
 import { kernelTest } from "./support.ts";
 
 /** Two links and a policy by its name; `auto` makes it the userspace path manager. */
-async function withPolicy(policy: string, use: (world: World) => Promise<void>): Promise<void> {
+async function withPolicy(policy: string, use: (world: World) => Promise<void>, more = ""): Promise<void> {
   await inWorld(2, async (world) => {
-    const daemon = await DaemonProcess.start(world.lab, world.client, "--config", configFile(`policy: ${policy}\n`));
+    const config = configFile(`policy: ${policy}\n${more}`);
+    const daemon = await DaemonProcess.start(world.lab, world.client, "--config", config);
     await daemon.logged(new RegExp(`userspace, because the in-kernel one cannot do what policy ${policy} says`));
     await use(world);
     assert.equal(await daemon.end(), 0);
@@ -54,25 +55,29 @@ kernelTest("one-per-interface: a second address of a link gets no subflow, until
 );
 
 kernelTest("refresh: the slowest subflow of a transfer is opened anew from another port", () =>
-  withPolicy("refresh", async (world) => {
-    const { lab } = world;
-    await lab.link("eth1").setRate("20mbit");
-    await lab.link("eth2").setRate("2mbit");
-    const service = await world.server.listen({ address: "0.0.0.0" });
-    const { client, server } = await service.connect(world.client.netns, { to: "10.0.1.2" });
-    await transfer(client, server, 1000);
-    await lab.waitFor(() => subflowsOf(world.client).length === 4, DEADLINE, "as many subflows as the limits allow");
-    const ports = () =>
-      subflowsOf(world.client)
-        .filter(({ path, state }) => path.local.address === "10.0.2.1" && state === "established")
-        .map(({ path }) => path.local.port)
-        .sort()
-        .join();
-    const before = ports();
-    // Ten seconds, by the policy; a slow machine needs more of them.
-    for (let times = 0; ports() === before || ports().length < before.length; times++) {
-      assert.ok(times < 100, `${ports()} as at first`);
-      assert.ok((await transfer(client, server, 1_000_000)).isIntact);
-    }
-  }),
+  withPolicy(
+    "refresh",
+    async (world) => {
+      const { lab } = world;
+      await lab.link("eth1").setRate("20mbit");
+      await lab.link("eth2").setRate("2mbit");
+      const service = await world.server.listen({ address: "0.0.0.0" });
+      const { client, server } = await service.connect(world.client.netns, { to: "10.0.1.2" });
+      await transfer(client, server, 1000);
+      await lab.waitFor(() => subflowsOf(world.client).length === 4, DEADLINE, "as many subflows as the limits allow");
+      const ports = () =>
+        subflowsOf(world.client)
+          .filter(({ path, state }) => path.local.address === "10.0.2.1" && state === "established")
+          .map(({ path }) => path.local.port)
+          .sort()
+          .join();
+      const before = ports();
+      // Ten seconds, by the policy; a slow machine needs more of them.
+      for (let times = 0; ports() === before || ports().length < before.length; times++) {
+        assert.ok(times < 100, `${ports()} as at first`);
+        assert.ok((await transfer(client, server, 1_000_000)).isIntact);
+      }
+    },
+    "limits: { subflows: 3 }\n",
+  ),
 );
