@@ -16,11 +16,15 @@ export function hostConfig(config: Config, pathManager: PathManager): HostConfig
   return {
     profile: config.profile,
     automatic: config.automatic,
-    interfaces: config.interfaces.map(({ name, kind, connection, role, also_without_default_route }) => ({
-      match: { name, kind, connection },
-      role,
-      alsoWithoutDefaultRoute: also_without_default_route,
-    })),
+    interfaces: config.interfaces.map(
+      ({ name, kind, connection, role, also_without_default_route, metered, announce_as }) => ({
+        match: { name, kind, connection },
+        role,
+        alsoWithoutDefaultRoute: also_without_default_route,
+        metered,
+        announceAs: announce_as === undefined ? undefined : parseAddress(announce_as),
+      }),
+    ),
     endpoints: config.endpoints.map(({ address, port, id, flags, dev }) => ({
       address: parseAddress(address) as Address,
       port: port ?? 0,

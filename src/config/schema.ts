@@ -61,6 +61,16 @@ const interfaceRule = v.pipe(
     ),
     role: v.picklist(ROLES),
     also_without_default_route: v.optional(v.boolean(), false),
+    announce_as: v.optional(
+      v.pipe(
+        v.string(),
+        v.check((text) => parseAddress(text) !== undefined, "not an IP address"),
+        v.description("peers know its addresses of this family as this one: a NAT in front of it forwards to them"),
+      ),
+    ),
+    metered: v.optional(
+      v.pipe(v.boolean(), v.description("what is sent there costs money; by default: where kind is cellular")),
+    ),
   }),
   v.check(
     ({ name, kind, connection }) => name !== undefined || kind !== undefined || connection !== undefined,

@@ -71,7 +71,7 @@ export class Daemon implements ControlService, Disposable {
       endpoints: this.#endpoints,
       capacity,
       state,
-      onAddresses: (addresses) => this.#userspace?.setOwnAddresses(addresses),
+      onAddresses: (addresses, metered) => this.#userspace?.setOwnAddresses(addresses, metered),
       onNetwork: () => this.#userspace?.onNetwork(),
       recovers: () => !this.#userspace?.triesAgain,
       connections: () => this.#pm.connections(),

@@ -208,9 +208,9 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#retry.ask();
   }
 
-  /** The addresses of this host: peers that announce one of them are not believed. */
-  setOwnAddresses(addresses: readonly Address[]): void {
-    this.#driver.handle({ type: "host.addresses", addresses });
+  /** The addresses of this host, for peers that announce one of them are not believed, and those where traffic costs money. */
+  setOwnAddresses(addresses: readonly Address[], metered: readonly Address[]): void {
+    this.#driver.handle({ type: "host.addresses", addresses, metered });
   }
 
   endpoints(): readonly Endpoint[] {

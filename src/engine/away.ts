@@ -1,4 +1,5 @@
-import { type Address, type Endpoint, type Millis, sameAddress } from "../types/index.ts";
+import { type Endpoint, type Millis, sameAddress } from "../types/index.ts";
+import type { HostAddresses } from "./events.ts";
 import type { Connection } from "./model.ts";
 import { subflowsFrom } from "./plan.ts";
 import type { State } from "./state.ts";
@@ -23,7 +24,8 @@ export function isLeftToPeer(connection: Connection, endpoint: Endpoint): boolea
 }
 
 /** The addresses that this host has. */
-export function addressesChanged(state: State, addresses: readonly Address[]): void {
+export function addressesChanged(state: State, { addresses, metered }: HostAddresses): void {
+  state.metered = new Set(metered);
   state.admission.setOwnAddresses(addresses);
   for (const each of state.table.away) {
     const isThere = addresses.some((address) => sameAddress(address, each.endpoint.address));

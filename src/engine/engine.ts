@@ -278,7 +278,7 @@ export class Engine {
         this.#configure(event);
         return;
       case "host.addresses":
-        addressesChanged(state, event.addresses);
+        addressesChanged(state, event);
         return;
       case "network.changed":
         networkChanged(state);

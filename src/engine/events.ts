@@ -197,6 +197,8 @@ export interface ConfigChanged {
 export interface HostAddresses {
   readonly type: "host.addresses";
   readonly addresses: readonly Address[];
+  /** Those of them where what is sent costs money; undefined: none. */
+  readonly metered?: readonly Address[] | undefined;
 }
 
 /** Links, addresses or routes of this host have changed: what could not be reached may be now. */

@@ -1,4 +1,4 @@
-import type { Millis } from "../types/index.ts";
+import { type Millis, unmap } from "../types/index.ts";
 import type { Connection } from "./model.ts";
 import { isUsable, probe } from "./probe.ts";
 import type { State } from "./state.ts";
@@ -10,14 +10,15 @@ import type { State } from "./state.ts";
 
 /** What was not used for so long can wait until it is: radios are not to be kept awake for it. */
 const USED_WITHIN: Millis = 300_000;
-/** Probes what has not been heard of for long. Backup paths are left alone: they are for when they are needed, and may cost money. */
+/** Probes what has not been heard of for long. Backup paths and metered ones are left alone: they may cost money. */
 export function probeIdle(state: State, connection: Connection): void {
   const { now, timing, paths } = state;
   const usable = connection.subflows.filter((subflow) => isUsable(subflow) && subflow.measured);
   const isUsed = usable.some(({ measured }) => now - (measured?.usedAt ?? 0) < USED_WITHIN);
   for (const subflow of usable) {
     const heardAt = paths.hear(subflow, subflow.measured?.heardAt ?? 0);
-    const isDue = now - heardAt >= timing.unheardMax && isUsed && !subflow.backup && !subflow.backupByPeer;
+    const isSpared = subflow.backup || subflow.backupByPeer || state.metered.has(unmap(subflow.path.local.address));
+    const isDue = now - heardAt >= timing.unheardMax && isUsed && !isSpared;
     if (isDue && subflow.initiated && usable.length > 1 && paths.take(now)) {
       // Who else has subflows there need not ask as well.
       paths.hear(subflow, now);

@@ -1,4 +1,4 @@
-import type { Endpoint, Millis } from "../types/index.ts";
+import type { Address, Endpoint, Millis } from "../types/index.ts";
 import type { Action, ActionId } from "./actions.ts";
 import { Admission } from "./admission.ts";
 import type { Timing } from "./bounds.ts";
@@ -38,6 +38,8 @@ export class State {
   readonly openings = new Map<ActionId, Opening>();
   /** Endpoints that came from the configuration, by id. */
   readonly configured = new Set<number>();
+  /** Local addresses where what is sent costs money. */
+  metered: ReadonlySet<Address> = new Set();
   policy: Policy;
   now: Millis = 0;
   /** When the last snapshot came in, and when to ask for the next because events were lost since. */

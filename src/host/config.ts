@@ -19,6 +19,10 @@ export interface InterfaceRule {
   readonly match: InterfaceMatch;
   readonly role: Role;
   readonly alsoWithoutDefaultRoute: boolean;
+  /** What peers are told instead of its addresses of that family: a NAT forwards from there to them. */
+  readonly announceAs?: Address | undefined;
+  /** What is sent there costs money; undefined: as the kind of the interface has it. */
+  readonly metered?: boolean | undefined;
 }
 
 /** An endpoint that the configuration names itself. */

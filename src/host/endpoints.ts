@@ -2,7 +2,7 @@ import { type Address, ENDPOINT_FLAG, familyOf } from "../types/index.ts";
 import type { FixedEndpoint, HostConfig, Role } from "./config.ts";
 import { endpointKey, type HostAddress, type HostFacts, type HostLink, type HostMemory } from "./facts.ts";
 import type { MainRoutes } from "./main-routes.ts";
-import { assignRole, roleFlags, roleRank } from "./roles.ts";
+import { type Assignment, assignRole, roleFlags, roleRank } from "./roles.ts";
 import { addressObstacle, type Obstacle } from "./usable.ts";
 
 /** An endpoint that should be there. */
@@ -16,6 +16,10 @@ export interface PlannedEndpoint {
   readonly interfaceIndex: number;
   readonly dev: string | undefined;
   readonly because: string;
+  /** Where peers know it by another address: the host's own, which a NAT forwards to. */
+  readonly localAddress?: Address;
+  /** What is sent there costs money. */
+  readonly metered?: boolean;
 }
 
 /** An address or interface that gives no endpoint, and why. */
@@ -117,12 +121,18 @@ function automaticEndpoints(
     }
     for (const address of addresses) {
       const obstacle = addressObstacle(address, link, assignment.alsoWithoutDefaultRoute ? undefined : main);
-      if (obstacle?.passing && isAnnouncedByUs(address.address, assignment.role, there, memory)) {
-        const because = `${assignment.because}; ${obstacle.reason}, and only peers could open again what they opened`;
-        candidates.push(candidate(address.address, link, facts, main, { ...assignment, because }));
-      } else if (obstacle) {
-        leftOut.push({ what: `${address.address} dev ${link.name}`, address: address.address, ...obstacle });
-      } else candidates.push(candidate(address.address, link, facts, main, assignment));
+      const planned = candidatesOf(address.address, link, facts, main, assignment);
+      if (!obstacle) {
+        candidates.push(...planned);
+        continue;
+      }
+      const because = `${assignment.because}; ${obstacle.reason}, and only peers could open again what they opened`;
+      const kept = planned.filter(
+        (each) => obstacle.passing && isAnnouncedByUs(each.address, each.role, there, memory),
+      );
+      candidates.push(...kept.map((each) => ({ ...each, because })));
+      if (kept.length === planned.length) continue;
+      leftOut.push({ what: `${address.address} dev ${link.name}`, address: address.address, ...obstacle });
     }
   }
   return candidates;
@@ -138,12 +148,28 @@ function addressesByInterface(addresses: readonly HostAddress[]): Map<number, Ho
   return byInterface;
 }
 
+/** The address as its role has it, and as peers are to know it. */
+function candidatesOf(
+  address: Address,
+  link: HostLink,
+  facts: HostFacts,
+  main: MainRoutes,
+  assignment: Assignment,
+): Candidate[] {
+  const own = candidate(address, link, facts, main, assignment);
+  const { announceAs } = assignment;
+  if (announceAs === undefined || familyOf(announceAs) !== familyOf(address)) return [own];
+  const outside = candidate(announceAs, link, facts, main, { ...assignment, role: "signal" });
+  const announced = { ...outside, localAddress: address };
+  return assignment.role === "signal" ? [announced] : [own, announced];
+}
+
 function candidate(
   address: Address,
   link: HostLink,
   facts: HostFacts,
   main: MainRoutes,
-  assignment: ReturnType<typeof assignRole>,
+  assignment: Assignment,
 ): Candidate {
   const metrics = main.defaultsOf(link.index, familyOf(address)).map(({ priority }) => priority);
   return {
@@ -155,6 +181,7 @@ function candidate(
     dev: link.name,
     because: assignment.because,
     role: assignment.role,
+    ...(assignment.metered && { metered: true }),
     rank: roleRank(assignment.role),
     metric: metrics.length > 0 ? Math.min(...metrics) : Number.MAX_SAFE_INTEGER,
   };

@@ -121,6 +121,23 @@ describe("endpoints", () => {
     ]);
   });
 
+  test("behind a NAT peers know an address by another one, which takes its rule along", () => {
+    const announceAs = ip("203.0.113.7");
+    const rule = { match: { name: "wwan0" }, alsoWithoutDefaultRoute: false, announceAs };
+    const both = plan({}, { plansPairs: true, interfaces: [{ ...rule, role: "subflow" as const }] });
+    assert.deepEqual(planned(both), [
+      "10.0.1.1 wlan0 subflow laminar",
+      "10.0.2.1 wwan0 subflow laminar",
+      "203.0.113.7 wwan0 signal",
+    ]);
+    const server = plan({}, { profile: "server", interfaces: [{ ...rule, role: "signal" as const }] });
+    assert.deepEqual(planned(server), ["10.0.1.1 wlan0 signal", "203.0.113.7 wwan0 signal"]);
+    assert.deepEqual(
+      server.rules.map(({ source }) => source),
+      ["10.0.2.1"],
+    );
+  });
+
   test("too many addresses are ranked, each interface's first before anybody's second, and the losers named", () => {
     const many = [...Array(6).keys()].flatMap((i) => [address(2, `10.0.1.${i + 1}`), address(3, `10.0.2.${i + 1}`)]);
     const result = plan({ addresses: many, capacity: { ...FACTS.capacity, endpoints: 3 } });

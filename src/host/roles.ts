@@ -1,4 +1,4 @@
-import { ENDPOINT_FLAG } from "../types/index.ts";
+import { type Address, ENDPOINT_FLAG } from "../types/index.ts";
 import { type HostConfig, type InterfaceMatch, matchesPattern, type Role } from "./config.ts";
 import type { HostLink } from "./facts.ts";
 
@@ -6,6 +6,9 @@ import type { HostLink } from "./facts.ts";
 export interface Assignment {
   readonly role: Role;
   readonly alsoWithoutDefaultRoute: boolean;
+  readonly announceAs?: Address | undefined;
+  /** What is sent there costs money. */
+  readonly metered: boolean;
   /** For people: "rule 2 of interfaces", "a bridge is ignored". */
   readonly because: string;
 }
@@ -24,22 +27,25 @@ const IGNORED: ReadonlySet<string> = new Set(["container", "bridge", "vpn", "loo
 export function assignRole(config: HostConfig, link: HostLink): Assignment {
   const index = config.interfaces.findIndex(({ match }) => fits(match, link));
   const rule = config.interfaces[index];
+  const metered = rule?.metered ?? link.interfaceKind === "cellular";
   if (rule) {
     const because = `rule ${index + 1} of interfaces`;
-    return { role: rule.role, alsoWithoutDefaultRoute: rule.alsoWithoutDefaultRoute, because };
+    const { role, alsoWithoutDefaultRoute, announceAs } = rule;
+    return { role, alsoWithoutDefaultRoute, announceAs, metered, because };
   }
   if (IGNORED.has(link.interfaceKind)) {
     return {
       role: "off",
       alsoWithoutDefaultRoute: false,
+      metered,
       because: `${link.interfaceKind} interfaces are ignored unless a rule names them`,
     };
   }
   if (link.master !== 0) {
-    return { role: "off", alsoWithoutDefaultRoute: false, because: "it is a port of another interface" };
+    return { role: "off", alsoWithoutDefaultRoute: false, metered, because: "it is a port of another interface" };
   }
   const role = config.profile === "server" ? "signal" : "subflow";
-  return { role, alsoWithoutDefaultRoute: false, because: `profile ${config.profile}` };
+  return { role, alsoWithoutDefaultRoute: false, metered, because: `profile ${config.profile}` };
 }
 
 const { signal, subflow, backup, fullmesh, laminar } = ENDPOINT_FLAG;

@@ -36,7 +36,9 @@ export function planRouting(
   const routes = new Map<string, PlannedRoute>();
   if (!config.automatic || config.routing === "never") return { rules: [], routes: [] };
   const foreign = foreignRules(facts.rules);
-  for (const endpoint of endpoints) {
+  for (const planned of endpoints) {
+    // Answers to what a NAT forwards leave from the host's own address.
+    const endpoint = { ...planned, address: planned.localAddress ?? planned.address };
     if (endpoint.interfaceIndex === 0 || rules.has(endpoint.address)) continue;
     const isAnnounced = config.plansPairs || (endpoint.flags & ENDPOINT_FLAG.signal) !== 0;
     if (config.routing === "auto" && !(isAnnounced && needsRule(endpoint, main, foreign))) continue;

@@ -37,9 +37,18 @@ export const resilient: Policy = {
   },
 };
 
-/** A server's clients can cover only what they know: every address, whatever it is for where this host is the client. */
+const { implicit, signal } = ENDPOINT_FLAG;
+
+/**
+ * A server's clients can cover only what they know: every address, whatever it is for where this host is the client. But where an interface has an
+ * endpoint that is made to be announced (a NAT in front of it), that is what clients are to know of it.
+ */
 function announced({ endpoints }: ConnectionView): readonly Endpoint[] {
-  return endpoints.filter(({ flags }) => !(flags & ENDPOINT_FLAG.implicit));
+  const outside = new Set(endpoints.flatMap(({ flags, interfaceIndex }) => (flags & signal ? [interfaceIndex] : [])));
+  return endpoints.filter(({ flags, interfaceIndex }) => {
+    const isHidden = !(flags & signal) && interfaceIndex !== 0 && outside.has(interfaceIndex);
+    return !(flags & implicit) && !isHidden;
+  });
 }
 
 /** The pairs without a subflow, most wanted first. */

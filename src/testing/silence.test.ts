@@ -221,7 +221,7 @@ test("silence: nothing comes in any more: each path is asked once, then ever mor
   assert.equal(stage.subflows, "0>0 1>0");
 });
 
-test("silence: idle paths are asked within a minute, backup ones and those of unused connections are not", () => {
+test("silence: idle paths are asked within a minute, backup and metered ones and those of unused connections are not", () => {
   const idle = (since: Millis) => ({ unacked: 0, sinceAck: since, sinceReceived: since, sinceSent: since });
   const stage = staged({ locals: 3 });
   stage.setBackup(2);
@@ -238,6 +238,12 @@ test("silence: idle paths are asked within a minute, backup ones and those of un
     2,
     "the backup was opened, and asked when a path to the same address had died",
   );
+  const metered = staged();
+  metered.meter(1);
+  metered.pass(50_000);
+  metered.measure({ "0>0": idle(50_000), "1>0": idle(50_000) });
+  assert.equal(metered.attempts(1, 0).length, 1, "nobody pays for a path that nobody needs");
+  assert.equal(metered.attempts(0, 0).length, 1);
   const unused = staged();
   unused.pass(400_000);
   unused.measure({ "0>0": idle(400_000), "1>0": idle(400_000) });

@@ -156,6 +156,11 @@ export class Stage {
     this.#feed({ type: "host.addresses", addresses: numbers.map((n) => this.local(n)) });
   }
 
+  /** What is sent from its address number n costs money. */
+  meter(n: number): void {
+    this.#feed({ type: "host.addresses", addresses: [], metered: [this.local(n)] });
+  }
+
   #removeEndpoint(n: number, isLoss: boolean): void {
     const id = this.engine.endpoints().find(({ address }) => address === this.local(n))?.id ?? 0;
     const command = { type: "endpoint.delete", id, isLoss } as const;

@@ -35,8 +35,8 @@ export interface HostDriverOptions {
   readonly recovers?: (() => boolean) | undefined;
   /** Every MPTCP connection of the namespace. */
   readonly connections: () => readonly Connection[];
-  /** Told of all addresses of the host, at first and when one came or went. */
-  readonly onAddresses?: ((addresses: readonly Address[]) => void) | undefined;
+  /** Told of all addresses of the host, and those of its endpoints where traffic costs money: at first, and when one came or went. */
+  readonly onAddresses?: ((addresses: readonly Address[], metered: readonly Address[]) => void) | undefined;
   /** Told when links, addresses or routes have changed, and the plan has followed. */
   readonly onNetwork?: (() => void) | undefined;
   readonly rtnl: Rtnl;
@@ -60,7 +60,7 @@ export class HostDriver implements Disposable {
   /** Of the engine, when what follows from a correction was done. */
   #corrections = 0;
   /** Of the addresses that {@link HostDriverOptions.onAddresses} was told last. */
-  #toldOf = -1;
+  #toldOf = "";
 
   constructor(options: HostDriverOptions) {
     this.#options = options;
@@ -240,9 +240,14 @@ export class HostDriver implements Disposable {
   #tellAddresses(): void {
     const { onAddresses } = this.#options;
     const { addressRevision, addresses } = this.#model;
-    if (!onAddresses || addressRevision === this.#toldOf) return;
-    this.#toldOf = addressRevision;
-    onAddresses(addresses.map(({ address }) => address));
+    const metered = (this.plan?.endpoints ?? []).flatMap((each) => (each.metered ? [each.address] : []));
+    const told = `${addressRevision} ${metered.join()}`;
+    if (!onAddresses || told === this.#toldOf) return;
+    this.#toldOf = told;
+    onAddresses(
+      addresses.map(({ address }) => address),
+      metered,
+    );
   }
 
   /** What went out ahead is done, and the table is not as we left it. */
