@@ -23,9 +23,11 @@ kernelTest("why: a connection that fell back, one without a subflow, and one tha
   await counted(lab, "client", "MPCapableDataFallback");
   const [first] = connectionsOf(client);
   assert.match(await whyOf(first!.token, client), /This connection fell back to plain TCP\./);
+  assert.match(subflow(client, "why").stdout, /This connection fell back/, "it is the only one");
   fallen.destroy();
   await server.exec(["nft", "delete", "table", "inet", "why"]);
   await lab.waitFor(() => connectionsOf(client).length === 0, 10_000, "its end");
+  assert.match(subflow(client, "why").stderr, /there is no MPTCP connection/);
 
   const lost = await connected(lab);
   const [second] = connectionsOf(client);

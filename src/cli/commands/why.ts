@@ -16,13 +16,24 @@ import { formatToken, tokenArgument } from "../words.ts";
 /** `why`: for each possible subflow and announcement of a connection, whether it is there, and if not, why. */
 export async function run(context: Context): Promise<number> {
   const { words } = parseOptions(context);
-  const token = tokenArgument(words[0]);
   const { global, streams } = context;
+  const token = words[0] === undefined ? onlyToken(global) : tokenArgument(words[0]);
   const daemon = await askDaemon(token, global);
   const explanation = withPathManager(global, (pm) => explain(pm, token, daemon));
   if (global.json) streams.out(renderJson(machine(explanation), global.pretty));
   else streams.out(explanationText(explanation, streams));
   return EXIT.success;
+}
+
+/** Whoever has one connection need not look up its name. */
+function onlyToken(global: GlobalOptions): Token {
+  const tokens = withPathManager(global, (pm) => pm.connections().map(({ token }) => token));
+  const [only] = tokens;
+  if (only !== undefined && tokens.length === 1) return only;
+  if (tokens.length === 0) throw failure("Error: there is no MPTCP connection.");
+  throw failure(
+    `Error: there are ${tokens.length} connections: say which, \`subflow connections\` lists their tokens.`,
+  );
 }
 
 interface DaemonSide {
