@@ -27,7 +27,10 @@ export async function run(context: Context): Promise<number> {
 
 /** Whoever has one connection need not look up its name. */
 function onlyToken(global: GlobalOptions): Token {
-  const tokens = withPathManager(global, (pm) => pm.connections().map(({ token }) => token));
+  const all = withPathManager(global, (pm) => pm.connections());
+  // Those that are being closed are nobody's concern where there is another.
+  const open = all.filter(({ state }) => state === "established");
+  const tokens = (open.length > 0 ? open : all).map(({ token }) => token);
   const [only] = tokens;
   if (only !== undefined && tokens.length === 1) return only;
   if (tokens.length === 0) throw failure("Error: there is no MPTCP connection.");
