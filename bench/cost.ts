@@ -63,7 +63,8 @@ const holder = world.client.spawn([programs.program("traffic"), "hold", ...SERVE
 });
 await line(holder);
 await joined(pm, COUNT);
-await sleep(20_000);
+// Its memory is tidied up when the events are over for a while, once.
+await sleep(45_000);
 await spent(daemon, `${COUNT} connections at rest`);
 const service = await world.server.listen({ address: "0.0.0.0" });
 const busy = await service.connect(world.client.netns, { to: "10.0.1.2" });

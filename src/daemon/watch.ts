@@ -22,8 +22,8 @@ const STEADY = 8;
 const PACE = { doubt: 15, traffic: 40, quiet: 250, idle: 1000 } as const satisfies Record<string, Millis>;
 /** Without traffic for so long it is idle. */
 const QUIET_FOR: Millis = 10_000;
-/** Each connection is looked at now and then, also without a doubt: a path may have died while nothing was on its way. */
-const SWEEP: Millis = 10_000;
+/** Each connection is looked at now and then, also without a doubt: a path may have died while nothing was on its way. Less often without traffic. */
+const SWEEP = { traffic: 10_000, idle: 20_000 } as const satisfies Record<string, Millis>;
 /** Nothing came in for so long. */
 const QUIET_MIN: Millis = 40;
 /** Connections of one look: some thousand would be milliseconds. */
@@ -92,7 +92,8 @@ export class PathWatch implements Disposable {
     const isDoubtful = this.#count(at);
     const isQuiet = this.#quietSince !== undefined && at - this.#quietSince >= QUIET_MIN;
     if (isQuiet) this.#quietSince = undefined;
-    const isDue = at - this.#sweptAt >= Math.min(SWEEP, engine.measures) / Math.ceil(engine.watchedCount / LOOK_MAX);
+    const sweep = at - this.#trafficAt < QUIET_FOR ? SWEEP.traffic : SWEEP.idle;
+    const isDue = at - this.#sweptAt >= Math.min(sweep, engine.measures) / Math.ceil(engine.watchedCount / LOOK_MAX);
     if ((isDoubtful || isQuiet || engine.isInDoubt || isDue) && at >= this.#restUntil) this.#look(at, isQuiet);
     if (engine.isInDoubt || isDoubtful || this.#quietSince !== undefined)
       return Math.max(PACE.doubt, this.#restUntil - now());
