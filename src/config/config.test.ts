@@ -116,6 +116,13 @@ describe("path_manager: auto", () => {
   }
 });
 
+test("what contradicts each other is told of all files together, and of the command line", () => {
+  const kernel = { "50.yaml": "path_manager: kernel\n" };
+  assert.deepEqual(faults("policy: refresh\n", { "50.yaml": "path_manager: auto\n" }), []);
+  assert.match(faults("policy: refresh\n", kernel).join(), /^1:9: policy refresh needs the userspace path manager/);
+  assert.deepEqual(faults("path_manager: kernel\npolicy: refresh\n", { "50.yaml": "policy: standard\n" }), []);
+});
+
 const WRONG: [string, RegExp][] = [
   [
     "path_manager: kernel\npolicy: refresh\n",

@@ -159,14 +159,26 @@ function duplicateFaults(source: Source, config: Config): ConfigFault[] {
   return faults;
 }
 
-function validate(source: Source): Config {
+function validate(source: Source): void {
   const parsed = v.safeParse(CONFIG_SCHEMA, source.value);
   if (!parsed.success) throw new ConfigError(parsed.issues.map((issue) => faultOf(source, issue)));
   const faults = duplicateFaults(source, parsed.output);
-  const problem = contradiction(parsed.output);
-  if (problem) faults.push({ ...locate(source, ["policy"], false), problem, hint: "leave one of the two out" });
   if (faults.length > 0) throw new ConfigError(faults);
-  return parsed.output;
+}
+
+/** What all files together ask for, with what wins over them: where the last of them says its part. */
+function checkContradiction(sources: readonly Source[], config: Config): void {
+  const problem = contradiction(config);
+  if (!problem) return;
+  const says =
+    (key: string) =>
+    (source: Source): boolean =>
+      isPlain(source.value) && key in source.value;
+  const source = sources.findLast(says("policy")) ?? sources.findLast(says("path_manager"));
+  const where = source
+    ? locate(source, [says("policy")(source) ? "policy" : "path_manager"], false)
+    : { file: "the command line", line: 1, column: 1 };
+  throw new ConfigError([{ ...where, problem, hint: "leave one of the two out" }]);
 }
 
 /** Later files win, key by key; endpoints add up. */
@@ -209,21 +221,22 @@ function namesIn(directory: string): string[] {
 }
 
 /**
- * Reads the configuration: `file` and the `conf.d/*.yaml` beside it. Without `file` the default one, which may be absent.
+ * Reads the configuration: `overrides` before `file` and the `conf.d/*.yaml` beside it. Without `file` the default one, which may be absent.
  * All of them, and the folder, must be written by nobody but root and us (`distrust`).
  * @throws ConfigError with every fault
  */
-export function loadConfig(file?: string): LoadedConfig {
+export function loadConfig(file?: string, overrides: Partial<Config> = {}): LoadedConfig {
   const main = file ?? DEFAULT_CONFIG_FILE;
   const reader = currentReader();
   const files = [...(file !== undefined || existsSync(main) ? [main] : []), ...dropIns(main, reader)];
   const sources = files.map((each) => readSource(each, reader));
   for (const source of sources) validate(source);
   const last = sources.at(-1);
-  const config = merge(sources);
+  const config = { ...merge(sources), ...overrides };
   if (last && sources.length > 1) {
     const faults = duplicateFaults(last, config).map((fault) => ({ ...fault, hint: "counted over all files" }));
     if (faults.length > 0) throw new ConfigError(faults);
   }
+  checkContradiction(sources, config);
   return { config, files };
 }

@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
-import { type Config, contradiction, loadConfig } from "../config/index.ts";
+import { type Config, loadConfig } from "../config/index.ts";
 import { ownRuntimeFiles } from "../control/index.ts";
 import { checkNetns, loadNative, withNetns } from "../netlink/index.ts";
-import { SubflowError } from "../types/index.ts";
 import { requireNetAdmin } from "./capabilities.ts";
 import { now } from "./daemon.ts";
 import { openRuntimeDirectory, removeFiles, takeLock } from "./files/runtime.ts";
@@ -27,14 +26,10 @@ export interface RunOptions {
 
 /** The configuration with the command line's say on top. */
 export function loadRunConfig({ config: file, overrides }: Pick<RunOptions, "config" | "overrides">): Loaded {
-  const { config, files } = loadConfig(file);
   const { logLevel, ...rest } = overrides;
+  const { config, files } = loadConfig(file, rest);
   const log = logLevel === undefined ? config.log : { ...config.log, level: logLevel };
-  const whole = { ...config, ...rest, log };
-  // Of several files, or of a file and the command line.
-  const problem = contradiction(whole);
-  if (problem) throw new SubflowError(problem, { code: "CONFIG" });
-  return { config: whole, files };
+  return { config: { ...config, log }, files };
 }
 
 /** Moves this process into a network namespace, for good. @throws NetnsError */
