@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 
 /** The value below which the share `q` of the sorted list lies. */
@@ -32,6 +33,16 @@ export function printTable(title: string, unit: string, rows: readonly Samples[]
 function format(value: number): string {
   if (!Number.isFinite(value)) return "-";
   return value >= 100 ? value.toFixed(0) : value.toFixed(2);
+}
+
+/** Of a tick of proc_pid_stat(5): USER_HZ is 100 everywhere. Milliseconds. */
+const TICK = 10;
+
+/** Milliseconds of processor time that a process has had: user and system, fields 14 and 15 of proc_pid_stat(5). */
+export function processorTime(pid: number): number {
+  const [, rest = ""] = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ");
+  const fields = rest.split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * TICK;
 }
 
 /** The commit that is measured; "unknown" outside of a checkout, unless the variable COMMIT says it. */

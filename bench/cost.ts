@@ -3,15 +3,13 @@
  * with one of them sending all it can, and with all of them saying something each second; SYNs of one connection on a path that is dead
  * for good, by a clock that jumps.
  */
-import type { ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { transfer } from "../src/lab/index.ts";
 import { MptcpPm } from "../src/netlink/index.ts";
 import { resilient } from "../src/policies/index.ts";
 import { Stage } from "../src/testing/index.ts";
 import { Programs } from "./_programs.ts";
-import { printMachine } from "./_support.ts";
+import { printMachine, processorTime } from "./_support.ts";
 import { joined, line, makeWorld, SERVER } from "./_world.ts";
 
 const COUNT = Number(process.argv[2] ?? 1000);
@@ -21,16 +19,10 @@ const HOUR = 3_600_000;
 const SYNS_PER_ATTEMPT = 3;
 const CONFIG = ["policy: resilient", "automatic: false", "endpoints: [{ address: 10.0.2.1, flags: [subflow] }]"];
 
-/** User and system time of a process, milliseconds: fields 14 and 15 of proc_pid_stat(5), in ticks of 10 ms. */
-function processorTime({ pid }: ChildProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-async function spent(child: ChildProcess, what: string, during: Promise<unknown> = sleep(SPAN)): Promise<void> {
-  const [time, start] = [processorTime(child), performance.now()];
+async function spent(pid: number, what: string, during: Promise<unknown> = sleep(SPAN)): Promise<void> {
+  const [time, start] = [processorTime(pid), performance.now()];
   await during;
-  const share = (processorTime(child) - time) / (performance.now() - start);
+  const share = (processorTime(pid) - time) / (performance.now() - start);
   console.log(`${what}: ${(share * 100).toFixed(2)} % of a processor`);
 }
 
@@ -55,7 +47,7 @@ deadPath();
 using programs = new Programs();
 await using world = await makeWorld("subflow", programs, CONFIG);
 using pm = MptcpPm.open({ netns: world.client.netns });
-const daemon = world.process!;
+const daemon = world.process?.pid ?? 0;
 await sleep(20_000);
 await spent(daemon, "no connection");
 const holder = world.client.spawn([programs.program("traffic"), "hold", ...SERVER, String(COUNT)], {

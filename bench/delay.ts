@@ -5,11 +5,10 @@
  * answer thread never sleeps, which is stopped while others are served.
  */
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Joins } from "./_joins.ts";
 import { Programs } from "./_programs.ts";
-import { printMachine, printTable, quantile, type Samples } from "./_support.ts";
+import { printMachine, printTable, processorTime, quantile, type Samples } from "./_support.ts";
 import { type Manager, makeWorld, SERVER, type World } from "./_world.ts";
 
 const COUNT = Number(process.argv[2] ?? 2000);
@@ -22,8 +21,6 @@ const MANAGERS: readonly Manager[] = [
   "subflow",
   ...(process.argv[4] === "spin" ? [SPINNING] : []),
 ];
-/** Of proc(5): clock ticks a second, on every architecture. */
-const TICKS = 100;
 
 /** A world with tcpdump at its client. */
 interface Watched {
@@ -43,11 +40,9 @@ async function block({ client }: World, count: number, programs: Programs): Prom
   await once(series, "exit");
 }
 
-/** Milliseconds of processor time that a process has had: user and system. */
-function processorTime({ process }: World): number {
-  if (!process?.pid) return 0;
-  const fields = readFileSync(`/proc/${process.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS;
+/** Milliseconds that its manager has had; 0 for the kernel's own. */
+function timeOf({ process }: World): number {
+  return process?.pid ? processorTime(process.pid) : 0;
 }
 
 /** Milliseconds, in its own turns. */
@@ -59,10 +54,10 @@ interface Turns {
 async function turn(world: World, count: number, turns: Turns, programs: Programs): Promise<void> {
   const isSpinning = world.manager === SPINNING;
   if (isSpinning) world.process?.kill("SIGCONT");
-  const [start, before] = [performance.now(), processorTime(world)];
+  const [start, before] = [performance.now(), timeOf(world)];
   await block(world, count, programs);
   turns.elapsed += performance.now() - start;
-  turns.used += processorTime(world) - before;
+  turns.used += timeOf(world) - before;
   if (isSpinning) world.process?.kill("SIGSTOP");
 }
 

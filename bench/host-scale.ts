@@ -4,13 +4,12 @@
  * no part in any of it: what the load alone costs on this machine.
  */
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Rtnl } from "../src/netlink/index.ts";
 import { type Address, parseAddress } from "../src/types/index.ts";
 import { Joins } from "./_joins.ts";
 import { Programs } from "./_programs.ts";
-import { printMachine, printTable, type Samples } from "./_support.ts";
+import { printMachine, printTable, processorTime, type Samples } from "./_support.ts";
 import { makeWorld, SERVER, type World } from "./_world.ts";
 
 const COUNT = Number(process.argv[3] ?? 1000);
@@ -22,8 +21,6 @@ const CONFIG = [
 ];
 /** Milliseconds between two events where the load is what is there already. */
 const EVENT_GAP = 50;
-/** USER_HZ of proc(5): a hundredth of a second. */
-const TICK = 10;
 
 /** A load: what is there beforehand, and what comes meanwhile. Each gives the number of its events. */
 interface Load {
@@ -117,11 +114,7 @@ const CASES: Readonly<Record<string, Load>> = {
 
 /** CPU time of the manager so far. Milliseconds; 0 for the kernel's own. */
 function cpu({ process: child }: World): number {
-  if (!child) return 0;
-  const fields = readFileSync(`/proc/${child.pid}/stat`, "latin1")
-    .replace(/^.*\) /, "")
-    .split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * TICK;
+  return child?.pid ? processorTime(child.pid) : 0;
 }
 
 async function connections({ client }: World, programs: Programs): Promise<void> {

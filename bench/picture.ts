@@ -3,9 +3,11 @@
  * `npm run bench -- picture [file]`.
  */
 import { writeFileSync } from "node:fs";
+import { release } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MptcpPm } from "../src/netlink/index.ts";
 import { type Connection, unmap } from "../src/types/index.ts";
+import { short } from "./_matrix-cell.ts";
 import { mend, strike, type Target } from "./_matrix-losses.ts";
 import { addressOf, type Setup, World } from "./_matrix-world.ts";
 import { drawTimeline, type Lane } from "./_picture.ts";
@@ -30,18 +32,15 @@ function readArrived(connection: Connection | undefined, sums: Map<string, numbe
   for (const { path, bytesReceived, state } of connection?.subflows ?? []) {
     if (state !== "established") continue;
     const port = `${unmap(path.local.address)}:${path.local.port}>${unmap(path.remote.address)}`;
-    const name = nameOf(unmap(path.local.address), unmap(path.remote.address));
+    const name = nameOf(`${unmap(path.local.address)}>${unmap(path.remote.address)}`);
     arrived.set(name, (arrived.get(name) ?? 0) + Math.max(0, bytesReceived - (sums.get(port) ?? 0)));
     sums.set(port, bytesReceived);
   }
   return arrived;
 }
 
-function nameOf(local: string, remote: string): string {
-  const number = (host: "client" | "server", address: string): number =>
-    [1, 2].find((n) => addressOf(host, n, 4) === address) ?? 0;
-  return `c${number("client", local)} to s${number("server", remote)}`;
-}
+/** "c1 to s1". */
+const nameOf = (path: string): string => short([path], SIZE).replace("-", " to ");
 
 async function play(setup: Setup): Promise<Lane[]> {
   await using world = await World.create(SIZE, setup);
@@ -77,6 +76,6 @@ async function play(setup: Setup): Promise<Lane[]> {
 printMachine();
 const groups = [];
 for (const [setup, title] of SETUPS) groups.push({ title, lanes: await play(setup) });
-const caption = `Linux ${process.env.KERNEL ?? (await import("node:os")).release()}, commit ${commit()}`;
+const caption = `Linux ${release()}, commit ${commit()}`;
 writeFileSync(FILE, drawTimeline({ groups, step: STEP, end: END, outage: [DIES, RETURNS], caption }));
 console.log(FILE);

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { ask } from "../src/control/index.ts";
 import { MptcpPm } from "../src/netlink/index.ts";
 import { Programs } from "./_programs.ts";
-import { printMachine } from "./_support.ts";
+import { printMachine, processorTime } from "./_support.ts";
 import { line, type Manager, makeWorld, SERVER, type World } from "./_world.ts";
 
 const SECONDS = Number(process.argv[2] ?? 60);
@@ -20,8 +20,6 @@ const LIFE = 100;
 const AT_ONCE = 2000;
 /** After an overrun the state must be right within this. Milliseconds. */
 const RIGHT_AGAIN = 2000;
-/** USER_HZ of proc_pid_stat(5). */
-const TICK = 0.01;
 
 interface Storm {
   readonly connections: number;
@@ -32,9 +30,7 @@ interface Storm {
 
 /** Seconds of CPU of a process so far. */
 function cpu(pid: number): number {
-  const [, rest = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ");
-  const fields = rest.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * TICK;
+  return processorTime(pid) / 1000;
 }
 
 /** The messages that the sockets of the namespace had no room for. */

@@ -32,10 +32,10 @@ export async function followDecisions(
 }
 
 /** One line of `monitor`, in the manner of the kernel's events. */
-export function decisionLine({ type, token, text, because }: ControlDecision, paint: Streams["paint"]): string {
+export function decisionLine({ token, text, because }: ControlDecision, paint: Streams["paint"]): string {
   const name = paint("good", `[${"DECISION".padStart(16)}]`);
   const of = token === undefined ? "" : ` token=${formatToken(token)}`;
-  return `${name}${of} ${type}${text.slice(type.length)}, because: ${because}\n`;
+  return `${name}${of} ${text}, because: ${because}\n`;
 }
 
 /** One value of `-j monitor`. */

@@ -166,18 +166,12 @@ function validate(source: Source): void {
   if (faults.length > 0) throw new ConfigError(faults);
 }
 
-/** What all files together ask for, with what wins over them: where the last of them says its part. */
+/** What all files together ask for, with what wins over them: where the last of them says which policy. */
 function checkContradiction(sources: readonly Source[], config: Config): void {
   const problem = contradiction(config);
   if (!problem) return;
-  const says =
-    (key: string) =>
-    (source: Source): boolean =>
-      isPlain(source.value) && key in source.value;
-  const source = sources.findLast(says("policy")) ?? sources.findLast(says("path_manager"));
-  const where = source
-    ? locate(source, [says("policy")(source) ? "policy" : "path_manager"], false)
-    : { file: "the command line", line: 1, column: 1 };
+  const source = sources.findLast(({ value }) => isPlain(value) && "policy" in value);
+  const where = source ? locate(source, ["policy"], false) : { file: "the command line", line: 1, column: 1 };
   throw new ConfigError([{ ...where, problem, hint: "leave one of the two out" }]);
 }
 
@@ -221,7 +215,7 @@ function namesIn(directory: string): string[] {
 }
 
 /**
- * Reads the configuration: `overrides` before `file` and the `conf.d/*.yaml` beside it. Without `file` the default one, which may be absent.
+ * Reads the configuration: `file` and the `conf.d/*.yaml` beside it, with `overrides` on top. Without `file` the default one, which may be absent.
  * All of them, and the folder, must be written by nobody but root and us (`distrust`).
  * @throws ConfigError with every fault
  */

@@ -5,11 +5,11 @@ import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../types/index.ts";
 /** Words of ip-mptcp(8) that may stand in a configuration: `implicit` is the kernel's own. */
 const FLAGS = ["signal", "subflow", "backup", "fullmesh", "laminar"] as const;
 
-const address = v.pipe(
+const anyAddress = v.pipe(
   v.string("an IP address, in quotes when it has colons"),
   v.check((text) => parseAddress(text) !== undefined, "not an IP address"),
-  v.description("IPv4 or IPv6 address of this host"),
 );
+const address = v.pipe(anyAddress, v.description("IPv4 or IPv6 address of this host"));
 
 const count = (what: string, min: number, max: number) =>
   v.pipe(
@@ -63,8 +63,7 @@ const interfaceRule = v.pipe(
     also_without_default_route: v.optional(v.boolean(), false),
     announce_as: v.optional(
       v.pipe(
-        v.string(),
-        v.check((text) => parseAddress(text) !== undefined, "not an IP address"),
+        anyAddress,
         v.description("peers know its addresses of this family as this one: a NAT in front of it forwards to them"),
       ),
     ),

@@ -79,8 +79,10 @@ function exchange(path: string, line: string, signal: AbortSignal | undefined): 
       socket.destroy();
       resolve(pieces.join(""));
     });
-    socket.on("close", () => signal?.removeEventListener("abort", abort));
-    socket.on("close", () => reject(new SubflowError("the Subflow daemon closed the connection", { code: "CLOSED" })));
+    socket.on("close", () => {
+      signal?.removeEventListener("abort", abort);
+      reject(new SubflowError("the Subflow daemon closed the connection", { code: "CLOSED" }));
+    });
   });
 }
 

@@ -63,7 +63,7 @@ export class Decisions implements Disposable {
   #watched: NodeJS.Timeout | undefined;
   #telling: NodeJS.Immediate | undefined;
 
-  /** @param onWatched somebody begins to watch, or nobody does any more: only in between {@link note} is to be called */
+  /** @param onWatched somebody begins to watch, or nobody does any more: only in between {@link note} need be called */
   constructor(now: () => Millis, onWatched: (isWatched: boolean) => void) {
     this.#now = now;
     this.#onWatched = onWatched;
@@ -77,11 +77,12 @@ export class Decisions implements Disposable {
 
   /** What an event has led to. The watchers are told when the turn is over. */
   note(event: EngineEvent, actions: readonly Action[]): void {
-    const shown = actions.filter(({ type }) => SHOWN.has(type));
-    if (shown.length === 0) return;
+    if (!this.#watched) return;
+    const decided = actions.filter(({ type }) => SHOWN.has(type));
+    if (decided.length === 0) return;
     const at = this.#now();
-    for (const action of shown) this.#entries.push({ at, action, occasion: event.type });
-    this.#next += shown.length;
+    for (const action of decided) this.#entries.push({ at, action, occasion: event.type });
+    this.#next += decided.length;
     if (this.#entries.length > KEPT_MAX) this.#entries.splice(0, this.#entries.length - KEPT_MAX);
     this.#telling ??= setImmediate(() => this.#tell());
   }

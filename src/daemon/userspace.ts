@@ -77,7 +77,6 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   #requests = 0;
   /** For whoever watches. */
   readonly decisions: Decisions;
-  #isWatched = false;
 
   constructor(options: UserspaceOptions) {
     this.#options = options;
@@ -101,7 +100,6 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     };
     this.decisions = new Decisions(now, (isWatched) => {
       world.trace = logs || isWatched ? this.#trace : undefined;
-      this.#isWatched = isWatched;
     });
     this.#driver = new Driver(this.#engine, world);
     this.#resync = new Pace({
@@ -297,7 +295,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     readonly actions: readonly Action[];
   }): void => {
     const { log } = this.#options;
-    if (this.#isWatched) this.decisions.note(event, actions);
+    this.decisions.note(event, actions);
     if (!log.isLevelEnabled("debug")) return;
     log.debug({ event: event.type, ...tokenOf(event) }, describe(event));
     for (const action of actions) log.debug({ action: action.type, ...tokenOf(action) }, describe(action));

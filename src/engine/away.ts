@@ -1,4 +1,4 @@
-import { type Endpoint, type Millis, sameAddress } from "../types/index.ts";
+import type { Endpoint, Millis } from "../types/index.ts";
 import type { HostAddresses } from "./events.ts";
 import type { Connection } from "./model.ts";
 import { subflowsFrom } from "./plan.ts";
@@ -28,8 +28,7 @@ export function addressesChanged(state: State, { addresses, metered }: HostAddre
   state.metered = new Set(metered);
   state.admission.setOwnAddresses(addresses);
   for (const each of state.table.away) {
-    const isThere = addresses.some((address) => sameAddress(address, each.endpoint.address));
-    if (isThere) each.until = Number.POSITIVE_INFINITY;
+    if (state.admission.isOwn(each.endpoint.address)) each.until = Number.POSITIVE_INFINITY;
     else if (each.until === Number.POSITIVE_INFINITY) each.until = state.now + state.timing.returnMax;
   }
 }

@@ -2,7 +2,7 @@ import { ENDPOINT_FLAG, type Millis } from "../types/index.ts";
 import type { HostChange } from "./actions.ts";
 import { endpointKey, type HostFacts } from "./facts.ts";
 
-/** An address that is renewed, or whose network service starts anew, is back by then. */
+/** An address that is renewed, or whose network service starts anew, is back by then: as the engine's `Timing.returnMax`. */
 export const RETURN_MAX: Millis = 10_000;
 
 /**
@@ -25,8 +25,8 @@ export class Absences {
 
   /** Of what should be done, what may be done now. */
   hold(changes: readonly HostChange[], facts: HostFacts, now: Millis): readonly HostChange[] {
+    const { present, absent } = announced(facts);
     const held = new Map<string, Millis>();
-    const absent = announced(facts, false);
     const isHeld = (change: HostChange): boolean => {
       if (change.type !== "endpoint.delete" || change.foreign) return false;
       const key = endpointKey(change);
@@ -35,23 +35,22 @@ export class Absences {
       held.set(key, until);
       return true;
     };
-    const added = changes.filter(({ type }) => type === "endpoint.add").length;
-    const isFull = facts.endpoints.length + added > facts.capacity.endpoints;
+    const added = changes.flatMap((change) => (change.type === "endpoint.add" ? [endpointKey(change.endpoint)] : []));
+    const isFull = facts.endpoints.length + added.length > facts.capacity.endpoints;
     const permitted = isFull ? changes : changes.filter((change) => !isHeld(change));
     this.#until = held;
-    this.#present = new Set([...announced(facts, true), ...changes.flatMap(addedKey)]);
+    this.#present = new Set([...present, ...added]);
     return permitted;
   }
 }
 
-function addedKey(change: HostChange): string[] {
-  return change.type === "endpoint.add" ? [endpointKey(change.endpoint)] : [];
-}
-
-function announced({ endpoints, addresses }: HostFacts, isThere: boolean): Set<string> {
-  const there = new Set(addresses.map(({ address }) => address));
-  const fitting = endpoints.filter(
-    ({ flags, address }) => flags & ENDPOINT_FLAG.signal && there.has(address) === isThere,
-  );
-  return new Set(fitting.map(endpointKey));
+/** Announced endpoints whose addresses the host has, and those whose it has not. They are few, addresses may be thousands. */
+function announced({ endpoints, addresses }: HostFacts): Record<"present" | "absent", Set<string>> {
+  const found = { present: new Set<string>(), absent: new Set<string>() };
+  for (const endpoint of endpoints) {
+    if (!(endpoint.flags & ENDPOINT_FLAG.signal)) continue;
+    const isThere = addresses.some(({ address }) => address === endpoint.address);
+    found[isThere ? "present" : "absent"].add(endpointKey(endpoint));
+  }
+  return found;
 }

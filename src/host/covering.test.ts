@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { address, CONFIG, FACTS, link, NOTHING, route } from "../../test/fixtures/host-facts.ts";
 import { ENDPOINT_FLAG } from "../types/index.ts";
+import { coverageGaps, kernelPairs, type PeerKind } from "./covering.ts";
 import * as host from "./index.ts";
 
 const { subflow, fullmesh, laminar } = ENDPOINT_FLAG;
 const MESHED = subflow | fullmesh;
 const ROOM = { subflows: 8, addAddrAccepted: 8 };
 const plain = (count: number, flags: number) => Array.from({ length: count }, () => flags);
-const shown = (flags: readonly number[], limits: typeof ROOM, peer: host.PeerKind) =>
-  host
-    .kernelPairs(flags, limits, peer)
+const shown = (flags: readonly number[], limits: typeof ROOM, peer: PeerKind) =>
+  kernelPairs(flags, limits, peer)
     .map(([local, remote]) => `c${local + 1}-s${remote + 1}`)
     .sort()
     .join(" ");
@@ -53,9 +53,9 @@ describe("fullmesh, so that addresses are covered", () => {
 
   test("up to four by four, all but what eight more subflows cannot cover", () => {
     const gaps = [1, 2, 3, 4].flatMap((count) =>
-      host
-        .coverageGaps(ours(count), limitsFor(count))
-        .map(({ addresses, denies }) => `${count}x${addresses}${denies ? " denies" : ""}`),
+      coverageGaps(ours(count), limitsFor(count)).map(
+        ({ addresses, denies }) => `${count}x${addresses}${denies ? " denies" : ""}`,
+      ),
     );
     assert.deepEqual(gaps, ["4x4"]);
   });
@@ -66,8 +66,8 @@ describe("fullmesh, so that addresses are covered", () => {
       count === 0 ? [[]] : choices(count - 1).flatMap((rest) => kinds.map((flags) => [...rest, flags]));
     for (const count of [1, 2, 3, 4]) {
       const limits = limitsFor(count);
-      const best = host.coverageGaps(ours(count), limits).length;
-      for (const flags of choices(count)) assert.ok(host.coverageGaps(flags, limits).length >= best, flags.join());
+      const best = coverageGaps(ours(count), limits).length;
+      for (const flags of choices(count)) assert.ok(coverageGaps(flags, limits).length >= best, flags.join());
     }
   });
 

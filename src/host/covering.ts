@@ -1,4 +1,4 @@
-import { ENDPOINT_FLAG, type Limits } from "../types/index.ts";
+import { AF_INET, ENDPOINT_FLAG, type Endpoint, type Family, familyOf, type Limits } from "../types/index.ts";
 
 /** A peer as far as the in-kernel algorithm sees it. */
 export interface PeerKind {
@@ -72,4 +72,40 @@ export function coverageGaps(flags: readonly number[], limits: Limits, peers = P
     }
   }
   return gaps;
+}
+
+/** Which peers are asked about. */
+export interface Peers {
+  /** Those that forbid joins to their initial address, or not. */
+  readonly denies?: readonly boolean[];
+  /** With up to so many addresses. */
+  readonly addresses?: number;
+}
+
+/** What the in-kernel path manager leaves without a subflow, for people; empty: it covers such peers. */
+export function coverageTexts(
+  endpoints: readonly Pick<Endpoint, "address" | "flags">[],
+  limits: Limits,
+  { denies = [false, true], addresses }: Peers = {},
+): string[] {
+  const opening = endpoints.filter(({ flags }) => flags & (subflow | fullmesh | laminar));
+  const families = new Set(opening.map(({ address }) => familyOf(address)));
+  return [...families].flatMap((family) => {
+    const flags = opening.filter(({ address }) => familyOf(address) === family).map((each) => each.flags);
+    const gaps = coverageGaps(flags, limits, addresses);
+    return denies.flatMap((kind) => {
+      const [first, ...more] = gaps.filter((gap) => gap.denies === kind);
+      return first ? [textOf(first, more.length > 0, family)] : [];
+    });
+  });
+}
+
+function textOf({ addresses, denies, local, remote }: CoverageGap, orMore: boolean, family: Family): string {
+  const many = `${addresses}${orMore ? " or more" : ""} IPv${family === AF_INET ? 4 : 6} address${addresses > 1 ? "es" : ""}`;
+  const who = `a peer with ${many}${denies ? " that forbids joins to its initial one" : ""}`;
+  const lost = [
+    remote > 0 && `to ${remote} of its addresses`,
+    local > 0 && `from ${local} of this host's addresses`,
+  ].filter(Boolean);
+  return `${who}: no subflow ${lost.join(" and none ")}`;
 }

@@ -16,6 +16,8 @@ export interface PlannedEndpoint {
   readonly interfaceIndex: number;
   readonly dev: string | undefined;
   readonly because: string;
+  /** Of its interface; undefined: the configuration names it. */
+  readonly role?: Role;
   /** Where peers know it by another address: the host's own, which a NAT forwards to. */
   readonly localAddress?: Address;
   /** What is sent there costs money. */
@@ -32,8 +34,6 @@ export interface LeftOutEndpoint extends Obstacle {
 
 export interface EndpointPlan {
   readonly endpoints: readonly PlannedEndpoint[];
-  /** Those whose role is to open subflows: whether they are `fullmesh` or `laminar` is to be chosen. */
-  readonly plain: ReadonlySet<PlannedEndpoint>;
   readonly leftOut: readonly LeftOutEndpoint[];
 }
 
@@ -69,9 +69,7 @@ export function planEndpoints(
     });
     return false;
   });
-  const endpoints = withinCapacity(kept, facts, memory, config, leftOut);
-  const plain = automatic.filter(({ role }) => role === "primary" || role === "subflow" || role === "backup");
-  return { endpoints, plain: new Set(plain), leftOut };
+  return withinCapacity(kept, facts, memory, config, leftOut);
 }
 
 function describe({ address, port, dev }: { address: string; port: number; dev: string | undefined }): string {
@@ -212,7 +210,7 @@ function withinCapacity(
   memory: HostMemory,
   config: HostConfig,
   leftOut: LeftOutEndpoint[],
-): PlannedEndpoint[] {
+): EndpointPlan {
   const foreign = new Set(config.foreignEndpoints === "replace" ? [] : foreignKeys(facts, memory));
   let room = Math.max(0, facts.capacity.endpoints - foreign.size);
   const first = wanted.findIndex((each) => !foreign.has(endpointKey(each)) && room-- === 0);
@@ -224,7 +222,7 @@ function withinCapacity(
       remedy: "give the interface the role primary, or others off",
     });
   }
-  return wanted.slice(0, kept);
+  return { endpoints: wanted.slice(0, kept), leftOut };
 }
 
 function foreignKeys({ endpoints }: HostFacts, { owned }: HostMemory): string[] {

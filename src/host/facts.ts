@@ -59,6 +59,11 @@ export interface HostMemory {
   readonly limits: Limits | undefined;
 }
 
+/** It may be ours all the same: an earlier life can have been killed between adding it and writing that down. */
+export function isUnwritten(key: string, { afterCrash, foreign }: HostMemory): boolean {
+  return afterCrash && foreign?.has(key) === false;
+}
+
 /** Names an endpoint among others: the kernel refuses two with the same address and port. */
 export function endpointKey({ address, port }: { readonly address: string; readonly port: number }): string {
   return port === 0 ? address : `${address} port ${port}`;

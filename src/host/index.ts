@@ -1,7 +1,7 @@
 /** The host plan, floor 2: what endpoints, limits, routes and sysctls a host should have, what to change, and when. Pure. */
 export * from "./actions.ts";
 export * from "./config.ts";
-export { type CoverageGap, coverageGaps, kernelPairs, type PeerKind } from "./covering.ts";
+export { coverageTexts } from "./covering.ts";
 export type { Restored } from "./ending.ts";
 export * from "./endpoints.ts";
 export * from "./engine.ts";
@@ -11,7 +11,6 @@ export * from "./idle.ts";
 export * from "./kind.ts";
 export * from "./main-routes.ts";
 export { isFailure, Memory, type SavedHost } from "./memory.ts";
-export { coverageTexts } from "./mesh.ts";
 export * from "./plan.ts";
 export * from "./reconcile.ts";
 export type { Rival } from "./rivals.ts";

@@ -20,10 +20,14 @@ export interface HostPlan {
 }
 
 /** The plan: a pure function of what is observed, of the configuration, and of what we did before. */
-export function planHost(facts: HostFacts, config: HostConfig, memory: HostMemory): HostPlan {
-  const main = new MainRoutes(facts.routes);
-  const wanted = planEndpoints(facts, main, config, memory);
-  const endpoints = config.plansPairs ? wanted.endpoints : meshed(wanted, facts, memory);
+export function planHost(
+  facts: HostFacts,
+  config: HostConfig,
+  memory: HostMemory,
+  main = new MainRoutes(facts.routes),
+): HostPlan {
+  const { endpoints: wanted, leftOut } = planEndpoints(facts, main, config, memory);
+  const endpoints = config.plansPairs ? wanted : meshed(wanted, facts, memory);
   const { rules, routes } = planRouting(facts, main, config, endpoints);
   return {
     endpoints,
@@ -31,6 +35,6 @@ export function planHost(facts: HostFacts, config: HostConfig, memory: HostMemor
     rules,
     routes,
     sysctls: planSysctls(facts, config, endpoints),
-    leftOut: wanted.leftOut,
+    leftOut,
   };
 }

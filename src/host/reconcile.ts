@@ -2,7 +2,7 @@ import { type Address, ENDPOINT_FLAG, type Endpoint } from "../types/index.ts";
 import type { HostChange } from "./actions.ts";
 import type { HostConfig } from "./config.ts";
 import type { PlannedEndpoint } from "./endpoints.ts";
-import { endpointKey, type HostFacts, type HostMemory } from "./facts.ts";
+import { endpointKey, type HostFacts, type HostMemory, isUnwritten } from "./facts.ts";
 import type { HostPlan } from "./plan.ts";
 import { OUR_PROTOCOL, type PlannedRoute, type PlannedRule, routeKey, ruleKey } from "./routing.ts";
 import { rpFilterName } from "./sysctls.ts";
@@ -86,13 +86,13 @@ function endpointActions(facts: HostFacts, plan: HostPlan, config: HostConfig, m
     const planned = wanted.get(key);
     const ours = memory.owned.has(key);
     if (!planned) {
-      const isLoss = isLost(existing.address, facts, plan);
-      if (ours || config.foreignEndpoints === "replace") actions.push(deletion(existing, !ours, isLoss));
+      if (ours || config.foreignEndpoints === "replace")
+        actions.push(deletion(existing, !ours, isLost(existing.address, facts, plan)));
       continue;
     }
     wanted.delete(key);
     const difference = changes(existing, planned);
-    const lost = memory.afterCrash && memory.foreign?.has(key) === false && difference.length === 0;
+    const lost = isUnwritten(key, memory) && difference.length === 0;
     if (!ours && !lost && config.foreignEndpoints === "ignore") continue;
     if (!ours) actions.push({ type: "endpoint.adopt", address: existing.address, port: existing.port });
     actions.push(...difference);

@@ -1,5 +1,5 @@
-import type { Family } from "../types/index.ts";
-import { type Route, RT_TABLE, RTN } from "../wire/index.ts";
+import { AF_INET, AF_INET6, type Family } from "../types/index.ts";
+import type { MainRoutes } from "./main-routes.ts";
 
 /**
  * Tells when a host has moved to another network: its best default route leads elsewhere. What the kernel learned of the one before (that it
@@ -9,25 +9,16 @@ export class Uplink {
   readonly #known = new Map<Family, string>();
 
   /** @returns whether it has moved since the last look; not where there is no way at all, and not at the first look */
-  hasMoved(routes: readonly Route[]): boolean {
+  hasMoved(main: MainRoutes): boolean {
     let moved = false;
-    for (const [family, { outputInterface, gateway }] of bestDefaults(routes)) {
-      const way = `${outputInterface} ${gateway ?? ""}`;
+    for (const family of [AF_INET, AF_INET6] as const) {
+      const best = main.best(family);
+      if (!best) continue;
+      const way = `${best.outputInterface} ${best.gateway ?? ""}`;
       const before = this.#known.get(family);
       this.#known.set(family, way);
       if (before !== undefined && before !== way) moved = true;
     }
     return moved;
   }
-}
-
-function bestDefaults(routes: readonly Route[]): Map<Family, Route> {
-  const best = new Map<Family, Route>();
-  for (const route of routes) {
-    const { family, table, type, destinationLength, priority } = route;
-    if (destinationLength !== 0 || table !== RT_TABLE.MAIN || type !== RTN.UNICAST) continue;
-    const known = best.get(family as Family);
-    if (!known || priority < known.priority) best.set(family as Family, route);
-  }
-  return best;
 }

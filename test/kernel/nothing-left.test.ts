@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Host, Lab, type TrafficConnection, transfer } from "../../src/lab/index.ts";
+import { type Host, type Lab, type TrafficConnection, transfer } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
 import { DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
+import { inWorld } from "./outage-support.ts";
 import { kernelTest } from "./support.ts";
 
 const route = (n: number): string => `route replace default via 10.0.${n}.2 dev eth${n} metric ${n}00`;
@@ -18,30 +19,21 @@ type End = "drops all, then the subflow is closed" | "goes down after the subflo
 
 /** A connection without a subflow, for somebody has closed its only one, and of a host without a network; eth2 is down still. */
 async function stranded(end: End, use: (world: Stranded) => Promise<void>): Promise<void> {
-  const link = (name: string, n: number) => ({
-    name,
-    ends: { client: [`10.0.${n}.1/24`], server: [`10.0.${n}.2/24`] },
+  await inWorld(2, async ({ lab, client, server }) => {
+    await client.ip(["link set eth2 down"]);
+    await DaemonProcess.start(lab, client, "--path-manager", "userspace");
+    const service = await server.listen({ address: "0.0.0.0" });
+    const connection = await service.connect(client.netns, { to: "10.0.1.2" });
+    assert.ok((await transfer(connection.client, connection.server, 10_000)).isIntact);
+    if (end === "drops all, then the subflow is closed") await lab.link("eth1").blackhole(true);
+    using pm = MptcpPm.open({ netns: client.netns });
+    const [only] = pm.connections();
+    assert.ok(only?.subflows[0]);
+    pm.destroySubflow({ token: only.token, path: only.subflows[0].path });
+    if (end === "goes down after the subflow is closed") await client.ip(["link set eth1 down"]);
+    await lab.waitFor(() => pathsOf(client).length === 0, DEADLINE, "no subflow left");
+    await use({ lab, client, connection });
   });
-  await using lab = await Lab.create({
-    hosts: { client: {}, server: {} },
-    links: [link("eth1", 1), link("eth2", 2)],
-  });
-  const [client, server] = [lab.host("client"), lab.host("server")];
-  await client.ip([route(1), "link set eth2 down"]);
-  using serverPm = MptcpPm.open({ netns: server.netns });
-  serverPm.setLimits({ subflows: 4, addAddrAccepted: 0 });
-  await DaemonProcess.start(lab, client, "--path-manager", "userspace");
-  const service = await server.listen({ address: "0.0.0.0" });
-  const connection = await service.connect(client.netns, { to: "10.0.1.2" });
-  assert.ok((await transfer(connection.client, connection.server, 10_000)).isIntact);
-  if (end === "drops all, then the subflow is closed") await lab.link("eth1").blackhole(true);
-  using pm = MptcpPm.open({ netns: client.netns });
-  const [only] = pm.connections();
-  assert.ok(only?.subflows[0]);
-  pm.destroySubflow({ token: only.token, path: only.subflows[0].path });
-  if (end === "goes down after the subflow is closed") await client.ip(["link set eth1 down"]);
-  await lab.waitFor(() => pathsOf(client).length === 0, DEADLINE, "no subflow left");
-  await use({ lab, client, connection });
 }
 
 kernelTest("nothing left: a connection without any subflow goes on over the first network that comes", () =>

@@ -68,7 +68,6 @@ export class Life implements Disposable {
   readonly #options: LifeOptions;
   /** As they were at the start: what came into the kernel's table since does not change the choice. */
   readonly #choiceFacts: ChoiceFacts;
-  readonly #before: PathManager;
   readonly #choice: Choice;
   readonly #keeper: StateKeeper<Partial<SavedHost>>;
   readonly #daemon: Daemon;
@@ -92,20 +91,18 @@ export class Life implements Disposable {
     const saved = readState(files);
     voidLastWill(saved?.will);
     this.#choiceFacts = choiceFacts(saved, kernelEndpoints());
-    this.#before = this.#choiceFacts.current;
     this.#keeper = new StateKeeper(
       (host) => writeState(files, { pathManager: this.#before, host, will: this.#will?.pid }),
       log,
     );
     this.#state = new HostState(saved?.host, (host) => this.#keeper.save(host));
     this.#state.save();
-    const pathManager = choosePathManager(loaded.config, this.#choiceFacts);
-    this.#choice = pathManager;
+    this.#choice = choosePathManager(loaded.config, this.#choiceFacts);
     // Subscribed before the switch, so that no connection comes in between unseen.
     this.#daemon = new Daemon({
       log,
       version,
-      pathManager: pathManager.pathManager,
+      pathManager: this.#choice.pathManager,
       state: this.#state,
       spin: loaded.config.answers.spin,
       reload: () => this.reload(),
@@ -116,6 +113,11 @@ export class Life implements Disposable {
     this.#control = new ControlServer(files.socket, this.#daemon, (error) =>
       isOfTheWorld(error) ? this.onFailure(error) : log.error({ err: error }, "a request failed, please report it"),
     );
+  }
+
+  /** In charge before any daemon. */
+  get #before(): PathManager {
+    return this.#choiceFacts.current;
   }
 
   /** Ready when it resolves: connections are served, and requests answered. */
