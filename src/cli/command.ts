@@ -27,6 +27,7 @@ export type WordKind =
   | "address"
   | "host of the lab"
   | "command"
+  | "policy"
   | "file"
   /** Nothing that could be listed: a number, a host name. */
   | "free";

@@ -23,6 +23,7 @@ const look: Look = {
     token === "06eda8cb"
       ? { locals: ["10.0.2.1", "10.0.2.1:4000"], remotes: ["10.0.9.1"], announced: ["5", "10.0.2.1"] }
       : { locals: [], remotes: [], announced: [] },
+  policies: () => ["active-backup", "resilient"],
   netns: () => ["blue", "green"],
   hosts: (file) => (file === "lab.yaml" ? ["client", "server"] : []),
 };

@@ -17,6 +17,7 @@ export interface Look {
     readonly remotes: readonly string[];
     readonly announced: readonly string[];
   };
+  policies(): readonly string[];
   netns(): readonly string[];
   /** The hosts of a topology. */
   hosts(file: string): readonly string[];
@@ -141,6 +142,8 @@ function ofKind(
       return list(rest.flatMap((word) => (/\.ya?ml$/.test(word) ? look.hosts(word) : [])));
     case "command":
       return list(look.commands());
+    case "policy":
+      return list(look.policies());
     case "file":
       return { words: [], files: true };
     case "free":

@@ -72,6 +72,7 @@ export function connectionsJson(
     connections.map((connection) => ({
       ...connection,
       policy: reasons.get(connection.token)?.connection.policy,
+      rule: reasons.get(connection.token)?.connection.rule,
       leftOut: reasons.get(connection.token)?.leftOut,
       subflows: connection.subflows.map((subflow) => ({ ...subflow, interface: subflowInterface(subflow) })),
     })),
@@ -89,6 +90,7 @@ function connectionLine(
     connection.side ?? "side unknown",
     connection.pathManager === undefined ? undefined : `${connection.pathManager} path manager`,
     explanation && `policy ${explanation.connection.policy}`,
+    explanation && explanation.connection.rule !== "" ? `rule ${explanation.connection.rule}` : undefined,
     connection.state,
     `${formatSocketAddress(path.local)} → ${formatSocketAddress(path.remote)}`,
     connection.fallback ? paint("warning", "fallen back to TCP") : undefined,

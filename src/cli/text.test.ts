@@ -139,7 +139,7 @@ const snapshot: ConnectionSnapshot = {
   token: 0xabc,
   side: "client",
   initial: { local: end, remote: end },
-  ...{ established: true, denyJoinId0: false, owned: true, policy: "own" },
+  ...{ established: true, denyJoinId0: false, owned: true, policy: "own", rule: "" },
   ...{ subflows: [], remotes: [], announced: [], attempts: [], planRefused: "" },
 };
 

@@ -24,6 +24,7 @@ export function explanationText(explanation: Explanation, { paint, width }: Stre
   const say = (text: string, hang: number): void => void lines.push(...wrapped(text, width, hang));
   say(
     `${paint("bold", formatToken(connection.token))}  ${connection.side ?? "side unknown"}  policy ${connection.policy}  ` +
+      `${connection.rule === "" ? "" : `rule ${connection.rule}  `}` +
       `${formatSocketAddress(local)} → ${formatSocketAddress(remote)}`,
     4,
   );

@@ -1,5 +1,6 @@
 import { ENDPOINT_FLAG, type Endpoint } from "../types/index.ts";
-import type { Config, PolicyName } from "./schema.ts";
+import { type PolicyChoice, policyChoice } from "./policy-schema.ts";
+import type { Config } from "./schema.ts";
 
 export type PathManager = "kernel" | "userspace";
 
@@ -10,25 +11,37 @@ export interface Choice {
 }
 
 /** The policy in charge of connections. Who lists endpoints gets what the kernel would make of them. */
-export function choosePolicy({ policy, automatic }: Pick<Config, "policy" | "automatic">): PolicyName {
-  if (policy !== "auto") return policy;
-  return automatic ? "resilient" : "standard";
+export function choosePolicy({ policy, automatic }: Pick<Config, "policy" | "automatic">): PolicyChoice {
+  const chosen = policyChoice(policy);
+  if (chosen.policy !== "auto") return chosen;
+  return { policy: automatic ? "resilient" : "standard", given: {} };
 }
 
-function isOnlyOurs({ policy }: Pick<Config, "policy">): boolean {
-  return policy !== "auto" && policy !== "resilient" && policy !== "standard";
+/** What flags and limits of the in-kernel path manager come close to. */
+const IN_KERNEL: ReadonlySet<string> = new Set(["auto", "resilient", "standard"]);
+
+/** What is asked for that only the userspace path manager can do; undefined: nothing. */
+function onlyOurs({ policy, delay }: Pick<Config, "policy" | "delay">): string | undefined {
+  const { policy: name } = policyChoice(policy);
+  if (!IN_KERNEL.has(name)) return `policy ${name}`;
+  return delay === undefined ? undefined : "delay";
 }
 
 /** What a configuration asks for that cannot be had together; undefined: nothing. */
-export function contradiction(config: Pick<Config, "policy" | "path_manager">): string | undefined {
-  if (config.path_manager !== "kernel" || !isOnlyOurs(config)) return undefined;
-  return `policy ${config.policy} needs the userspace path manager, and path_manager is kernel`;
+export function contradiction(
+  config: Pick<Config, "policy" | "delay" | "path_manager">,
+): { readonly key: string; readonly problem: string } | undefined {
+  const ours = config.path_manager === "kernel" ? onlyOurs(config) : undefined;
+  if (ours === undefined) return undefined;
+  const key = ours.split(" ")[0] ?? "";
+  return { key, problem: `${ours} needs the userspace path manager, and path_manager is kernel` };
 }
 
-/** What only the userspace path manager can do, of what a configuration asks for. */
-function onlyOurs(config: Config): string | undefined {
+/** Why it must be the userspace path manager; undefined: it need not be. */
+function reasonForOurs(config: Config): string | undefined {
   const { allow, deny } = config.remote_addresses;
-  if (isOnlyOurs(config)) return `the in-kernel one cannot do what policy ${config.policy} says`;
+  const ours = onlyOurs(config);
+  if (ours !== undefined) return `the in-kernel one cannot do what ${ours} says`;
   return allow.length + deny.length > 0 ? "the in-kernel one connects to whatever peers announce" : undefined;
 }
 
@@ -61,10 +74,10 @@ export function choosePathManager(config: Config, facts: ChoiceFacts): Choice {
   const kernel = (because: string): Choice => ({ pathManager: "kernel", because });
   const said = "the configuration or the command line says so";
   if (config.path_manager !== "auto") return { pathManager: config.path_manager, because: said };
-  const reason = onlyOurs(config);
+  const reason = reasonForOurs(config);
   if (reason !== undefined) return userspace(reason);
   if (facts.current === "userspace") return userspace("net.mptcp.path_manager is userspace already");
-  if (choosePolicy(config) === "standard") return kernel("policy standard is what the in-kernel one does");
+  if (choosePolicy(config).policy === "standard") return kernel("policy standard is what the in-kernel one does");
   const table = kernelsTable(facts);
   if (table !== undefined) return kernel(table);
   return userspace("the in-kernel one neither covers every address nor brings every lost subflow back");

@@ -11,6 +11,7 @@ import {
   ConfigError,
   choosePathManager,
   choosePolicy,
+  delayOf,
   editDistance,
   hostConfig,
   loadConfig,
@@ -57,12 +58,12 @@ test("the smallest configuration, and none at all", () => {
   ]);
   const empty = load("").config;
   assert.deepEqual(
-    [empty.path_manager, choosePolicy(empty), empty.profile, empty.automatic],
+    [empty.path_manager, choosePolicy(empty).policy, empty.profile, empty.automatic],
     ["auto", "resilient", "client", true],
   );
   assert.deepEqual(hostConfig(empty, "kernel").limits, { subflows: "auto", addAddrAccepted: "auto" });
-  assert.equal(choosePolicy(load("automatic: false\n").config), "standard");
-  assert.equal(choosePolicy(load("policy: standard\n").config), "standard");
+  assert.equal(choosePolicy(load("automatic: false\n").config).policy, "standard");
+  assert.equal(choosePolicy(load("policy: standard\n").config).policy, "standard");
   assert.deepEqual(hostConfig(load("automatic: false\n").config, "kernel").limits, {
     subflows: undefined,
     addAddrAccepted: undefined,
@@ -72,7 +73,7 @@ test("the smallest configuration, and none at all", () => {
 test("a configuration can name every policy, and what only Subflow can do makes `auto` the userspace path manager", () => {
   assert.deepEqual([...POLICIES].sort(), policies.map(({ name }) => name).sort());
   const { config } = load("policy: active-backup\n");
-  assert.equal(choosePolicy(config), "active-backup");
+  assert.equal(choosePolicy(config).policy, "active-backup");
   assert.deepEqual(choosePathManager(config, BARE), {
     pathManager: "userspace",
     because: "the in-kernel one cannot do what policy active-backup says",
@@ -259,4 +260,30 @@ test("the nearest word, swaps and dashes included", () => {
   assert.equal(editDistance("sublfow", "subflow"), 1);
   assert.equal(nearest("remote-adresses", ["remote_addresses", "routing"]), "remote_addresses");
   assert.equal(nearest("xyzzy", ["limits", "policy"]), undefined);
+});
+
+test("a policy has its parameters beside its name, and a fault of theirs its place", () => {
+  const written = load("policy: { name: active-backup, hold_down: 1.5min }\ndelay: 300ms\n").config;
+  assert.deepEqual(choosePolicy(written), { policy: "active-backup", given: { hold_down: 90_000 } });
+  assert.equal(delayOf(written.delay), 300);
+  assert.deepEqual(faults("policy: { name: active-backup, hold_down: 10 }\n"), [
+    '1:43: policy.hold_down: 10 is not a time as "300ms", "5s", "2min", "1h"',
+  ]);
+  assert.deepEqual(faults("policy: { name: active-backup, holddown: 10s }\n"), [
+    '1:32: unknown key "holddown" (did you mean "hold_down"?)',
+  ]);
+  assert.match(
+    faults("policy: { name: nothing }\n")[0]!,
+    /1:17: policy.name: "nothing" is no policy: there are standard/,
+  );
+  assert.match(faults("policy: { hold_down: 10s }\n")[0]!, /the name is missing/);
+  assert.deepEqual(faults("delay: 2h\n"), ['1:8: delay: "2h" is above 1h']);
+  assert.match(faults("path_manager: kernel\ndelay: 1s\n")[0]!, /2:8: delay needs the userspace path manager/);
+});
+
+test("parameters of a policy in one file are none of another policy in a later one", () => {
+  const { config } = load("policy: { name: active-backup, hold_down: 3s }\n", {
+    "a.yaml": "policy: { name: refresh, every: 2s }\n",
+  });
+  assert.deepEqual(choosePolicy(config), { policy: "refresh", given: { every: 2000 } });
 });

@@ -3,5 +3,6 @@ export * from "./choice.ts";
 export * from "./error.ts";
 export * from "./load.ts";
 export * from "./nearest.ts";
+export * from "./policy-schema.ts";
 export * from "./rooms.ts";
 export * from "./schema.ts";

@@ -5,6 +5,7 @@ import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocum
 import { parseAddress } from "../types/index.ts";
 import { contradiction } from "./choice.ts";
 import { ConfigError, type ConfigFault } from "./error.ts";
+import { knownKeys, nearestIssue, type PathItem } from "./faults.ts";
 import { nearest } from "./nearest.ts";
 import { CONFIG_SCHEMA, type Config } from "./schema.ts";
 import { checkTrusted, currentReader, DistrustError, type Reader, readTrusted } from "./trust.ts";
@@ -65,8 +66,6 @@ function parseSource(file: string, text: string): Source {
   }
 }
 
-type PathItem = string | number;
-
 /** Where the value at `path` stands, or its key; the nearest parent when it is missing. */
 function locate(
   { file, document, lines }: Source,
@@ -90,31 +89,13 @@ function locate(
   return { file, line: 1, column: 1 };
 }
 
-/** The keys that may stand where `path` ends. */
-function knownKeys(path: readonly PathItem[]): string[] {
-  let schema: unknown = CONFIG_SCHEMA;
-  for (const item of path) {
-    schema = unwrap(schema);
-    schema = typeof item === "number" ? (schema as { item?: unknown }).item : entriesOf(schema)[item];
-  }
-  return Object.keys(entriesOf(unwrap(schema)));
-}
-
-function entriesOf(schema: unknown): Record<string, unknown> {
-  return (schema as { entries?: Record<string, unknown> } | undefined)?.entries ?? {};
-}
-
-function unwrap(schema: unknown): unknown {
-  const { wrapped } = (schema ?? {}) as { wrapped?: unknown };
-  return wrapped === undefined ? schema : unwrap(wrapped);
-}
-
-function faultOf(source: Source, issue: v.BaseIssue<unknown>): ConfigFault {
+function faultOf(source: Source, found: v.BaseIssue<unknown>): ConfigFault {
+  const issue = nearestIssue(found);
   const path = (issue.path ?? []).map((item) => item.key as PathItem);
   const last = path.at(-1);
   const unknownKey = issue.type === "strict_object" && issue.expected === "never" && typeof last === "string";
   if (unknownKey) {
-    const known = knownKeys(path.slice(0, -1));
+    const known = knownKeys(source.value, path.slice(0, -1));
     const meant = nearest(last, known);
     const hint = meant ? `did you mean "${meant}"?` : `known here: ${known.join(", ")}`;
     return { ...locate(source, path, true), problem: `unknown key "${last}"`, hint };
@@ -168,10 +149,11 @@ function validate(source: Source): void {
 
 /** What all files together ask for, with what wins over them: where the last of them says which policy. */
 function checkContradiction(sources: readonly Source[], config: Config): void {
-  const problem = contradiction(config);
-  if (!problem) return;
-  const source = sources.findLast(({ value }) => isPlain(value) && "policy" in value);
-  const where = source ? locate(source, ["policy"], false) : { file: "the command line", line: 1, column: 1 };
+  const found = contradiction(config);
+  if (!found) return;
+  const { key, problem } = found;
+  const source = sources.findLast(({ value }) => isPlain(value) && key in value);
+  const where = source ? locate(source, [key], false) : { file: "the command line", line: 1, column: 1 };
   throw new ConfigError([{ ...where, problem, hint: "leave one of the two out" }]);
 }
 
@@ -182,7 +164,8 @@ function merge(sources: readonly Source[]): Config {
     for (const [key, value] of Object.entries(source.value as Record<string, unknown>)) {
       const before = raw[key];
       if (Array.isArray(before) && Array.isArray(value)) raw[key] = [...before, ...value];
-      else if (isPlain(before) && isPlain(value)) raw[key] = { ...before, ...value };
+      // Parameters of one policy are none of another.
+      else if (key !== "policy" && isPlain(before) && isPlain(value)) raw[key] = { ...before, ...value };
       else raw[key] = value;
     }
   }

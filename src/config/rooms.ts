@@ -38,7 +38,7 @@ export function hostConfig(config: Config, pathManager: PathManager): HostConfig
     },
     remoteAddresses: config.remote_addresses.expected,
     routing: config.routing,
-    plansPairs: pathManager === "userspace" && choosePolicy(config) !== "standard",
+    plansPairs: pathManager === "userspace" && choosePolicy(config).policy !== "standard",
     rpFilter: config.rp_filter,
     enableMptcp: config.enable_mptcp,
     behindLoadBalancer: config.behind_load_balancer,

@@ -1,6 +1,8 @@
 import * as v from "valibot";
+import { duration, parseValue } from "../engine/index.ts";
 import { INTERFACE_KINDS, ROLES } from "../host/index.ts";
-import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../types/index.ts";
+import { ENDPOINT_FLAG, type Millis, parseAddress, parsePrefix } from "../types/index.ts";
+import { POLICY_OR_AUTO } from "./policy-schema.ts";
 
 /** Words of ip-mptcp(8) that may stand in a configuration: `implicit` is the kernel's own. */
 const FLAGS = ["signal", "subflow", "backup", "fullmesh", "laminar"] as const;
@@ -120,9 +122,18 @@ const remoteAddresses = v.pipe(
 const limit = (what: string) =>
   v.optional(v.union([count(what, 0, 64), v.literal("auto")], `${what} is a number or auto`));
 
-/** The policies that a configuration can name; of the in-kernel path manager only what the first two say can be had. */
-export const POLICIES = ["resilient", "standard", "one-per-interface", "active-backup", "refresh"] as const;
-export type PolicyName = (typeof POLICIES)[number];
+/** Longer than that no connection waits for its second subflow. */
+const DELAY = duration("", 0, [0, 3_600_000]);
+const delay = v.optional(
+  v.pipe(
+    v.union([v.string(), v.number()], "a time"),
+    v.rawCheck(({ dataset, addIssue }) => {
+      const parsed = dataset.typed ? parseValue(DELAY, dataset.value) : undefined;
+      if (parsed && "fault" in parsed) addIssue({ message: parsed.fault });
+    }),
+    v.description("no subflow is opened before a connection is so old: 500ms"),
+  ),
+);
 
 /** The configuration file, as written. */
 export const CONFIG_SCHEMA = v.strictObject({
@@ -135,11 +146,12 @@ export const CONFIG_SCHEMA = v.strictObject({
   ),
   policy: v.optional(
     v.pipe(
-      v.picklist(["auto", ...POLICIES]),
+      POLICY_OR_AUTO,
       v.description("which policy plans the subflows; auto: resilient, or standard where automatic is false"),
     ),
     "auto",
   ),
+  delay,
   profile: v.optional(
     v.pipe(
       v.picklist(["client", "server"]),
@@ -218,6 +230,12 @@ export const CONFIG_SCHEMA = v.strictObject({
 /** A configuration with every default filled in. */
 export type Config = v.InferOutput<typeof CONFIG_SCHEMA>;
 export type ConfigEndpoint = Config["endpoints"][number];
+
+/** "500ms" → 500; nothing → 0. */
+export function delayOf(written: string | number | undefined): Millis {
+  const parsed = written === undefined ? undefined : parseValue(DELAY, written);
+  return parsed && "value" in parsed ? Number(parsed.value) : 0;
+}
 
 /** ["subflow", "backup"] → the bits of {@link ENDPOINT_FLAG}. */
 export function flagBits(flags: ConfigEndpoint["flags"]): number {

@@ -31,6 +31,13 @@ const PARAMETERS = {
   "endpoint.flush": none,
   "limits.get": none,
   "limits.set": v.strictObject({ subflows: v.optional(u32), addAddrAccepted: v.optional(u32) }),
+  "policy.set": v.strictObject({
+    token: u32,
+    policy: v.pipe(v.string(), v.maxLength(64)),
+    parameters: v.optional(
+      v.record(v.string(), v.union([v.pipe(v.string(), v.maxLength(64)), v.number(), v.boolean()])),
+    ),
+  }),
   snapshot: v.strictObject({ token: v.optional(u32) }),
   why: v.strictObject({ tokens: v.pipe(v.array(u32), v.maxLength(TOKENS_MAX)) }),
   host: none,

@@ -1,7 +1,7 @@
 import type { CheckedRequest } from "../control/index.ts";
 import type { Command } from "../engine/index.ts";
 
-/** The engine's command of a request that changes the endpoint table; undefined for the others. */
+/** The engine's command of a request that changes the endpoint table or a connection; undefined for the others. */
 export function commandOf({ method, params }: CheckedRequest): Command | undefined {
   switch (method) {
     case "endpoint.add":
@@ -9,6 +9,8 @@ export function commandOf({ method, params }: CheckedRequest): Command | undefin
     case "endpoint.change":
     case "limits.set":
       return { type: method, ...params } as Command;
+    case "policy.set":
+      return { type: method, token: params.token, policy: params.policy, given: params.parameters ?? {} };
     case "endpoint.flush":
       return { type: "endpoint.flush" };
     default:

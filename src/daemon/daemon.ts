@@ -1,4 +1,11 @@
-import { type Config, choosePolicy, hostConfig, type PathManager, remoteAddressRules } from "../config/index.ts";
+import {
+  type Config,
+  choosePolicy,
+  delayOf,
+  hostConfig,
+  type PathManager,
+  remoteAddressRules,
+} from "../config/index.ts";
 import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
 import { idleReasons, lifelinesOf, type Restored } from "../host/index.ts";
 import { kernelCapacity } from "../host-facts/index.ts";
@@ -110,7 +117,7 @@ export class Daemon implements ControlService, Disposable {
 
   /** Endpoints that stay keep their ids and what hangs on them. */
   configure(config: Config): void {
-    this.#userspace?.usePolicy(choosePolicy(config), remoteAddressRules(config));
+    this.#userspace?.useConfig({ ...choosePolicy(config), delay: delayOf(config.delay) }, remoteAddressRules(config));
     this.#host.configure(hostConfig(config, this.#options.pathManager));
     this.#saveTable();
     this.#sayIdle(config);

@@ -5,6 +5,7 @@ import {
   Engine,
   type EngineEvent,
   type EngineSnapshot,
+  type GivenValues,
   type RemoteAddressRules,
 } from "../engine/index.ts";
 import { REST } from "../host/index.ts";
@@ -190,9 +191,13 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     rehearse(pm, rtnl, now, this.#engine.policy, 1);
   }
 
-  usePolicy(policy: string, remoteAddresses: RemoteAddressRules): void {
+  /** How connections are treated, and which addresses of peers are believed. */
+  useConfig(
+    treatment: { readonly policy: string; readonly given: GivenValues; readonly delay: Millis },
+    remoteAddresses: RemoteAddressRules,
+  ): void {
     this.#foresight?.pause();
-    this.#driver.handle({ type: "config.changed", policy, remoteAddresses });
+    this.#driver.handle({ type: "config.changed", ...treatment, remoteAddresses });
     this.#foresight?.check();
   }
 
@@ -248,7 +253,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   }
 
   why(token: Token): ConnectionExplanation | undefined {
-    return this.#engine.why(token);
+    return this.#engine.why(token, this.#options.now());
   }
 
   connection(token: Token): unknown {

@@ -9,6 +9,7 @@ import { arm, consider, subflowsFrom } from "./plan.ts";
 import { forgetFailures } from "./retry.ts";
 import type { Opening, State } from "./state.ts";
 import type { Refusal } from "./table.ts";
+import { setPolicy } from "./treat.ts";
 import { unannounce, unlist, withdraw } from "./withdraw.ts";
 
 const { signal, subflow, backup, fullmesh, implicit, laminar } = ENDPOINT_FLAG;
@@ -33,6 +34,9 @@ export function command(state: State, request: number, wanted: Command): void {
       return;
     case "limits.set":
       answer(state, request, setLimits(state, wanted));
+      return;
+    case "policy.set":
+      answer(state, request, setPolicy(state, wanted));
       return;
   }
 }
@@ -102,14 +106,14 @@ function insert(state: State, { request, command: wanted, configured }: Opening)
 }
 
 function remove1(state: State, { id, isLoss }: Extract<Command, { type: "endpoint.delete" }>): Refusal | undefined {
-  const isAwaited = isLoss === true && state.policy.tries !== "once";
+  const isAwaited = isLoss === true && state.treatment.triesAgain;
   const deleted = isAwaited ? leave(state, id) : state.table.delete(id);
   if ("refused" in deleted) return deleted.refused;
   state.configured.delete(id);
   closeListener(state, deleted.ok);
   for (const connection of state.connections.values()) {
-    if (connection.owned && !(isAwaited && isLeftToPeer(connection, deleted.ok)))
-      withdraw(state, connection, deleted.ok);
+    const isLeft = isAwaited && connection.treatment.triesAgain && isLeftToPeer(connection, deleted.ok);
+    if (connection.owned && !isLeft) withdraw(state, connection, deleted.ok);
   }
   return undefined;
 }

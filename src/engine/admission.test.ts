@@ -74,7 +74,7 @@ test("admission: deny wins over allow", () => {
 test("admission: `why` says why", () => {
   const { engine, isReached } = clientOf(OUTSIDE);
   isReached("10.1.2.3");
-  const left = engine.why(1)?.leftOut.find(({ address }) => address === "10.1.2.3");
+  const left = engine.why(1, 0)?.leftOut.find(({ address }) => address === "10.1.2.3");
   assert.match(left?.reason ?? "", /inner network.*outside/);
   assert.match(left?.remedy ?? "", /remote_addresses/);
 });

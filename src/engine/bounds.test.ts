@@ -11,6 +11,7 @@ import { type ConnectionView, isSignal, type Policy, type Wanted } from "./polic
 import { State } from "./state.ts";
 import { EndpointTable } from "./table.ts";
 import { Timers } from "./timers.ts";
+import { Treatment } from "./treatment.ts";
 
 // Each bound of bounds.ts at its edge and beyond it; those of plans are in consult.test.ts.
 
@@ -79,7 +80,7 @@ test("bounds: configEndpointsMax endpoints of a configuration are looked at", ()
 
 test("bounds: no more than connectionsMax connections are remembered", () => {
   const table = new EndpointTable(TABLE_BOUNDS);
-  const state = new State({ table, timing: TIMING, timers: new Timers(), policy: idle });
+  const state = new State({ table, timing: TIMING, timers: new Timers(), treatment: new Treatment({ policy: idle }) });
   // That many would be a GiB: the map only says that it has them.
   let others = BOUNDS.connectionsMax - 1;
   Object.defineProperty(state.connections, "size", { get: () => others });

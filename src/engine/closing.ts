@@ -107,7 +107,7 @@ export function sendRemovals(state: State, connection: Connection): void {
       continue;
     }
     connection.removeAt = state.now + state.timing.removePace;
-    if (localId === 0 && connection.side === "server" && state.policy.tries !== "once")
+    if (localId === 0 && connection.side === "server" && connection.treatment.triesAgain)
       connection.isInitialWithdrawn = true;
     state.act({ type: "address.remove", token: connection.token, localId });
     // Also what came from there since it was asked for: the peer closes all of them.

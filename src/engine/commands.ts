@@ -1,4 +1,5 @@
-import type { Address, AddressId } from "../types/index.ts";
+import type { Address, AddressId, Token } from "../types/index.ts";
+import type { GivenValues } from "./parameters.ts";
 
 /** An endpoint as somebody asks for it: `ip mptcp endpoint add`. */
 export interface EndpointRequest {
@@ -13,7 +14,7 @@ export interface EndpointRequest {
   readonly interfaceIndex?: number | undefined;
 }
 
-/** What an administrator may ask of the namespace's table; same meaning, checks and errors as the kernel's own (net/mptcp/pm_kernel.c). */
+/** What an administrator may ask. Of the namespace's table: same meaning, checks and errors as the kernel's own (net/mptcp/pm_kernel.c). */
 export type Command =
   | ({ readonly type: "endpoint.add" } & EndpointRequest)
   /** id 0 with an address: the initial address of the connections that have it. */
@@ -38,4 +39,12 @@ export type Command =
       readonly type: "limits.set";
       readonly subflows?: number | undefined;
       readonly addAddrAccepted?: number | undefined;
+    }
+  /** One connection is treated by another policy from now on. */
+  | {
+      readonly type: "policy.set";
+      readonly token: Token;
+      readonly policy: string;
+      /** By name, as written. */
+      readonly given: GivenValues;
     };

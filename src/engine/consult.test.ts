@@ -82,15 +82,15 @@ test("policy: one that throws changes nothing, is reported once, and its reason 
   assert.deepEqual(others, [], "the last good plan stays: nothing is destroyed");
   assert.deepEqual(engine.connection(1)?.subflows.slice(0, 2), before);
   for (let port = 82; port < 90; port++) assert.deepEqual(engine.handle(occasion(port), 2), [], "reported once");
-  assert.equal(engine.why(1)?.connection.planRefused, reason);
+  assert.equal(engine.why(1, 0)?.connection.planRefused, reason);
   assert.equal(engine.snapshot().counters.refusedPlans, 9);
 
   policy.plan = keepAll;
   engine.handle(occasion(90), 3);
-  assert.equal(engine.why(1)?.connection.planRefused, "", "and goes on");
+  assert.equal(engine.why(1, 0)?.connection.planRefused, "", "and goes on");
   policy.plan = boom;
   assert.deepEqual(engine.handle(occasion(91), 4), [], "also after a good one it is known already");
-  assert.equal(engine.why(1)?.connection.planRefused, reason);
+  assert.equal(engine.why(1, 0)?.connection.planRefused, reason);
 });
 
 test("policy: another connection and another policy are reported for themselves", () => {
@@ -118,7 +118,7 @@ test("policy: what it did not judge it judges at the next occasion", () => {
 test("policy: one that cannot explain is no reason to fail", () => {
   const { engine, policy } = begin();
   policy.explain = boom;
-  const { connection, leftOut } = engine.why(1) ?? {};
+  const { connection, leftOut } = engine.why(1, 0) ?? {};
   assert.deepEqual([connection?.planRefused, leftOut], ["RangeError: no such luck", []]);
 });
 
@@ -134,7 +134,7 @@ test("policy: what it throws need be no error, and may be long", () => {
       throw value;
     };
     engine.handle(occasion(81 + index), 1);
-    assert.equal(engine.why(1)?.connection.planRefused, reason);
+    assert.equal(engine.why(1, 0)?.connection.planRefused, reason);
   }
 });
 
@@ -200,7 +200,7 @@ test("policy: no join to remote id 0 where the peer denies it, whoever plans it"
   const { engine, policy } = begin(true);
   policy.plan = (view) => ({ ...keepAll(view), subflows: [...keepAll(view).subflows, SUBFLOW] });
   assert.deepEqual(types(engine.handle(occasion(81), 1)), ["policy.report"]);
-  assert.match(engine.why(1)?.connection.planRefused ?? "", /to which the peer denies joins$/);
+  assert.match(engine.why(1, 0)?.connection.planRefused ?? "", /to which the peer denies joins$/);
 });
 
 test("policy: a plan at each bound is taken", () => {

@@ -11,7 +11,8 @@ import type { State } from "./state.ts";
 export function consult(state: State, connection: Connection, occasion: Occasion): ConnectionPlan | undefined {
   let reason: string | undefined;
   try {
-    const plan = state.policy.plan(connection, connection.memory, occasion);
+    const { policy, values } = connection.treatment;
+    const plan = policy.plan(connection, connection.memory, occasion, values);
     reason = faultOf(state, connection, plan);
     if (reason === undefined) {
       if (connection.refusal) connection.refusal.standing = false;
@@ -29,7 +30,7 @@ export function consult(state: State, connection: Connection, occasion: Occasion
 export function beginMemory(state: State, connection: Connection): void {
   connection.memory = undefined;
   try {
-    connection.memory = state.policy.begin?.(connection);
+    connection.memory = connection.treatment.policy.begin?.(connection);
   } catch (error) {
     refuse(state, connection, messageOf(error));
   }
@@ -46,7 +47,7 @@ export function messageOf(error: unknown): string {
 
 function refuse(state: State, connection: Connection, reason: string): void {
   state.counters.refusedPlans++;
-  const policy = state.policy.name;
+  const policy = connection.treatment.policy.name;
   const reported = connection.refusal?.policy === policy;
   connection.refusal = { policy, reason, standing: true };
   if (!reported) state.act({ type: "policy.report", token: connection.token, policy, reason });

@@ -12,7 +12,7 @@ import { command, configure } from "./admin.ts";
 import { TOO_MANY } from "./admission.ts";
 import { addressesChanged, endGone, nextGone } from "./away.ts";
 import { TABLE_BOUNDS, type TableBounds, TIMING, type Timing } from "./bounds.ts";
-import { beginMemory, messageOf } from "./consult.ts";
+import { messageOf } from "./consult.ts";
 import type { ConfigChanged, ConnectionEstablished, ConnectionMeasured, EngineEvent } from "./events.ts";
 import { explainPairs } from "./explain.ts";
 import { Watch, watchedPath, watchedPolicy } from "./foresee.ts";
@@ -40,6 +40,8 @@ import type { ConnectionExplanation, ConnectionSnapshot, EngineSnapshot } from "
 import { State } from "./state.ts";
 import { EndpointTable } from "./table.ts";
 import { Timers } from "./timers.ts";
+import { chooseTreatments } from "./treat.ts";
+import { Treatment } from "./treatment.ts";
 
 const NO_ACTIONS: readonly Action[] = Object.freeze([]);
 
@@ -61,16 +63,14 @@ export interface Watched {
 /** The path manager of one network namespace: events in, actions out. No I/O, no clock: `now` is an argument. */
 export class Engine {
   readonly #state: State;
-  readonly #policies: readonly Policy[];
-  #policyChanges = 0;
 
   constructor(options: EngineOptions) {
-    this.#policies = options.policies;
     this.#state = new State({
       table: new EndpointTable(options.table ?? TABLE_BOUNDS),
       timing: { ...TIMING, ...options.timing },
       timers: new Timers<Connection>(),
-      policy: options.policies[0],
+      policies: options.policies,
+      treatment: new Treatment({ policy: options.policies[0] }),
     });
   }
 
@@ -93,17 +93,18 @@ export class Engine {
    * decides by more than that.
    */
   foresee(event: ConnectionEstablished): readonly Action[] {
-    const { table, timing, policy } = this.#state;
+    const { table, timing, treatment, interfaceNames } = this.#state;
     const watch = new Watch();
-    const watched = watchedPolicy(policy, watch);
-    const state = new State({ table, timing, timers: new Timers<Connection>(), policy: watched });
+    const watched = treatment.under(watchedPolicy(treatment.policy, watch));
+    const state = new State({ table, timing, timers: new Timers<Connection>(), treatment: watched });
+    state.interfaceNames = interfaceNames;
     established(state, { ...event, path: watchedPath(event.path, watch) });
     return watch.hasSeen ? NO_ACTIONS : state.actions;
   }
 
   /** Another number whenever new connections may be treated otherwise than before: endpoints, limits, policy. */
   get revision(): number {
-    return this.#policyChanges + this.#state.table.revision;
+    return this.#state.treatmentChanges + this.#state.table.revision;
   }
 
   /** When to call `handle({ type: "tick" }, now)`; undefined: not before another event. O(1). */
@@ -122,24 +123,24 @@ export class Engine {
     return this.#state.table.limits;
   }
 
-  /** Name of the policy in charge. */
+  /** Name of the policy of connections that no rule is for. */
   get policy(): string {
-    return this.#state.policy.name;
+    return this.#state.treatment.policy.name;
   }
 
-  /** The policy in charge brings lost subflows back: what it wishes and has not is tried again. */
+  /** That policy brings lost subflows back: what it wishes and has not is tried again. */
   get triesAgain(): boolean {
-    return this.#state.policy.tries !== "once";
+    return this.#state.treatment.triesAgain;
   }
 
   /** How many connections have more than one subflow, and may be looked at. */
   get watchedCount(): number {
-    return this.triesAgain ? this.#state.watch.size : 0;
+    return this.#state.watch.size;
   }
 
-  /** How often the policy in charge wants connections to be measured; Infinity: not by itself. */
+  /** How often connections are to be measured, by the policy that asks for most; Infinity: none asks. */
   get measures(): Millis {
-    return this.#state.policy.measures ?? Number.POSITIVE_INFINITY;
+    return this.#state.measures;
   }
 
   /** Something is in doubt: who looks again soon may find out. */
@@ -162,15 +163,16 @@ export class Engine {
   /** One connection; undefined: unknown. */
   connection(token: Token): ConnectionSnapshot | undefined {
     const connection = this.#state.connections.get(token);
-    return connection && show(connection, this.#state.policy.name);
+    return connection && show(connection);
   }
 
   /** One connection with the reason for everything that it could have and has not; undefined: unknown. */
-  why(token: Token): ConnectionExplanation | undefined {
-    const { connections, policy } = this.#state;
-    const connection = connections.get(token);
+  why(token: Token, now: Millis): ConnectionExplanation | undefined {
+    // What is left of a wait counts from here, not from the last event.
+    this.#state.now = Math.max(this.#state.now, now);
+    const connection = this.#state.connections.get(token);
     if (!connection) return undefined;
-    const shown = show(connection, policy.name);
+    const shown = show(connection);
     try {
       return { connection: shown, leftOut: [...this.#explain(connection), ...this.#refused(connection)] };
     } catch (error) {
@@ -180,7 +182,7 @@ export class Engine {
 
   /** What a policy does once only it can explain; what it wishes persistently is explained pair by pair. */
   #explain(connection: Connection): readonly LeftOut[] {
-    const { policy } = this.#state;
+    const { policy } = connection.treatment;
     if (policy.tries === "once") return policy.explain?.(connection, connection.memory) ?? [];
     return explainPairs(this.#state, connection);
   }
@@ -204,13 +206,13 @@ export class Engine {
 
   /** Everything. */
   snapshot(): EngineSnapshot {
-    const { connections, counters, policy } = this.#state;
+    const { connections, counters, treatment } = this.#state;
     return {
-      policy: policy.name,
+      policy: treatment.text,
       endpoints: this.endpoints(),
       limits: this.limits(),
       counters: { ...counters },
-      connections: Array.from(connections.values(), (connection) => show(connection, policy.name)),
+      connections: Array.from(connections.values(), show),
     };
   }
 
@@ -295,33 +297,20 @@ export class Engine {
   #measured(event: ConnectionMeasured): void {
     const state = this.#state;
     const connection = state.connections.get(event.token);
-    if (!connection?.owned || !this.triesAgain) return;
+    if (!connection?.owned || !connection.treatment.triesAgain) return;
     note(connection, event);
     state.watch.doubt(connection, judgeSilence(state, connection, event.isQuiet));
     probeIdle(state, connection);
     judgeLosses(state, connection, event.outstanding);
-    if (state.policy.measures !== undefined) consider(state, connection, { type: "measured" });
+    if (connection.treatment.measures !== undefined) consider(state, connection, { type: "measured" });
     else arm(state, connection);
   }
 
   #configure(event: ConfigChanged): void {
     const state = this.#state;
-    this.#choose(event.policy);
+    chooseTreatments(state, event);
     if (event.remoteAddresses) state.admission.setRules(event.remoteAddresses);
     configure(state, event);
-  }
-
-  /** A name that is not among the policies changes nothing: the configuration's reader has refused it already. */
-  #choose(name: string | undefined): void {
-    const state = this.#state;
-    const chosen = this.#policies.find((policy) => policy.name === name);
-    if (!chosen || chosen === state.policy) return;
-    state.policy = chosen;
-    this.#policyChanges++;
-    for (const connection of state.connections.values()) {
-      beginMemory(state, connection);
-      consider(state, connection, { type: "policy" });
-    }
   }
 
   #overrun(): void {

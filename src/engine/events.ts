@@ -5,6 +5,7 @@ import type {
   ConnectionReading,
   Endpoint,
   Limits,
+  Millis,
   Path,
   Side,
   Token,
@@ -12,6 +13,7 @@ import type {
 import type { Action } from "./actions.ts";
 import type { RemoteAddressRules } from "./admission.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
+import type { GivenValues } from "./parameters.ts";
 
 /**
  * Everything that can happen to the engine, in plain JSON, past tense, so that a run can be recorded and replayed exactly.
@@ -187,8 +189,10 @@ export interface ConfigChanged {
   /** undefined: leave the table as it is. */
   readonly endpoints?: readonly EndpointRequest[] | undefined;
   readonly limits?: Partial<Limits> | undefined;
-  /** Name of one of the policies given to the engine. */
+  /** Name of one of the policies given to the engine; with it what of its parameters is given, and from which age connections get subflows. */
   readonly policy?: string | undefined;
+  readonly given?: GivenValues | undefined;
+  readonly delay?: Millis | undefined;
   /** Which announced addresses may be connected to; undefined: as before. */
   readonly remoteAddresses?: RemoteAddressRules | undefined;
 }

@@ -1,6 +1,6 @@
 import { errnoText } from "../types/index.ts";
 import type { Connection } from "./model.ts";
-import { toBeAnnounced, whichLimit, whyNotNow } from "./persist.ts";
+import { opensAtOf, toBeAnnounced, whichLimit, whyNotNow } from "./persist.ts";
 import type { AttemptView, LeftOut, PairView } from "./policy.ts";
 import type { State } from "./state.ts";
 
@@ -11,8 +11,8 @@ import type { State } from "./state.ts";
 
 /** For each pair without a subflow, and each endpoint that the peer should know and does not, why. */
 export function explainPairs(state: State, connection: Connection): readonly LeftOut[] {
-  const { policy } = state;
-  const plan = policy.plan(connection, connection.memory, { type: "asked" });
+  const { policy, values } = connection.treatment;
+  const plan = policy.plan(connection, connection.memory, { type: "asked" }, values);
   const known = policy.explain?.(connection, connection.memory) ?? [];
   const isWished = ({ local, remote }: PairView): boolean =>
     plan.subflows.some(({ open }) => open?.local.address === local.address && open.remote.address === remote.address);
@@ -34,6 +34,11 @@ function whyMissing({ now }: State, connection: Connection, pair: PairView): Rea
   if (limit !== "") return { reason: limit, remedy: "raise the limit, or wait for a subflow to close" };
   const reason = whyNotNow(connection, pair);
   if (reason !== "") return { reason, remedy: whatEnds(pair) };
+  const left = opensAtOf(connection) - now;
+  if (left > 0) {
+    const seconds = (left / 1000).toFixed(1);
+    return { reason: `the connection is young: subflows are opened in ${seconds} s (\`delay\`)`, remedy: "wait" };
+  }
   if (attempt && attempt.retryAt > now) {
     const seconds = Math.max(0.1, (attempt.retryAt - now) / 1000).toFixed(1);
     return { reason: `${failures(attempt)}; tried again in ${seconds} s`, remedy: "wait" };

@@ -67,11 +67,10 @@ export function watchedPolicy(policy: Policy, watch: Watch): Policy {
     }
   };
   return {
-    name: policy.name,
-    ...(policy.tries && { tries: policy.tries }),
+    ...policy,
     begin: (view) => under(() => policy.begin?.(watchedView(view as Connection, watch))),
-    plan: (view, memory, occasion) =>
-      under(() => policy.plan(watchedView(view as Connection, watch), memory, occasion)),
+    plan: (view, memory, occasion, values) =>
+      under(() => policy.plan(watchedView(view as Connection, watch), memory, occasion, values)),
   };
 }
 

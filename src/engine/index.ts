@@ -6,6 +6,8 @@ export * from "./bounds.ts";
 export type * from "./commands.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
 export type * from "./events.ts";
+export * from "./parameters.ts";
 export * from "./policy.ts";
 export * from "./pump.ts";
 export type * from "./snapshot.ts";
+export { checkGiven } from "./treat.ts";

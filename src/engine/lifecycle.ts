@@ -19,6 +19,7 @@ import { forgetFailures, noteEnding } from "./retry.ts";
 import { probed } from "./silence.ts";
 import type { State } from "./state.ts";
 import { Subflow } from "./subflow.ts";
+import { watchFor } from "./treat.ts";
 
 /** Remembers a connection; again does no harm. undefined: the bound is reached. */
 export function created(state: State, event: ConnectionCreated | ConnectionEstablished): Connection | undefined {
@@ -50,6 +51,7 @@ export function established(state: State, event: ConnectionEstablished): void {
   const again = connection.established;
   connection.established = true;
   connection.tooEarly = false;
+  watchFor(state, connection);
   consider(state, connection, { type: "established", again });
 }
 
@@ -74,7 +76,7 @@ export function subflowEstablished(state: State, connection: Connection, event: 
   const subflow = known ?? arrive(state, connection, event);
   if (!subflow) return;
   answered(state, connection, subflow);
-  if (connection.subflows.length > 1) state.watch.add(connection);
+  watchFor(state, connection);
   consider(state, connection, { type: "opened", subflow });
   settleHeld(state, connection);
 }

@@ -25,8 +25,8 @@ import {
   type RemotePoint,
 } from "./policy.ts";
 import { Subflow } from "./subflow.ts";
-import type { EndpointTable } from "./table.ts";
 import type { Timed } from "./timers.ts";
+import type { Treatment, Whereabouts } from "./treatment.ts";
 
 /** Shared by all connections for a list that most of them never need. */
 const NONE: readonly never[] = Object.freeze([]);
@@ -78,9 +78,9 @@ export interface Received {
 }
 
 /** What all connections of an engine share. */
-export interface Surroundings {
-  readonly table: EndpointTable;
+export interface Surroundings extends Whereabouts {
   readonly now: Millis;
+  readonly treatment: Treatment;
 }
 
 /** What the engine could not follow: the policy threw, or its plan was wrong. */
@@ -96,6 +96,7 @@ export class Connection implements ConnectionView, Timed {
   readonly token: Token;
   readonly side: Side;
   readonly initial: Path;
+  treatment: Treatment;
   denyJoinId0: boolean;
   /** A server has taken its initial address back (RM_ADDR of id 0): when it returns it is announced, under the id of its endpoint. */
   isInitialWithdrawn = false;
@@ -155,6 +156,7 @@ export class Connection implements ConnectionView, Timed {
 
   constructor(surroundings: Surroundings, facts: { token: Token; side: Side; path: Path; denyJoinId0: boolean }) {
     this.#surroundings = surroundings;
+    this.treatment = surroundings.treatment;
     this.token = facts.token;
     this.side = facts.side;
     this.initial = facts.path;
@@ -190,11 +192,11 @@ export class Connection implements ConnectionView, Timed {
   }
 
   get endpoints(): readonly Endpoint[] {
-    return this.#surroundings.table.list;
+    return this.treatment.endpointsOf(this.#surroundings);
   }
 
   get limits(): Limits {
-    return this.#surroundings.table.limits;
+    return this.treatment.limitsOf(this.#surroundings.table);
   }
 
   get pairs(): readonly PairView[] {
@@ -212,7 +214,9 @@ export class Connection implements ConnectionView, Timed {
   }
 
   countEndpoints(flag: number): number {
-    return this.#surroundings.table.count(flag);
+    const { treatment } = this;
+    if (!treatment.choosesInterfaces) return this.#surroundings.table.count(flag);
+    return this.endpoints.filter(({ flags }) => (flags & flag) !== 0).length;
   }
 
   isInitial({ address, port }: { readonly address: Address; readonly port: number }): boolean {

@@ -11,6 +11,7 @@ import { arm, consider } from "./plan.ts";
 import { noteEnding } from "./retry.ts";
 import type { State } from "./state.ts";
 import { Subflow } from "./subflow.ts";
+import { watchFor } from "./treat.ts";
 
 /** The whole namespace: what is unknown is adopted, what is missing is forgotten, the rest compared. */
 export function snapshotTaken(state: State, connections: readonly ObservedConnection[]): void {
@@ -96,7 +97,7 @@ function refresh(state: State, connection: Connection, subflow: Subflow, info: S
   if (info.state === "established") {
     subflow.alive = true;
     subflow.since ??= state.now;
-    if (connection.subflows.length > 1) state.watch.add(connection);
+    watchFor(state, connection);
   }
   if (subflow.state === "closing") return false;
   if (subflow.state !== "creating") return true;
@@ -140,7 +141,7 @@ function remember(
   subflow.deadline = state.now + state.timing.pendingMax;
   if (subflow.state !== "creating") subflow.since = state.now;
   connection.add(subflow);
-  if (connection.subflows.length > 1) state.watch.add(connection);
+  watchFor(state, connection);
   return subflow.state === "arrived" ? subflow : undefined;
 }
 

@@ -70,7 +70,7 @@ function keepId(connection: Connection, endpoint: Endpoint): number {
 export function sendCreate(state: State, connection: Connection, subflow: Subflow): void {
   cancelRemoval(state, connection, subflow.localId);
   const { pendingMax, attemptMax } = state.timing;
-  subflow.deadline = state.now + (state.policy.tries === "once" ? pendingMax : attemptMax);
+  subflow.deadline = state.now + (connection.treatment.triesAgain ? attemptMax : pendingMax);
   subflow.createId = state.act({
     type: "subflow.create",
     token: connection.token,

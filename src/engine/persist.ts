@@ -1,4 +1,4 @@
-import type { Endpoint } from "../types/index.ts";
+import type { Endpoint, Millis } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
 import type { Connection } from "./model.ts";
 import { announce, create } from "./opening.ts";
@@ -17,6 +17,11 @@ import type { Subflow } from "./subflow.ts";
 export function carryOut(state: State, connection: Connection, plan: ConnectionPlan): readonly Subflow[] {
   announceNext(state, connection, plan);
   const opened: Subflow[] = [];
+  const opensAt = opensAtOf(connection);
+  if (opensAt > state.now) {
+    if (plan.subflows.some(({ open }) => open)) connection.wakeAt = Math.min(connection.wakeAt, opensAt);
+    return opened;
+  }
   let waiting = 0;
   for (const { open, backup } of plan.subflows) {
     if (!open || whyNotNow(connection, open, waiting) !== "") continue;
@@ -32,6 +37,13 @@ export function carryOut(state: State, connection: Connection, plan: ConnectionP
     opened.push(subflow);
   }
   return opened;
+}
+
+/** From when on subflows are opened: a rule may spare short connections theirs. Not where the one that it began with is gone. */
+export function opensAtOf({ subflows, treatment }: Connection): Millis {
+  if (treatment.delay === 0) return 0;
+  const initial = subflows.find(({ join, state }) => !join && state === "established");
+  return initial?.since === undefined ? 0 : initial.since + treatment.delay;
 }
 
 /** Why a subflow that is wanted cannot be opened at this time, whatever came of earlier attempts; "": it can. */

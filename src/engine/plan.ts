@@ -39,7 +39,7 @@ function reconcile(state: State, connection: Connection, plan: ConnectionPlan): 
   connection.wakeAt = typeof plan.wakeAt === "number" ? plan.wakeAt : Number.POSITIVE_INFINITY;
   connection.hasMoreToAnnounce = plan.wakeAt === "announceable";
   const unwanted = judge(state, connection, plan.subflows);
-  if (state.policy.tries === "once") {
+  if (!connection.treatment.triesAgain) {
     for (const endpoint of plan.announcements ?? NONE) announce(state, connection, endpoint);
     if (unwanted.length > 0) destroy(state, connection, unwanted);
     for (const { open, backup } of plan.subflows) if (open) create(state, connection, open, backup);
@@ -59,7 +59,7 @@ function judge(state: State, connection: Connection, wanted: readonly Wanted[]):
   let unwanted: Subflow[] | undefined;
   for (const subflow of connection.subflows) {
     if (subflow.state === "closing" || subflow.probes) continue;
-    const kept = wishFor(subflow, wanted);
+    const kept = isForbidden(state, connection, subflow) ? undefined : wishFor(subflow, wanted);
     if (!kept) {
       unwanted ??= [];
       unwanted.push(subflow);
@@ -67,7 +67,7 @@ function judge(state: State, connection: Connection, wanted: readonly Wanted[]):
     }
     if (subflow.state === "arrived") subflow.become("admitted");
     // One that is being opened asks for it in its SYN.
-    const { backup } = kept;
+    const backup = kept.backup ?? backupByRule(state, connection, subflow);
     if (subflow.quarantinedUntil !== undefined) {
       subflow.backupOtherwise = backup ?? subflow.backupOtherwise;
       continue;
@@ -76,6 +76,16 @@ function judge(state: State, connection: Connection, wanted: readonly Wanted[]):
       setBackup(state, connection, subflow, backup);
   }
   return unwanted ?? NONE;
+}
+
+/** A rule says that nothing is to go by its interface: it ends when another subflow is there. */
+function isForbidden({ interfaceNames }: State, { treatment }: Connection, { path }: Subflow): boolean {
+  return treatment.triesAgain && treatment.forbids(path.local.address, interfaceNames);
+}
+
+/** What a rule says of its interface; undefined: nothing. */
+function backupByRule({ interfaceNames }: State, { treatment }: Connection, { path }: Subflow): true | undefined {
+  return treatment.isBackup(path.local.address, interfaceNames) || undefined;
 }
 
 function wishFor(subflow: Subflow, wanted: readonly Wanted[]): Wanted | undefined {

@@ -15,6 +15,7 @@ import {
   type Token,
   unmap,
 } from "../types/index.ts";
+import type { Parameters, Values } from "./parameters.ts";
 
 /**
  * `creating`: we asked for it, the SYN may be on its way. `arrived`: the peer joined and no plan has judged it yet.
@@ -265,23 +266,29 @@ export interface ConnectionPlan<M = unknown> {
 }
 
 /**
- * Decides for one connection at a time. Pure: same view, memory and occasion, same plan.
+ * Decides for one connection at a time. Pure: same view, memory, occasion and values, same plan.
  *
  * A plan is a wish. What all policies share is the engine's: address ids, the pace of announcements, limits, trying again,
  * never closing the last subflow, opening before closing, telling why.
  */
-export interface Policy<M = unknown> {
+export interface Policy<M = unknown, P extends Parameters = Parameters> {
   readonly name: string;
+  /** One line, for people: what it is for. */
+  readonly about?: string;
+  /** What of it can be set; absent: nothing. */
+  readonly parameters?: P;
   /**
    * `persistently` (default): what is wanted and missing is tried again, within the limits. `once`: the policy keeps limits and paces
    * announcements itself; each wish is carried out at once, and once.
    */
   readonly tries?: "once" | "persistently";
-  /** How often its connections are to be measured, in milliseconds; absent: only while something is in doubt. */
+  /**
+   * How often its connections are to be measured, in milliseconds, also those with a single subflow; absent: only while something is in doubt.
+   */
   readonly measures?: Millis;
   /** Its memory of one connection: plain, immutable data. Asked when the connection begins, is found at start, or changes its policy. */
   begin?(view: ConnectionView): M;
-  plan(view: ConnectionView, memory: M, occasion: Occasion): ConnectionPlan<M>;
+  plan(view: ConnectionView, memory: M, occasion: Occasion, values: Values<P>): ConnectionPlan<M>;
   /** Of what is possible and absent, why, as far as only the policy can know. Asked for by `subflow why` only. */
   explain?(view: ConnectionView, memory: M): readonly LeftOut[];
 }

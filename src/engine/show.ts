@@ -4,7 +4,7 @@ import type { ConnectionSnapshot, SubflowSnapshot } from "./snapshot.ts";
 import type { Subflow } from "./subflow.ts";
 
 /** A connection as plain JSON, cut loose from the engine's memory. */
-export function show(connection: Connection, policy: string): ConnectionSnapshot {
+export function show(connection: Connection): ConnectionSnapshot {
   const { token, side, initial, established, denyJoinId0, owned } = connection;
   return {
     token,
@@ -13,7 +13,8 @@ export function show(connection: Connection, policy: string): ConnectionSnapshot
     established,
     denyJoinId0,
     owned,
-    policy,
+    policy: connection.treatment.text,
+    rule: connection.treatment.rule,
     subflows: connection.subflows.map((subflow) => ({ ...showSubflow(subflow), held: isHeld(connection, subflow) })),
     remotes: connection.remotes.map(({ id, address, port, state }) => ({ id, address, port, state })),
     announced: connection.announced.map(({ localId, address, port }) => ({ id: localId, address, port })),

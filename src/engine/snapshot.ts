@@ -20,7 +20,10 @@ export interface ConnectionSnapshot {
   readonly denyJoinId0: boolean;
   /** False: the in-kernel path manager has it; never acted upon. */
   readonly owned: boolean;
+  /** The one in charge, with what of its parameters was given: "active-backup hold_down=10s". */
   readonly policy: string;
+  /** The rule that says so; "": none does. */
+  readonly rule: string;
   readonly subflows: readonly SubflowSnapshot[];
   readonly remotes: readonly {
     readonly id: AddressId;

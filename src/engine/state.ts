@@ -11,6 +11,7 @@ import { Recoveries } from "./recoveries.ts";
 import type { EngineCounters } from "./snapshot.ts";
 import type { EndpointTable } from "./table.ts";
 import type { Timers } from "./timers.ts";
+import type { Treatment } from "./treatment.ts";
 import { Watchlist } from "./watchlist.ts";
 
 /** `Omit` over a union keeps its members apart. */
@@ -40,7 +41,15 @@ export class State {
   readonly configured = new Set<number>();
   /** Local addresses where what is sent costs money. */
   metered: ReadonlySet<Address> = new Set();
-  policy: Policy;
+  /** Names of this host's interfaces by their addresses. */
+  interfaceNames: ReadonlyMap<Address, string> = new Map();
+  /** Of connections that no rule is for. */
+  treatment: Treatment;
+  /** Counts changes of how new connections are treated. */
+  treatmentChanges = 0;
+  /** How often connections are to be measured, by the policy that asks for most. */
+  measures: Millis = Number.POSITIVE_INFINITY;
+  readonly policies: readonly Policy[];
   now: Millis = 0;
   /** When the last snapshot came in, and when to ask for the next because events were lost since. */
   resyncedAt: Millis = Number.NEGATIVE_INFINITY;
@@ -60,11 +69,18 @@ export class State {
     quarantines: 0,
   };
 
-  constructor(parts: { table: EndpointTable; timing: Timing; timers: Timers<Connection>; policy: Policy }) {
+  constructor(parts: {
+    table: EndpointTable;
+    timing: Timing;
+    timers: Timers<Connection>;
+    treatment: Treatment;
+    policies?: readonly Policy[];
+  }) {
     this.table = parts.table;
     this.timing = parts.timing;
     this.timers = parts.timers;
-    this.policy = parts.policy;
+    this.treatment = parts.treatment;
+    this.policies = parts.policies ?? [];
   }
 
   /** Adds an action to what this event leads to; returns its id. */

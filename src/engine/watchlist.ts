@@ -51,9 +51,10 @@ function first(set: ReadonlySet<Connection>, max: number): Connection[] {
   return list;
 }
 
-/** It comes back when another subflow is established. */
-function hasChoice({ owned, subflows }: Connection): boolean {
+/** It comes back when another subflow is established. What a policy wants measured is, also where there is nothing to choose from. */
+function hasChoice({ owned, subflows, treatment }: Connection): boolean {
   let usable = 0;
   for (const { state } of subflows) if (state === "established") usable++;
-  return owned && usable > 1;
+  if (!owned || !treatment.triesAgain) return false;
+  return usable > (treatment.measures === undefined ? 1 : 0);
 }

@@ -64,12 +64,3 @@ export interface HostConfig {
   /** What becomes of endpoints that somebody else added. */
   readonly foreignEndpoints: "ignore" | "adopt" | "replace";
 }
-
-/** A shell pattern with `*`, `?` and `[...]` as a test. */
-export function matchesPattern(pattern: string, text: string): boolean {
-  const source = pattern
-    .replace(/[.+^${}()|\\]/g, "\\$&")
-    .replace(/\*/g, ".*")
-    .replace(/\?/g, ".");
-  return new RegExp(`^(?:${source})$`).test(text);
-}

@@ -1,5 +1,5 @@
-import { type Address, ENDPOINT_FLAG } from "../types/index.ts";
-import { type HostConfig, type InterfaceMatch, matchesPattern, type Role } from "./config.ts";
+import { type Address, ENDPOINT_FLAG, matchesPattern } from "../types/index.ts";
+import type { HostConfig, InterfaceMatch, Role } from "./config.ts";
 import type { HostLink } from "./facts.ts";
 
 /** A role and where it comes from. */

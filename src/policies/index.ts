@@ -11,7 +11,7 @@ export const policies: readonly [Policy, ...Policy[]] = [
   standard,
   resilient,
   onePerInterface,
-  activeBackup,
+  activeBackup as Policy,
   refresh as Policy,
 ];
 

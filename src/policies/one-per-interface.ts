@@ -4,6 +4,7 @@ import { admitted } from "./admitted.ts";
 /** One subflow for each interface, whatever the addresses and families: for hosts with many addresses on few links. */
 export const onePerInterface: Policy = {
   name: "one-per-interface",
+  about: "one subflow for each interface, whatever the addresses and families",
   plan(view: ConnectionView): ConnectionPlan {
     const used = new Set<string>();
     const takes = (pair: PairView | undefined): boolean => {

@@ -1,21 +1,32 @@
-import type { ConnectionPlan, ConnectionView, Policy, SubflowView, Wanted } from "../engine/index.ts";
+import {
+  type ConnectionPlan,
+  type ConnectionView,
+  duration,
+  type Policy,
+  type SubflowView,
+  type Wanted,
+} from "../engine/index.ts";
 import type { Millis } from "../types/index.ts";
 import { admitted } from "./admitted.ts";
 
-const EVERY: Millis = 10_000;
+const PARAMETERS = {
+  every: duration("from one subflow that is opened anew to the next", 10_000, [1000, 3_600_000]),
+};
 
 /**
  * As many subflows as the limits allow, and the slowest of them is opened anew now and then: from another port, a network with several
  * ways (ECMP, bonded lines) may take another. Its memory: when it did so last.
  */
-export const refresh: Policy<Millis> = {
+export const refresh: Policy<Millis, typeof PARAMETERS> = {
   name: "refresh",
+  about: "as many subflows as the limits allow; the slowest is closed and opened from another port now and then",
+  parameters: PARAMETERS,
   measures: 1000,
   begin: ({ now }) => now,
-  plan(view: ConnectionView, last: Millis, { type }): ConnectionPlan<Millis> {
+  plan(view: ConnectionView, last: Millis, { type }, { every }): ConnectionPlan<Millis> {
     const kept = admitted(view);
     if (view.side === "server") return { subflows: kept.map((keep) => ({ keep })) };
-    const isDue = type === "measured" && view.now - last >= EVERY;
+    const isDue = type === "measured" && view.now - last >= every;
     const slowest = isDue ? slowestOf(kept, view.now) : undefined;
     const again = view.pairs.find(({ subflows, blocked }) => slowest && subflows.includes(slowest) && blocked === "");
     const subflows: Wanted[] = kept.filter((one) => !again || one !== slowest).map((keep) => ({ keep }));

@@ -17,6 +17,7 @@ import { admitted } from "./admitted.ts";
  */
 export const resilient: Policy = {
   name: "resilient",
+  about: "no single address, link or path of either host is in all subflows; the default",
   plan(view: ConnectionView): ConnectionPlan {
     const kept = admitted(view);
     if (view.side === "server") return { subflows: kept.map((keep) => ({ keep })), announcements: announced(view) };

@@ -173,9 +173,9 @@ function suite(policy: Policy): void {
   test(`${policy.name}: planning twice gives the same plan`, () => {
     const watched: Policy = {
       ...policy,
-      plan(view, memory, occasion) {
-        const plan = policy.plan(view, memory, occasion);
-        assert.deepEqual(policy.plan(view, memory, occasion), plan);
+      plan(view, memory, occasion, values) {
+        const plan = policy.plan(view, memory, occasion, values);
+        assert.deepEqual(policy.plan(view, memory, occasion, values), plan);
         return plan;
       },
     };
@@ -201,7 +201,7 @@ function suite(policy: Policy): void {
     fc.assert(
       fc.property(life, (one) => {
         const { engine } = live(options, eventsOf(one));
-        const why: ConnectionExplanation | undefined = engine.why(TOKEN);
+        const why: ConnectionExplanation | undefined = engine.why(TOKEN, 0);
         assert.ok(why);
         const { connection, leftOut } = why;
         const { subflows, announced } = connection;

@@ -1,4 +1,4 @@
-import type { ConnectionPlan, ConnectionView, Occasion, Policy } from "../engine/index.ts";
+import type { ConnectionPlan, ConnectionView, Occasion, Policy, Values } from "../engine/index.ts";
 import { FAULTS, NO_FAULTS, SimulationError, type SimulationOptions, simulate } from "../sim/index.ts";
 import { Stage } from "./stage.ts";
 
@@ -65,10 +65,10 @@ function asked<M>(policy: Policy<M>): { readonly watched: Policy<M>; readonly la
   const law: Found = { first: undefined };
   const watched: Policy<M> = {
     ...policy,
-    plan(view: ConnectionView, memory: M, occasion: Occasion): ConnectionPlan<M> {
+    plan(view: ConnectionView, memory: M, occasion: Occasion, values: Values): ConnectionPlan<M> {
       const before = JSON.stringify(memory);
-      const plan = policy.plan(view, memory, occasion);
-      if (!isSamePlan(policy.plan(view, memory, occasion), plan))
+      const plan = policy.plan(view, memory, occasion, values);
+      if (!isSamePlan(policy.plan(view, memory, occasion, values), plan))
         law.first ??= new LawBroken("planning twice gives the same", `it did not at ${occasion.type}`);
       if (JSON.stringify(memory) !== before)
         law.first ??= new LawBroken("a memory is not changed", `it was at ${occasion.type}`);
@@ -162,7 +162,7 @@ function explains(policy: Policy): void {
   if (policy.tries === "once") return;
   const stage = new Stage({ policy, locals: 3, remotes: 3, limits: { subflows: 1 } });
   stage.pass(1000);
-  const why = stage.engine.why(1);
+  const why = stage.engine.why(1, stage.now);
   const told = new Set(why?.leftOut.map(({ address, remote }) => `${address}>${remote}`));
   for (const l of [0, 1, 2])
     for (const r of [0, 1, 2]) {

@@ -1,4 +1,12 @@
-import { type Action, Engine, type EngineEvent, type Policy, Pump, type Timing } from "../engine/index.ts";
+import {
+  type Action,
+  Engine,
+  type EngineEvent,
+  type GivenValues,
+  type Policy,
+  Pump,
+  type Timing,
+} from "../engine/index.ts";
 import { type SimConnection, SimKernel, type SimSubflow } from "../sim/index.ts";
 import {
   type Address,
@@ -15,6 +23,12 @@ import {
 /** What a {@link Stage} is made of. */
 export interface StageOptions {
   readonly policy: Policy;
+  /** Parameters of it, by name; the others have their defaults. */
+  readonly given?: GivenValues | undefined;
+  /** No subflow is opened before the connection is so old. */
+  readonly delay?: Millis | undefined;
+  /** Others that can be asked for ({@link Stage.setPolicy}). */
+  readonly others?: readonly Policy[] | undefined;
   /** How many addresses the host has, and how many the peer; the connection begins at the first of each. Default: 2 and 1. */
   readonly locals?: number | undefined;
   readonly remotes?: number | undefined;
@@ -64,7 +78,7 @@ export class Stage {
     const { policy, locals = 2, remotes = 1, side = "client", limits, timing } = options;
     this.#roundTrip = options.roundTrip ?? 20;
     this.#flags = options.flags ?? (side === "client" ? ENDPOINT_FLAG.subflow : ENDPOINT_FLAG.signal);
-    this.engine = new Engine({ policies: [policy], timing });
+    this.engine = new Engine({ policies: [policy, ...(options.others ?? [])], timing });
     this.#kernel = new SimKernel({
       connectError: () => 0,
       sourceFor: () => this.local(0),
@@ -76,7 +90,9 @@ export class Stage {
     const endpoints = Array.from({ length: locals }, (_, n) => {
       return { address: this.local(n), flags: this.#flags, interfaceIndex: options.interfaces?.[n] ?? 0 };
     });
-    this.#pump.feed({ type: "config.changed", endpoints, limits: { subflows: 8, addAddrAccepted: 8, ...limits } });
+    const { given, delay } = options;
+    const room = { subflows: 8, addAddrAccepted: 8, ...limits };
+    this.#pump.feed({ type: "config.changed", endpoints, limits: room, policy: policy.name, given, delay });
     const { token, path, denyJoinId0 } = this.#connection;
     this.#pump.feed({ type: "connection.established", token, side, path, denyJoinId0 });
     for (let n = 1; n < remotes; n++) this.announce(n);
@@ -227,6 +243,14 @@ export class Stage {
     const counts = { unacked: since > 0 ? 10 : 0, lost: 0, retransmits: 0, backoff: 0, bytesRetransmitted: 0 };
     const sums = { bytesSent: bytes, bytesAcked: bytes, bytesReceived: bytes, deliveryRate: 1e6, mss: 1400 };
     return { path: subflow.path, state: "established", ...times, ...counts, ...sums, sinceReceived: since };
+  }
+
+  /** Somebody asks for another policy. @returns why not; undefined: it is done */
+  setPolicy(policy: string, given: Readonly<Record<string, string>> = {}): string | undefined {
+    const command = { type: "policy.set", token: TOKEN, policy, given } as const;
+    this.#feed({ type: "command.received", request: ++this.#requests, command });
+    const answer = this.log.findLast(({ action }) => action.type === "command.answer")?.action;
+    return answer?.type === "command.answer" && answer.errno !== 0 ? answer.message : undefined;
   }
 
   /** Links, addresses or routes of the host have changed. */

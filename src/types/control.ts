@@ -38,6 +38,15 @@ export interface ControlMethods {
     readonly params: { readonly subflows?: number | undefined; readonly addAddrAccepted?: number | undefined };
     readonly result: null;
   };
+  /** Gives one connection another policy; parameters by name, as somebody writes them ("300ms"). */
+  readonly "policy.set": {
+    readonly params: {
+      readonly token: Token;
+      readonly policy: string;
+      readonly parameters?: Readonly<Record<string, string | number | boolean>> | undefined;
+    };
+    readonly result: null;
+  };
   /** The engine's snapshot, or that of one connection. */
   readonly snapshot: { readonly params: { readonly token?: Token | undefined }; readonly result: unknown };
   /** Why there is no second subflow: connections with their left-out candidates and reasons; null for an unknown token. */

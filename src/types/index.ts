@@ -4,4 +4,5 @@ export * from "./control.ts";
 export * from "./errno.ts";
 export * from "./errors.ts";
 export * from "./mptcp.ts";
+export * from "./pattern.ts";
 export * from "./prefix.ts";

@@ -28,7 +28,7 @@ export function play(transcript: string): string {
     const [time = "", word = "", ...rest] = line.split(" ");
     now = Number(time);
     if (word === "why") {
-      for (const left of engine.why(Number(rest[0]))?.leftOut ?? []) {
+      for (const left of engine.why(Number(rest[0]), 0)?.leftOut ?? []) {
         lines.push(`  why ${left.what} ${left.id} ${left.address}: ${left.reason} (${left.remedy})`);
       }
       continue;

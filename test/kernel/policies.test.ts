@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { transfer } from "../../src/lab/index.ts";
-import { configFile, DaemonProcess, DEADLINE, pathsOf, subflowsOf } from "./daemon-support.ts";
+import { configFile, DaemonProcess, DEADLINE, pathsOf, subflow, subflowsOf } from "./daemon-support.ts";
 import { connected, inWorld, OUTAGES, type World } from "./outage-support.ts";
 import { kernelTest } from "./support.ts";
 
@@ -80,4 +80,22 @@ kernelTest("refresh: the slowest subflow of a transfer is opened anew from anoth
     },
     "limits: { subflows: 3 }\n",
   ),
+);
+
+kernelTest("policy set: one connection gets another policy while it runs, and `connections` and `why` say which", () =>
+  withPolicy("one-per-interface", async (world) => {
+    const { lab, client } = world;
+    await connected(world, "userspace");
+    await lab.waitFor(() => pathsOf(client).length === 2, DEADLINE, "a subflow for each link");
+    assert.equal(backups(world), "10.0.1.1 active,10.0.2.1 active");
+    const [{ token } = { token: "" }] = JSON.parse(subflow(client, "-j", "connections").stdout) as { token: string }[];
+    const wrong = subflow(client, "policy", "set", token, "active-backup", "hold_down=3");
+    assert.equal(wrong.status, 2);
+    assert.match(wrong.stderr, /hold_down: "3" is not a time/);
+    assert.equal(subflow(client, "policy", "set", token, "active-backup", "hold_down=3s").status, 0);
+    const expected = "10.0.1.1 active,10.0.2.1 backup";
+    await lab.waitFor(() => backups(world) === expected, DEADLINE, expected);
+    assert.match(subflow(client, "connections").stdout, /policy active-backup hold_down=3s/);
+    assert.match(subflow(client, "why", token).stdout, /policy active-backup hold_down=3s/);
+  }),
 );

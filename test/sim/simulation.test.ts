@@ -79,7 +79,7 @@ function flaky(seed: number): { readonly policy: Policy; failures: number } {
   const random = new Random(seed);
   const result = { failures: 0, policy: { ...standard, name: "flaky", plan } satisfies Policy };
   function plan(view: ConnectionView, memory: unknown, occasion: Occasion): ConnectionPlan {
-    const sound = standard.plan(view, memory, occasion);
+    const sound = standard.plan(view, memory, occasion, {});
     if (!random.chance(0.2)) return sound;
     result.failures++;
     if (random.chance(0.5)) throw new Error("by the seed");
@@ -105,8 +105,8 @@ test("simulation: a broken law is found, and tells its seed and transcript", () 
   const forgetful: Policy = {
     ...standard,
     name: "forgetful",
-    plan: (view, memory, occasion) => {
-      const plan = standard.plan(view, memory, occasion);
+    plan: (view, memory, occasion, values) => {
+      const plan = standard.plan(view, memory, occasion, values);
       const joins = plan.subflows.flatMap(({ keep }) => (keep?.join && keep.initiated ? [keep] : []));
       const join = joins.find(({ state }) => state === "established");
       const endpoint = view.endpoints.find(({ address }) => address === join?.path.local.address);

@@ -35,6 +35,8 @@ async function lookOf(table: readonly Command[], line: readonly string[]): Promi
   // The one thing that a daemon may have to be asked for; everything else is read when it is wanted.
   const isWanted = line.some((word) => ["id", "--id", "change", "add", "show", "delete"].includes(word));
   const endpoints = isWanted ? await withEndpointTable(global, (table) => table.endpoints()).catch(() => []) : [];
+  const policies =
+    line[0] === "policy" ? (await import("../../policies/index.ts")).policies.map(({ name }) => name) : [];
   return {
     commands: () => nounsOf(table),
     tokens: () =>
@@ -43,6 +45,7 @@ async function lookOf(table: readonly Command[], line: readonly string[]): Promi
     addresses: () => orNothing(() => interfaces.addresses(), []),
     endpoints: () => endpoints,
     connection: (token) => orNothing(() => endsOf(global, token), { locals: [], remotes: [], announced: [] }),
+    policies: () => policies,
     netns: () => orNothing(() => readdirSync("/run/netns"), []),
     hosts: (file) => orNothing(() => Object.keys(parseTopology(readFileSync(file, "utf8"), file).hosts), []),
   };

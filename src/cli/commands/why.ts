@@ -80,6 +80,7 @@ function asSnapshot(connection: Connection): Explanation["connection"] {
     denyJoinId0: false,
     owned: false,
     policy: connection.pathManager === "userspace" ? "none" : "in-kernel",
+    rule: "",
     subflows: subflows.map((subflow) => ({
       state: subflow.state === "established" ? "established" : "creating",
       path: subflow.path,

@@ -165,8 +165,8 @@ for (const { name, endpoints, limits, side, expected } of CASES) {
 test("a policy that decides by more than the local address is not asked beforehand", () => {
   const curious: Policy<Memory> = {
     ...standard,
-    plan: (view, memory, occasion) =>
-      standard.plan(view, memory, view.initial.remote.port === 443 ? { type: "asked" } : occasion),
+    plan: (view, memory, occasion, values) =>
+      standard.plan(view, memory, view.initial.remote.port === 443 ? { type: "asked" } : occasion, values),
   };
   const engine = new Engine({ policies: [curious] });
   engine.handle({ type: "config.changed", endpoints: [{ address: address("10.0.9.2"), flags: subflow }] }, 0);

@@ -14,6 +14,7 @@ import { serve, serveNew } from "./serve.ts";
  */
 export const standard: Policy<Memory> = {
   name: "standard",
+  about: "what the in-kernel path manager does, decision for decision",
   tries: "once",
   begin,
   plan(view: ConnectionView, memory: Memory, occasion: Occasion): ConnectionPlan<Memory> {

@@ -1,0 +1,8 @@
+/** Does the whole text fit a shell pattern: `*`, `?`, `[01]`? */
+export function matchesPattern(pattern: string, text: string): boolean {
+  const source = pattern
+    .replace(/[.+^${}()|\\]/g, "\\$&")
+    .replace(/\*/g, ".*")
+    .replace(/\?/g, ".");
+  return new RegExp(`^(?:${source})$`).test(text);
+}
