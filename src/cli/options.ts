@@ -4,7 +4,7 @@ import { noMoreWords, usageError } from "./failure.ts";
 
 /** "`subflow why` takes one word" */
 function tooMuch({ words, takes = [] }: Context["command"]): string {
-  const count = ["no words", "one word at most", "two words at most", "three words at most"][takes.length];
+  const count = ["no words", "one word at most"][takes.length] ?? `at most ${takes.length} words`;
   return `\`subflow ${words.join(" ")}\` takes ${count}`;
 }
 

@@ -21,27 +21,31 @@ export function choosePolicy({ policy, automatic }: Pick<Config, "policy" | "aut
 const IN_KERNEL: ReadonlySet<string> = new Set(["auto", "resilient", "standard"]);
 
 /** What is asked for that only the userspace path manager can do; undefined: nothing. */
-function onlyOurs({ policy, delay }: Pick<Config, "policy" | "delay">): string | undefined {
+function onlyOurs({ policy, delay, rules }: Pick<Config, "policy" | "delay" | "rules">): string | undefined {
   const { policy: name } = policyChoice(policy);
   if (!IN_KERNEL.has(name)) return `policy ${name}`;
-  return delay === undefined ? undefined : "delay";
+  if (delay !== undefined) return "delay";
+  return rules.length > 0 ? "rules" : undefined;
 }
 
 /** What a configuration asks for that cannot be had together; undefined: nothing. */
 export function contradiction(
-  config: Pick<Config, "policy" | "delay" | "path_manager">,
+  config: Pick<Config, "policy" | "delay" | "rules" | "path_manager">,
 ): { readonly key: string; readonly problem: string } | undefined {
   const ours = config.path_manager === "kernel" ? onlyOurs(config) : undefined;
   if (ours === undefined) return undefined;
   const key = ours.split(" ")[0] ?? "";
-  return { key, problem: `${ours} needs the userspace path manager, and path_manager is kernel` };
+  return {
+    key,
+    problem: `${ours} ${ours === "rules" ? "need" : "needs"} the userspace path manager, and path_manager is kernel`,
+  };
 }
 
 /** Why it must be the userspace path manager; undefined: it need not be. */
 function reasonForOurs(config: Config): string | undefined {
   const { allow, deny } = config.remote_addresses;
   const ours = onlyOurs(config);
-  if (ours !== undefined) return `the in-kernel one cannot do what ${ours} says`;
+  if (ours !== undefined) return `the in-kernel one cannot do what ${ours} ${ours === "rules" ? "say" : "says"}`;
   return allow.length + deny.length > 0 ? "the in-kernel one connects to whatever peers announce" : undefined;
 }
 

@@ -5,4 +5,7 @@ export * from "./load.ts";
 export * from "./nearest.ts";
 export * from "./policy-schema.ts";
 export * from "./rooms.ts";
+export * from "./rules.ts";
 export * from "./schema.ts";
+export { delayOf } from "./shared-schema.ts";
+export { userId } from "./users.ts";

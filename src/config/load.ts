@@ -9,6 +9,7 @@ import { knownKeys, nearestIssue, type PathItem } from "./faults.ts";
 import { nearest } from "./nearest.ts";
 import { CONFIG_SCHEMA, type Config } from "./schema.ts";
 import { checkTrusted, currentReader, DistrustError, type Reader, readTrusted } from "./trust.ts";
+import { userId } from "./users.ts";
 
 export const DEFAULT_CONFIG_FILE = "/etc/subflow/subflow.yaml";
 /** A configuration is written by a person: one beyond this is a mistake (a disk image, a log), not a configuration. */
@@ -140,10 +141,23 @@ function duplicateFaults(source: Source, config: Config): ConfigFault[] {
   return faults;
 }
 
+/** Users that this host does not know: a rule for them would be for nobody. */
+function userFaults(source: Source, { rules }: Config): ConfigFault[] {
+  return rules.flatMap(({ match: { user } }, index) => {
+    const users = user === undefined ? [] : Array.isArray(user) ? user : [user];
+    return users.flatMap((name, at) => {
+      if (userId(name) !== undefined) return [];
+      const path = ["rules", index, "match", "user", ...(Array.isArray(user) ? [at] : [])];
+      const problem = `this host knows no user "${name}"`;
+      return [{ ...locate(source, path, false), problem, hint: "a number (uid) needs no name" }];
+    });
+  });
+}
+
 function validate(source: Source): void {
   const parsed = v.safeParse(CONFIG_SCHEMA, source.value);
   if (!parsed.success) throw new ConfigError(parsed.issues.map((issue) => faultOf(source, issue)));
-  const faults = duplicateFaults(source, parsed.output);
+  const faults = [...duplicateFaults(source, parsed.output), ...userFaults(source, parsed.output)];
   if (faults.length > 0) throw new ConfigError(faults);
 }
 

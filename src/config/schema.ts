@@ -1,8 +1,9 @@
 import * as v from "valibot";
-import { duration, parseValue } from "../engine/index.ts";
 import { INTERFACE_KINDS, ROLES } from "../host/index.ts";
-import { ENDPOINT_FLAG, type Millis, parseAddress, parsePrefix } from "../types/index.ts";
+import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../types/index.ts";
 import { POLICY_OR_AUTO } from "./policy-schema.ts";
+import { RULE } from "./rule-schema.ts";
+import { count, delay, limit } from "./shared-schema.ts";
 
 /** Words of ip-mptcp(8) that may stand in a configuration: `implicit` is the kernel's own. */
 const FLAGS = ["signal", "subflow", "backup", "fullmesh", "laminar"] as const;
@@ -12,14 +13,6 @@ const anyAddress = v.pipe(
   v.check((text) => parseAddress(text) !== undefined, "not an IP address"),
 );
 const address = v.pipe(anyAddress, v.description("IPv4 or IPv6 address of this host"));
-
-const count = (what: string, min: number, max: number) =>
-  v.pipe(
-    v.number(`${what} is a number`),
-    v.integer(`${what} is a whole number`),
-    v.minValue(min, `${what} is at least ${min}`),
-    v.maxValue(max, `${what} is at most ${max}`),
-  );
 
 const endpoint = v.pipe(
   v.strictObject({
@@ -119,22 +112,6 @@ const remoteAddresses = v.pipe(
   })),
 );
 
-const limit = (what: string) =>
-  v.optional(v.union([count(what, 0, 64), v.literal("auto")], `${what} is a number or auto`));
-
-/** Longer than that no connection waits for its second subflow. */
-const DELAY = duration("", 0, [0, 3_600_000]);
-const delay = v.optional(
-  v.pipe(
-    v.union([v.string(), v.number()], "a time"),
-    v.rawCheck(({ dataset, addIssue }) => {
-      const parsed = dataset.typed ? parseValue(DELAY, dataset.value) : undefined;
-      if (parsed && "fault" in parsed) addIssue({ message: parsed.fault });
-    }),
-    v.description("no subflow is opened before a connection is so old: 500ms"),
-  ),
-);
-
 /** The configuration file, as written. */
 export const CONFIG_SCHEMA = v.strictObject({
   path_manager: v.optional(
@@ -152,6 +129,10 @@ export const CONFIG_SCHEMA = v.strictObject({
     "auto",
   ),
   delay,
+  rules: v.optional(
+    v.pipe(v.array(RULE), v.description("the first that matches a connection says how it is treated")),
+    [],
+  ),
   profile: v.optional(
     v.pipe(
       v.picklist(["client", "server"]),
@@ -230,12 +211,6 @@ export const CONFIG_SCHEMA = v.strictObject({
 /** A configuration with every default filled in. */
 export type Config = v.InferOutput<typeof CONFIG_SCHEMA>;
 export type ConfigEndpoint = Config["endpoints"][number];
-
-/** "500ms" → 500; nothing → 0. */
-export function delayOf(written: string | number | undefined): Millis {
-  const parsed = written === undefined ? undefined : parseValue(DELAY, written);
-  return parsed && "value" in parsed ? Number(parsed.value) : 0;
-}
 
 /** ["subflow", "backup"] → the bits of {@link ENDPOINT_FLAG}. */
 export function flagBits(flags: ConfigEndpoint["flags"]): number {

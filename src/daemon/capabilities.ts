@@ -2,7 +2,7 @@ import { loadNative } from "../netlink/index.ts";
 import { errnoName, SubflowError } from "../types/index.ts";
 
 /** Numbers of linux/capability.h, all below 32. */
-export const CAPABILITY = { NET_BIND_SERVICE: 10, NET_ADMIN: 12 } as const;
+export const CAPABILITY = { NET_BIND_SERVICE: 10, NET_ADMIN: 12, SYS_PTRACE: 19 } as const;
 
 /**
  * What the daemon keeps: CAP_NET_ADMIN for every command and for sysctls of its namespace, CAP_NET_BIND_SERVICE for
@@ -31,9 +31,13 @@ export function requireNetAdmin(what: string): void {
   if (!(effective() & (1 << CAPABILITY.NET_ADMIN))) throw new CapabilityError("CAP_NET_ADMIN", what);
 }
 
-/** Gives up every capability but {@link KEPT}, for good. */
-export function dropCapabilities(): void {
-  const keep = KEPT.reduce((mask, capability) => mask | (1 << capability), 0) & effective();
+/**
+ * Gives up every capability but {@link KEPT}, for good.
+ * @param seesProcesses rules ask which command has a socket: /proc/PID/fd of other users is for CAP_SYS_PTRACE
+ */
+export function dropCapabilities({ seesProcesses }: { readonly seesProcesses: boolean }): void {
+  const kept = seesProcesses ? [...KEPT, CAPABILITY.SYS_PTRACE] : KEPT;
+  const keep = kept.reduce((mask, capability) => mask | (1 << capability), 0) & effective();
   const result = loadNative().dropCapabilities(keep, 0);
   if (result < 0) throw new SubflowError(`cannot give up capabilities: ${errnoName(-result)}`, { code: "CAPABILITY" });
 }

@@ -7,6 +7,7 @@ import {
   remoteAddressRules,
 } from "../config/index.ts";
 import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
+import type { ConfigChanged } from "../engine/index.ts";
 import { idleReasons, lifelinesOf, type Restored } from "../host/index.ts";
 import { kernelCapacity } from "../host-facts/index.ts";
 import { type AnswerCounts, MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
@@ -23,6 +24,7 @@ import { HostDriver } from "./host/driver.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
 import type { HostState } from "./host/state.ts";
 import type { Logger } from "./logger.ts";
+import { RuleClock } from "./rule-clock.ts";
 import { IdleWork } from "./tuning/idle-work.ts";
 import { Rest } from "./tuning/rest.ts";
 import { UserspacePathManager } from "./userspace.ts";
@@ -56,6 +58,9 @@ export class Daemon implements ControlService, Disposable {
   readonly #subscription: NetlinkSubscription;
   readonly #rest = new Rest(() => this.#userspace?.refresh());
   readonly #started = now();
+  readonly #rules = new RuleClock((rules) => this.#userspace?.useConfig({ ...this.#treatment, rules, onlyNew: true }));
+  /** Of connections that no rule is for. */
+  #treatment: Pick<ConfigChanged, "policy" | "given" | "delay"> = {};
   #batch: MptcpEvent[] = [];
   /** Of the last ESTABLISHED of the batch. */
   #established: MessageHeader | undefined;
@@ -78,7 +83,7 @@ export class Daemon implements ControlService, Disposable {
       endpoints: this.#endpoints,
       capacity,
       state,
-      onAddresses: (addresses, metered) => this.#userspace?.setOwnAddresses(addresses, metered),
+      onAddresses: (told) => this.#userspace?.setOwnAddresses(told),
       onNetwork: () => this.#userspace?.onNetwork(),
       recovers: () => !this.#userspace?.triesAgain,
       connections: () => this.#pm.connections(),
@@ -99,6 +104,7 @@ export class Daemon implements ControlService, Disposable {
 
   [Symbol.dispose](): void {
     this.#warmUp?.[Symbol.dispose]();
+    this.#rules[Symbol.dispose]();
     this.#rest[Symbol.dispose]();
     this.#host[Symbol.dispose]();
     this.#userspace?.[Symbol.dispose]();
@@ -117,7 +123,9 @@ export class Daemon implements ControlService, Disposable {
 
   /** Endpoints that stay keep their ids and what hangs on them. */
   configure(config: Config): void {
-    this.#userspace?.useConfig({ ...choosePolicy(config), delay: delayOf(config.delay) }, remoteAddressRules(config));
+    const treatment = { ...choosePolicy(config), delay: delayOf(config.delay) };
+    this.#treatment = treatment;
+    this.#userspace?.useConfig({ ...treatment, rules: this.#rules.use(config.rules) }, remoteAddressRules(config));
     this.#host.configure(hostConfig(config, this.#options.pathManager));
     this.#saveTable();
     this.#sayIdle(config);

@@ -1,11 +1,12 @@
 import {
   type Action,
   type Command,
+  type ConfigChanged,
   type ConnectionExplanation,
   Engine,
   type EngineEvent,
   type EngineSnapshot,
-  type GivenValues,
+  type HostAddresses,
   type RemoteAddressRules,
 } from "../engine/index.ts";
 import { REST } from "../host/index.ts";
@@ -20,7 +21,6 @@ import type {
 } from "../netlink/index.ts";
 import { policies } from "../policies/index.ts";
 import {
-  type Address,
   assert,
   type Endpoint,
   errnoText,
@@ -41,6 +41,7 @@ import { KernelPort } from "./kernel-port.ts";
 import { PortListeners } from "./listeners.ts";
 import type { Logger } from "./logger.ts";
 import { observeAll } from "./observe.ts";
+import { Owners } from "./owners.ts";
 import { describe, tokenOf } from "./trace.ts";
 import { translateBatch } from "./translate.ts";
 import { rehearse, warmUp } from "./tuning/warm-up.ts";
@@ -67,6 +68,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   readonly #engine = new Engine({ policies });
   readonly #driver: Driver;
   readonly #port: KernelPort;
+  readonly #owners: Owners;
   #foresight: Foresight | undefined;
   readonly #watch: PathWatch;
   readonly #audit: NodeJS.Timeout;
@@ -89,7 +91,14 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       listeners: this.#listeners,
       execute: (requests) => pm.client.executeAll(requests),
       onAnswer: (request, errno, message) => this.#answers.set(request, { errno, message }),
+      onOwner: (query) => this.#owners.answer(query),
       onReport: ({ token, policy, reason }) => log.error(tokenOf({ token }), `policy ${policy} fails: ${reason}`),
+    });
+    this.#owners = new Owners({
+      now,
+      onFound: (event) => this.#driver.handle(event),
+      onDenied: () =>
+        log.warn("rules that name a command need CAP_SYS_PTRACE: other users' processes cannot be looked into"),
     });
     const logs = log.isLevelEnabled("debug");
     const world = {
@@ -132,6 +141,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#resync[Symbol.dispose]();
     this.#reopen[Symbol.dispose]();
     this.#retry[Symbol.dispose]();
+    this.#owners[Symbol.dispose]();
     this.#foresight?.[Symbol.dispose]();
     this.#driver[Symbol.dispose]();
     this.#listeners[Symbol.dispose]();
@@ -193,8 +203,8 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   /** How connections are treated, and which addresses of peers are believed. */
   useConfig(
-    treatment: { readonly policy: string; readonly given: GivenValues; readonly delay: Millis },
-    remoteAddresses: RemoteAddressRules,
+    treatment: Pick<ConfigChanged, "policy" | "given" | "delay" | "rules" | "onlyNew">,
+    remoteAddresses?: RemoteAddressRules,
   ): void {
     this.#foresight?.pause();
     this.#driver.handle({ type: "config.changed", ...treatment, remoteAddresses });
@@ -211,9 +221,9 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#retry.ask();
   }
 
-  /** The addresses of this host, for peers that announce one of them are not believed, and those where traffic costs money. */
-  setOwnAddresses(addresses: readonly Address[], metered: readonly Address[]): void {
-    this.#driver.handle({ type: "host.addresses", addresses, metered });
+  /** The addresses of this host with their interfaces, and those where traffic costs money. Peers that announce one of them are not believed. */
+  setOwnAddresses(told: Omit<HostAddresses, "type">): void {
+    this.#driver.handle({ type: "host.addresses", ...told });
   }
 
   endpoints(): readonly Endpoint[] {

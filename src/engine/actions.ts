@@ -1,4 +1,5 @@
 import type { Address, AddressId, Path, SocketAddress, Token } from "../types/index.ts";
+import type { Need } from "./rules/matching.ts";
 
 /** Names one action of one engine; counts up from 1, never given twice. */
 export type ActionId = number;
@@ -8,7 +9,7 @@ export type ActionId = number;
  *
  * What one `handle()` returns is run in that order, in one netlink send where it is netlink (so REMOVE goes before DESTROY,
  * and the peer's answer cannot come between them). Each outcome comes back as `action.done` or `action.failed` with the same action,
- * except `command.answer`, `policy.report` and `kernel.resync` / `connection.inspect` (answered by `kernel.snapshot` / `connection.observed`).
+ * except `command.answer`, `policy.report`, `owner.query` (`connection.owner`) and `kernel.resync` / `connection.inspect` (answered by `kernel.snapshot` / `connection.observed`).
  */
 export type Action =
   | SubflowCreate
@@ -22,7 +23,8 @@ export type Action =
   | ConnectionInspect
   | KernelResync
   | CommandAnswer
-  | PolicyReport;
+  | PolicyReport
+  | OwnerQuery;
 
 interface ActionBase {
   readonly id: ActionId;
@@ -124,6 +126,14 @@ export interface CommandAnswer extends ActionBase {
   readonly errno: number;
   /** The text of the kernel's extended ACK, "" where it gives none. */
   readonly message: string;
+}
+
+/** Find out whose connection it is, because a rule asks; answered by `connection.owner`, for `process` some time later. */
+export interface OwnerQuery extends ActionBase {
+  readonly type: "owner.query";
+  readonly token: Token;
+  readonly needs: Need;
+  readonly path: Path;
 }
 
 /** Tell the administrator that a policy threw or planned nonsense; once per connection and policy. */

@@ -24,7 +24,8 @@ export function isLeftToPeer(connection: Connection, endpoint: Endpoint): boolea
 }
 
 /** The addresses that this host has. */
-export function addressesChanged(state: State, { addresses, metered }: HostAddresses): void {
+export function addressesChanged(state: State, { addresses, metered, interfaceNames }: HostAddresses): void {
+  if (interfaceNames) state.interfaceNames = interfaceNames;
   state.metered = new Set(metered);
   state.admission.setOwnAddresses(addresses);
   for (const each of state.table.away) {

@@ -83,7 +83,7 @@ export interface Timing {
   readonly askMin: Millis;
   /** A path of which nothing was heard for so long is probed, idle or not. */
   readonly unheardMax: Millis;
-  /** From asking a policy to the earliest time at which it may want to be asked again without a reason. */
+  /** From asking a policy to the earliest time at which it is asked again without a reason, however soon it wants to be. */
   readonly wakeMin: Millis;
   /** From one answered resync to the next: in a storm of overruns the dumps must not be what keeps us from reading. */
   readonly resyncPace: Millis;

@@ -74,11 +74,10 @@ function listFault(name: string, list: unknown, max: number): string | undefined
   return list.length > max ? `the list ${name} has ${list.length} entries; at most ${max} are possible` : undefined;
 }
 
-function wakeFault({ now, timing: { wakeMin } }: State, wakeAt: ConnectionPlan["wakeAt"]): string | undefined {
+function wakeFault({ now }: State, wakeAt: ConnectionPlan["wakeAt"]): string | undefined {
   if (wakeAt === undefined || wakeAt === "announceable") return undefined;
   if (typeof wakeAt !== "number" || Number.isNaN(wakeAt)) return `wakeAt is ${String(wakeAt)}, which is no time`;
-  if (wakeAt - now >= wakeMin) return undefined;
-  return `it wants to be asked again in ${Math.round(wakeAt - now)} ms; the earliest is ${wakeMin} ms`;
+  return wakeAt > now ? undefined : `it wants to be asked again ${Math.round(now - wakeAt)} ms ago`;
 }
 
 function wantedFault(connection: Connection, { keep, open, backup }: Wanted): string | undefined {

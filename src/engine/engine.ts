@@ -13,9 +13,20 @@ import { TOO_MANY } from "./admission.ts";
 import { addressesChanged, endGone, nextGone } from "./away.ts";
 import { TABLE_BOUNDS, type TableBounds, TIMING, type Timing } from "./bounds.ts";
 import { messageOf } from "./consult.ts";
-import type { ConfigChanged, ConnectionEstablished, ConnectionMeasured, EngineEvent } from "./events.ts";
+import type {
+  AddressAnnounced,
+  AddressRemoved,
+  ConfigChanged,
+  ConnectionEstablished,
+  ConnectionMeasured,
+  ConnectionOwner,
+  EngineEvent,
+  SubflowClosed,
+  SubflowEstablished,
+  SubflowPriority,
+} from "./events.ts";
 import { explainPairs } from "./explain.ts";
-import { Watch, watchedPath, watchedPolicy } from "./foresee.ts";
+import { Watch, watchedPath, watchedPolicy, watchedRules } from "./foresee.ts";
 import { probeIdle } from "./idle.ts";
 import {
   announced,
@@ -40,7 +51,7 @@ import type { ConnectionExplanation, ConnectionSnapshot, EngineSnapshot } from "
 import { State } from "./state.ts";
 import { EndpointTable } from "./table.ts";
 import { Timers } from "./timers.ts";
-import { chooseTreatments } from "./treat.ts";
+import { chooseTreatments, ownerKnown } from "./treat.ts";
 import { Treatment } from "./treatment.ts";
 
 const NO_ACTIONS: readonly Action[] = Object.freeze([]);
@@ -93,11 +104,12 @@ export class Engine {
    * decides by more than that.
    */
   foresee(event: ConnectionEstablished): readonly Action[] {
-    const { table, timing, treatment, interfaceNames } = this.#state;
+    const { table, timing, treatment, interfaceNames, rules } = this.#state;
     const watch = new Watch();
     const watched = treatment.under(watchedPolicy(treatment.policy, watch));
     const state = new State({ table, timing, timers: new Timers<Connection>(), treatment: watched });
     state.interfaceNames = interfaceNames;
+    state.rules = rules && watchedRules(rules, watch);
     established(state, { ...event, path: watchedPath(event.path, watch) });
     return watch.hasSeen ? NO_ACTIONS : state.actions;
   }
@@ -235,24 +247,13 @@ export class Engine {
         forgetKnown(state, event.token);
         return;
       case "subflow.established":
-        known = connections.get(event.token);
-        if (known) subflowEstablished(state, known, event);
-        return;
       case "subflow.closed":
-        known = connections.get(event.token);
-        if (known) subflowClosed(state, known, event);
-        return;
       case "subflow.priority":
-        known = connections.get(event.token);
-        if (known) priority(known, event);
-        return;
       case "address.announced":
-        known = connections.get(event.token);
-        if (known) announced(state, known, event);
-        return;
       case "address.removed":
+      case "connection.owner":
         known = connections.get(event.token);
-        if (known) removed(state, known, event.remoteId);
+        if (known) ofConnection(state, known, event);
         return;
       case "kernel.overrun":
         this.#overrun();
@@ -332,6 +333,32 @@ export class Engine {
       due(state, late, state.now);
       arm(state, late);
     }
+  }
+}
+
+type ConnectionEvent =
+  | SubflowEstablished
+  | SubflowClosed
+  | SubflowPriority
+  | AddressAnnounced
+  | AddressRemoved
+  | ConnectionOwner;
+
+/** What happens to a connection that is known. */
+function ofConnection(state: State, known: Connection, event: ConnectionEvent): void {
+  switch (event.type) {
+    case "subflow.established":
+      return subflowEstablished(state, known, event);
+    case "subflow.closed":
+      return subflowClosed(state, known, event);
+    case "subflow.priority":
+      return priority(known, event);
+    case "address.announced":
+      return announced(state, known, event);
+    case "address.removed":
+      return removed(state, known, event.remoteId);
+    case "connection.owner":
+      return ownerKnown(state, known, event.owner);
   }
 }
 

@@ -14,6 +14,7 @@ import type { Action } from "./actions.ts";
 import type { RemoteAddressRules } from "./admission.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
 import type { GivenValues } from "./parameters.ts";
+import type { Owner, Rule } from "./rules/rule.ts";
 
 /**
  * Everything that can happen to the engine, in plain JSON, past tense, so that a run can be recorded and replayed exactly.
@@ -43,6 +44,7 @@ export type EngineEvent =
   | CommandReceived
   | ConfigChanged
   | HostAddresses
+  | ConnectionOwner
   | NetworkChanged
   | Tick;
 
@@ -193,6 +195,10 @@ export interface ConfigChanged {
   readonly policy?: string | undefined;
   readonly given?: GivenValues | undefined;
   readonly delay?: Millis | undefined;
+  /** With `policy`: the first that matches says how a connection is treated; those whose time it is not left out. */
+  readonly rules?: readonly Rule[] | undefined;
+  /** Connections that there are stay as they are. */
+  readonly onlyNew?: boolean | undefined;
   /** Which announced addresses may be connected to; undefined: as before. */
   readonly remoteAddresses?: RemoteAddressRules | undefined;
 }
@@ -203,6 +209,15 @@ export interface HostAddresses {
   readonly addresses: readonly Address[];
   /** Those of them where what is sent costs money; undefined: none. */
   readonly metered?: readonly Address[] | undefined;
+  /** Names of interfaces by these addresses; undefined: as before. */
+  readonly interfaceNames?: ReadonlyMap<Address, string> | undefined;
+}
+
+/** Answer to the action `owner.query`. */
+export interface ConnectionOwner {
+  readonly type: "connection.owner";
+  readonly token: Token;
+  readonly owner: Owner;
 }
 
 /** Links, addresses or routes of this host have changed: what could not be reached may be now. */

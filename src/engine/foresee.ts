@@ -1,6 +1,9 @@
 import type { Path } from "../types/index.ts";
 import type { Connection } from "./model.ts";
 import type { ConnectionView, PairView, Policy, RemotePoint } from "./policy.ts";
+import type { RuleFacts } from "./rules/rule.ts";
+import type { Found } from "./rules/rule-set.ts";
+import type { CompiledRules } from "./treatment.ts";
 
 /*
  * A plan can be prepared if the policy came to it without looking at what only the connection itself will tell: its token, its ports,
@@ -72,6 +75,19 @@ export function watchedPolicy(policy: Policy, watch: Watch): Policy {
     plan: (view, memory, occasion, values) =>
       under(() => policy.plan(watchedView(view as Connection, watch), memory, occasion, values)),
   };
+}
+
+/** The same rules under a watch; what a rule asks of the owner no one knows beforehand. */
+export function watchedRules({ set, treatments }: CompiledRules, watch: Watch): CompiledRules {
+  const find = (facts: RuleFacts): Found => {
+    watch.isOn = true;
+    const found = set.find(facts, undefined);
+    if ("needs" in found) watch.note();
+    watch.isOn = false;
+    return found;
+  };
+  const watched = treatments.map((treatment) => treatment.under(watchedPolicy(treatment.policy, watch)));
+  return { set: { find, rules: set.rules }, treatments: watched };
 }
 
 /** What differs from connection to connection, or from one moment to the next. */

@@ -9,5 +9,8 @@ export type * from "./events.ts";
 export * from "./parameters.ts";
 export * from "./policy.ts";
 export * from "./pump.ts";
+export { explainRules, type RuleReason } from "./rules/explain.ts";
+export type * from "./rules/rule.ts";
+export { type Unreachable, unreachableRules } from "./rules/unreachable.ts";
 export type * from "./snapshot.ts";
 export { checkGiven } from "./treat.ts";

@@ -19,7 +19,7 @@ import { forgetFailures, noteEnding } from "./retry.ts";
 import { probed } from "./silence.ts";
 import type { State } from "./state.ts";
 import { Subflow } from "./subflow.ts";
-import { watchFor } from "./treat.ts";
+import { assign, ownerKnown, watchFor } from "./treat.ts";
 
 /** Remembers a connection; again does no harm. undefined: the bound is reached. */
 export function created(state: State, event: ConnectionCreated | ConnectionEstablished): Connection | undefined {
@@ -39,7 +39,7 @@ export function created(state: State, event: ConnectionCreated | ConnectionEstab
   }
   const connection = new Connection(state, event);
   state.connections.set(event.token, connection);
-  beginMemory(state, connection);
+  if (assign(state, connection)) beginMemory(state, connection);
   state.counters.connections++;
   return connection;
 }
@@ -233,8 +233,11 @@ function isTooEarly({ subflows }: Connection, { sentAt, askedUntil }: Subflow, n
 /** From one look to the next, about. */
 const LOOK: Millis = 20;
 
+const UNKNOWN_OWNER = { socket: null, command: null };
+
 /** The connection's timer is due: next announcement, next removal, a SYN without an answer. */
 export function due(state: State, connection: Connection, now: Millis): void {
+  if (connection.ownerBy !== undefined && connection.ownerBy <= now) ownerKnown(state, connection, UNKNOWN_OWNER);
   sendRemovals(state, connection);
   releaseDue(state, connection);
   askForLate(state, connection, now);

@@ -24,6 +24,7 @@ import {
   type RemoteAddressView,
   type RemotePoint,
 } from "./policy.ts";
+import type { Owner } from "./rules/rule.ts";
 import { Subflow } from "./subflow.ts";
 import type { Timed } from "./timers.ts";
 import type { Treatment, Whereabouts } from "./treatment.ts";
@@ -97,6 +98,10 @@ export class Connection implements ConnectionView, Timed {
   readonly side: Side;
   readonly initial: Path;
   treatment: Treatment;
+  /** Whose it is, where a rule asked. */
+  owner: Owner | undefined = undefined;
+  /** A rule waits for that: nothing is planned before; until when it waits. */
+  ownerBy: Millis | undefined = undefined;
   denyJoinId0: boolean;
   /** A server has taken its initial address back (RM_ADDR of id 0): when it returns it is announced, under the id of its endpoint. */
   isInitialWithdrawn = false;

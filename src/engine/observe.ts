@@ -162,7 +162,7 @@ function adopt(state: State, observed: ObservedConnection): void {
   connection.subflows = [];
   for (const info of facts.subflows) if (isAlive(info)) remember(state, connection, info, "established");
   recall(state, connection, localAddresses);
-  beginMemory(state, connection);
+  if (connection.ownerBy === undefined) beginMemory(state, connection);
   if (!isEstablished(observed)) return;
   connection.established = true;
   consider(state, connection, { type: "established", again: false });

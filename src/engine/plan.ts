@@ -13,6 +13,8 @@ import type { Subflow } from "./subflow.ts";
 export function consider(state: State, connection: Connection, occasion: Occasion): void {
   if (state.kept.length > 0) tellKept(state);
   if (!connection.owned || !connection.established) return;
+  // How it is treated is not known yet.
+  if (connection.ownerBy !== undefined) return arm(state, connection);
   const plan = consult(state, connection, occasion);
   if (plan) reconcile(state, connection, plan);
   arm(state, connection);
@@ -36,7 +38,9 @@ export function networkChanged(state: State): void {
 
 /** What is missing is made, what is too much is destroyed. */
 function reconcile(state: State, connection: Connection, plan: ConnectionPlan): void {
-  connection.wakeAt = typeof plan.wakeAt === "number" ? plan.wakeAt : Number.POSITIVE_INFINITY;
+  const { wakeAt } = plan;
+  const earliest = state.now + state.timing.wakeMin;
+  connection.wakeAt = typeof wakeAt === "number" ? Math.max(wakeAt, earliest) : Number.POSITIVE_INFINITY;
   connection.hasMoreToAnnounce = plan.wakeAt === "announceable";
   const unwanted = judge(state, connection, plan.subflows);
   if (!connection.treatment.triesAgain) {
@@ -110,6 +114,7 @@ function query(state: State, connection: Connection, remote: RemoteAddressView):
 export function arm(state: State, connection: Connection): void {
   let due: Millis = connection.wakeAt;
   if (connection.announceAt > 0 && connection.hasMoreToAnnounce) due = Math.min(due, connection.announceAt);
+  if (connection.ownerBy !== undefined) due = Math.min(due, connection.ownerBy);
   if (connection.removals.length > 0 && connection.removeAt < due) due = connection.removeAt;
   for (const subflow of connection.subflows) {
     if (subflow.state === "creating" && subflow.deadline < due) due = subflow.deadline;

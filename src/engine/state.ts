@@ -11,7 +11,7 @@ import { Recoveries } from "./recoveries.ts";
 import type { EngineCounters } from "./snapshot.ts";
 import type { EndpointTable } from "./table.ts";
 import type { Timers } from "./timers.ts";
-import type { Treatment } from "./treatment.ts";
+import type { CompiledRules, Treatment } from "./treatment.ts";
 import { Watchlist } from "./watchlist.ts";
 
 /** `Omit` over a union keeps its members apart. */
@@ -45,6 +45,8 @@ export class State {
   interfaceNames: ReadonlyMap<Address, string> = new Map();
   /** Of connections that no rule is for. */
   treatment: Treatment;
+  /** How those are that a rule is for; undefined: there are no rules. */
+  rules: CompiledRules | undefined = undefined;
   /** Counts changes of how new connections are treated. */
   treatmentChanges = 0;
   /** How often connections are to be measured, by the policy that asks for most. */

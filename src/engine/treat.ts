@@ -1,24 +1,94 @@
-import { ERRNO, type Token } from "../types/index.ts";
+import { ERRNO, type Millis, type Token, unmap } from "../types/index.ts";
 import { beginMemory } from "./consult.ts";
 import type { ConfigChanged } from "./events.ts";
 import type { Connection } from "./model.ts";
 import { type GivenValues, parseValue } from "./parameters.ts";
 import { consider } from "./plan.ts";
 import type { Policy } from "./policy.ts";
+import type { Owner, Rule } from "./rules/rule.ts";
+import { RuleSet } from "./rules/rule-set.ts";
 import type { State } from "./state.ts";
 import type { Refusal } from "./table.ts";
-import { Treatment } from "./treatment.ts";
+import { type CompiledRules, Treatment, type TreatmentOptions } from "./treatment.ts";
 
-/** Which policy connections have, and with which parameters. A name that is none changes nothing: the configuration's reader has refused it. */
-export function chooseTreatments(state: State, { policy: name, given, delay }: ConfigChanged): void {
+/**
+ * How connections are treated from now on: the policy and its parameters where no rule is for them, and the rules. A policy that is none changes
+ * nothing: the configuration's reader has refused it.
+ */
+export function chooseTreatments(
+  state: State,
+  { policy: name, given, delay, rules = [], onlyNew }: ConfigChanged,
+): void {
   const policy = state.policies.find((candidate) => candidate.name === name);
   if (!policy) return;
-  const next = new Treatment({ policy, given, delay });
-  if (next.text === state.treatment.text && next.delay === state.treatment.delay) return;
+  const base = { policy, given, delay };
+  const compiled = compile(state, rules, base);
+  const next = new Treatment(base);
+  const isSame = next.isLike(state.treatment) && isSameRules(compiled, state.rules);
+  if (isSame) return;
   state.treatment = next;
+  state.rules = compiled;
   state.treatmentChanges++;
+  if (onlyNew) return;
   for (const connection of state.connections.values())
-    if (!connection.treatment.isByHand) treat(state, connection, next);
+    if (!connection.treatment.isByHand) assignAnew(state, connection);
+}
+
+function compile(state: State, rules: readonly Rule[], base: TreatmentOptions): CompiledRules | undefined {
+  if (rules.length === 0) return undefined;
+  const treatments = rules.map(({ name, policy: wanted, given, limits, interfaces, delay = base.delay }) => {
+    const policy = state.policies.find((candidate) => candidate.name === wanted);
+    return new Treatment({ ...base, ...(policy && { policy, given }), limits, interfaces, delay, rule: name });
+  });
+  return { set: new RuleSet(rules), treatments };
+}
+
+function isSameRules(a: CompiledRules | undefined, b: CompiledRules | undefined): boolean {
+  return JSON.stringify(a?.set.rules) === JSON.stringify(b?.set.rules);
+}
+
+/** Finds the rule for a connection that begins. False: something has to be looked up before. */
+export function assign(state: State, connection: Connection): boolean {
+  const next = find(state, connection);
+  if (next) connection.treatment = next;
+  return next !== undefined;
+}
+
+function assignAnew(state: State, connection: Connection): void {
+  const next = find(state, connection);
+  if (next) treat(state, connection, next);
+}
+
+/** So long a look at who has a socket may take; then it counts as unknown. */
+const OWNER_MAX: Millis = 2000;
+
+function find(state: State, connection: Connection): Treatment | undefined {
+  const { rules } = state;
+  if (!rules) return state.treatment;
+  const { side, initial, owner, token } = connection;
+  const interfaceName = state.interfaceNames.get(unmap(initial.local.address));
+  const found = rules.set.find({ side, initial, interfaceName }, owner);
+  if ("rule" in found) return found.rule === undefined ? state.treatment : rules.treatments[found.rule];
+  connection.ownerBy = state.now + OWNER_MAX;
+  state.act({ type: "owner.query", token, needs: found.needs, path: initial });
+  return undefined;
+}
+
+/** Whose it is has been looked up: the rules are asked again, and what waited for it is done. */
+export function ownerKnown(state: State, connection: Connection, owner: Owner): void {
+  connection.owner = owner;
+  connection.ownerBy = undefined;
+  const next = find(state, connection);
+  if (!next) return;
+  const isBeginning = connection.memory === undefined && connection.treatment === state.treatment;
+  if (!isBeginning) {
+    treat(state, connection, next);
+    return;
+  }
+  connection.treatment = next;
+  watchFor(state, connection);
+  beginMemory(state, connection);
+  consider(state, connection, { type: "established", again: false });
 }
 
 /** From now on the connection is treated so. Its policy begins anew if that is another, or has other parameters. */

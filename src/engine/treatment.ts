@@ -9,16 +9,9 @@ import {
 } from "../types/index.ts";
 import { formatValue, type GivenValues, type Values, valuesOf } from "./parameters.ts";
 import type { Policy } from "./policy.ts";
+import type { InterfaceChoice } from "./rules/rule.ts";
+import type { RuleSet } from "./rules/rule-set.ts";
 import type { EndpointTable } from "./table.ts";
-
-/** Which interfaces a connection uses, by shell patterns of names; absent or empty lists say nothing. */
-export interface InterfaceChoice {
-  /** No others. */
-  readonly allow?: readonly string[] | undefined;
-  readonly deny?: readonly string[] | undefined;
-  /** What goes there is backup. */
-  readonly backup?: readonly string[] | undefined;
-}
 
 /** How connections are treated that one rule, or no rule, is for. */
 export interface TreatmentOptions {
@@ -32,6 +25,12 @@ export interface TreatmentOptions {
   readonly delay?: Millis | undefined;
   /** Somebody asked for it, of this connection: rules do not change it. */
   readonly isByHand?: boolean | undefined;
+}
+
+/** Rules with what they lead to, by number. */
+export interface CompiledRules {
+  readonly set: Pick<RuleSet, "find" | "rules">;
+  readonly treatments: readonly Treatment[];
 }
 
 /** Where endpoints are, and what there are. */
@@ -63,6 +62,11 @@ export class Treatment {
     this.delay = delay;
     this.isByHand = isByHand;
     this.text = [policy.name, ...describe(policy, given)].join(" ");
+  }
+
+  /** Nothing would change if it took the other's place. */
+  isLike(other: Treatment): boolean {
+    return this.text === other.text && this.delay === other.delay;
   }
 
   /** The same under a watch (foresee.ts). */

@@ -2,6 +2,7 @@
 export * from "./capacity.ts";
 export * from "./network-model.ts";
 export * from "./pace.ts";
+export * from "./processes.ts";
 export * from "./reader.ts";
 export * from "./rivals.ts";
 export { Sysctls } from "./sysctls.ts";

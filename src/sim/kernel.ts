@@ -4,6 +4,7 @@ import type {
   AddressRemove,
   EngineEvent,
   ObservedConnection,
+  Owner,
   SubflowCreate,
 } from "../engine/index.ts";
 import { familiesMatch, samePath } from "../engine/index.ts";
@@ -111,6 +112,10 @@ export class SimKernel {
   outcomeOf(action: Action): EngineEvent | undefined {
     if (action.type === "command.answer" || action.type === "policy.report") return undefined;
     if (action.type === "kernel.resync") return { type: "kernel.snapshot", connections: this.observeAll() };
+    if (action.type === "owner.query") {
+      // Three users, so that rules have something to tell apart.
+      return { type: "connection.owner", token: action.token, owner: ownerOf(action.token) };
+    }
     if (action.type === "connection.inspect") {
       return { type: "connection.observed", token: action.token, observed: this.observe(action.token) };
     }
@@ -341,3 +346,7 @@ const NO_TRAFFIC = {
   uid: 0,
   inode: 0,
 } as const;
+
+function ownerOf(token: Token): Owner {
+  return { socket: { uid: token % 3, cgroup: undefined }, command: null };
+}

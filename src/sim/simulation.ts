@@ -1,4 +1,13 @@
-import { type Action, Engine, type EngineEvent, type Policy, Pump, TIMING, type Timing } from "../engine/index.ts";
+import {
+  type Action,
+  Engine,
+  type EngineEvent,
+  type Policy,
+  Pump,
+  type Rule,
+  TIMING,
+  type Timing,
+} from "../engine/index.ts";
 import type { Millis } from "../types/index.ts";
 import { BrokenLaw, Checkers, checkAnnouncements, checkConnection, checkPicture } from "./checkers.ts";
 import { Peer } from "./peer.ts";
@@ -46,6 +55,8 @@ export interface SimulationOptions {
   readonly policies: readonly [Policy, ...Policy[]];
   readonly faults?: Partial<Faults> | undefined;
   readonly timing?: Partial<Timing> | undefined;
+  /** How connections are treated, by rules; the first policy is for the others. */
+  readonly rules?: readonly Rule[] | undefined;
   /** Lines of transcript kept for a failure. */
   readonly keep?: number | undefined;
   /** The policies open more than one subflow of a pair: that a restart opens none twice cannot be told then. */
@@ -145,6 +156,7 @@ class Simulation {
   }
 
   run(steps: number): SimulationResult {
+    this.#configure();
     for (let step = 1; step <= steps; step++) {
       this.#world.step();
       if (this.#random.chance(0.03)) this.#command();
@@ -276,11 +288,17 @@ class Simulation {
     this.#checkers.restarted();
     this.#result.restarts++;
     this.#handle({ type: "config.changed", endpoints, limits });
+    this.#configure();
     const connections = this.#world.kernel.observeAll();
     this.#note(`${this.#now} restart`);
     this.#isRestarting = true;
     this.#handle({ type: "kernel.snapshot", connections });
     this.#isRestarting = false;
+  }
+
+  #configure(): void {
+    const { policies, rules } = this.#options;
+    if (rules) this.#handle({ type: "config.changed", policy: policies[0].name, rules });
   }
 
   #mustBeNew({ token, local, localId, remote }: Extract<Action, { type: "subflow.create" }>): void {

@@ -37,6 +37,7 @@ export interface CheckOptions {
  * Holds a policy to what each must keep, with made-up kernels, networks and administrators:
  * - no plan is refused: it throws nothing, and wishes nothing that cannot be
  * - planning twice gives the same, and changes neither view nor memory
+ * - when nothing happens it is seldom asked: what it waits for is not the next moment
  * - when all has succeeded nothing is left to do
  * - the last subflow is never closed, addresses are withdrawn before they are closed, and the other laws of the simulation
  * - what comes and goes all the time leads to bounded commands
@@ -48,6 +49,7 @@ export function checkPolicy(
   policy: Policy,
   { runs = 20, seed = 1, steps = 1000, severalPerPair }: CheckOptions = {},
 ): void {
+  waitsLong(policy);
   const { watched, law } = asked(policy);
   for (let run = 0; run < runs; run++) inSimulation(watched, law, { seed: seed + run, steps, severalPerPair });
   comesToRest(watched);
@@ -107,6 +109,26 @@ function inSimulation(policy: Policy, law: Found, options: Omit<SimulationOption
       throw error;
     }
   }
+}
+
+/** In ten seconds in which nothing happens. */
+const ASKED_MAX = 100;
+
+function waitsLong(policy: Policy): void {
+  let times = 0;
+  const counted: Policy = {
+    ...policy,
+    plan(view, memory, occasion, values) {
+      times++;
+      return policy.plan(view, memory, occasion, values);
+    },
+  };
+  const stage = new Stage({ policy: counted });
+  stage.pass(1000);
+  times = 0;
+  stage.pass(10_000);
+  if (times > ASKED_MAX)
+    throw new LawBroken("it is seldom asked when nothing happens", `${times} times in ten seconds`);
 }
 
 const HOUR = 3_600_000;

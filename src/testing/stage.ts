@@ -3,8 +3,10 @@ import {
   Engine,
   type EngineEvent,
   type GivenValues,
+  type Owner,
   type Policy,
   Pump,
+  type Rule,
   type Timing,
 } from "../engine/index.ts";
 import { type SimConnection, SimKernel, type SimSubflow } from "../sim/index.ts";
@@ -25,6 +27,12 @@ export interface StageOptions {
   readonly policy: Policy;
   /** Parameters of it, by name; the others have their defaults. */
   readonly given?: GivenValues | undefined;
+  /** How connections are treated. */
+  readonly rules?: readonly Rule[] | undefined;
+  /** Whose connection it is, where a rule asks; undefined: nobody ever answers. */
+  readonly owner?: Owner | undefined;
+  /** Names of the interfaces of its addresses, by number. */
+  readonly interfaceNames?: readonly string[] | undefined;
   /** No subflow is opened before the connection is so old. */
   readonly delay?: Millis | undefined;
   /** Others that can be asked for ({@link Stage.setPolicy}). */
@@ -69,6 +77,7 @@ export class Stage {
   readonly #silentSince = new Map<string, Millis>();
   readonly #roundTrip: Millis;
   readonly #flags: number;
+  readonly #owner: Owner | undefined;
   /** What the network does later. */
   #later: { readonly at: Millis; readonly happen: () => void }[] = [];
   #port = 40_000;
@@ -77,6 +86,7 @@ export class Stage {
   constructor(options: StageOptions) {
     const { policy, locals = 2, remotes = 1, side = "client", limits, timing } = options;
     this.#roundTrip = options.roundTrip ?? 20;
+    this.#owner = options.owner;
     this.#flags = options.flags ?? (side === "client" ? ENDPOINT_FLAG.subflow : ENDPOINT_FLAG.signal);
     this.engine = new Engine({ policies: [policy, ...(options.others ?? [])], timing });
     this.#kernel = new SimKernel({
@@ -90,9 +100,18 @@ export class Stage {
     const endpoints = Array.from({ length: locals }, (_, n) => {
       return { address: this.local(n), flags: this.#flags, interfaceIndex: options.interfaces?.[n] ?? 0 };
     });
-    const { given, delay } = options;
+    const { given, delay, interfaceNames } = options;
+    if (interfaceNames) this.nameInterfaces(interfaceNames);
     const room = { subflows: 8, addAddrAccepted: 8, ...limits };
-    this.#pump.feed({ type: "config.changed", endpoints, limits: room, policy: policy.name, given, delay });
+    this.#pump.feed({
+      type: "config.changed",
+      endpoints,
+      limits: room,
+      policy: policy.name,
+      given,
+      delay,
+      rules: options.rules,
+    });
     const { token, path, denyJoinId0 } = this.#connection;
     this.#pump.feed({ type: "connection.established", token, side, path, denyJoinId0 });
     for (let n = 1; n < remotes; n++) this.announce(n);
@@ -245,6 +264,17 @@ export class Stage {
     return { path: subflow.path, state: "established", ...times, ...counts, ...sums, sinceReceived: since };
   }
 
+  /** Its address number n is on the n-th of these interfaces. */
+  nameInterfaces(names: readonly string[]): void {
+    const interfaceNames = new Map(names.map((name, n) => [this.local(n), name]));
+    this.#feed({ type: "host.addresses", addresses: [...interfaceNames.keys()], interfaceNames });
+  }
+
+  /** Other rules from now on. */
+  setRules(rules: readonly Rule[]): void {
+    this.#feed({ type: "config.changed", policy: this.engine.policy, rules });
+  }
+
   /** Somebody asks for another policy. @returns why not; undefined: it is done */
   setPolicy(policy: string, given: Readonly<Record<string, string>> = {}): string | undefined {
     const command = { type: "policy.set", token: TOKEN, policy, given } as const;
@@ -302,6 +332,8 @@ export class Stage {
   }
 
   #outcome(action: Action): EngineEvent[] {
+    if (action.type === "owner.query")
+      return this.#owner ? [{ type: "connection.owner", token: action.token, owner: this.#owner }] : [];
     const known = new Set(this.#connection.subflows);
     const outcome = this.#kernel.outcomeOf(action);
     for (const subflow of this.#connection.subflows) if (!known.has(subflow)) this.#dial(subflow);

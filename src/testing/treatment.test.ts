@@ -4,6 +4,9 @@ import type { Policy } from "../engine/index.ts";
 import { activeBackup, policies, refresh, resilient } from "../policies/index.ts";
 import { Stage } from "./index.ts";
 
+const ALICE = { socket: { uid: 1000, cgroup: "/user.slice" } };
+const BACKUP = { policy: "active-backup" };
+
 const backup = activeBackup as Policy;
 
 test("treatment: no subflow before the delay is over, and why says so", () => {
@@ -65,4 +68,77 @@ test("treatment: what was asked for one connection stays when the configuration 
 test("treatment: where a policy measures, a connection with one subflow is looked at; without, none is", () => {
   assert.equal(new Stage({ policy: refresh as Policy, locals: 1 }).engine.watchedCount, 1);
   assert.equal(new Stage({ policy: resilient, locals: 1 }).engine.watchedCount, 0);
+});
+
+test("rules: the first that matches says how a connection is treated, `connections` and `why` name it", () => {
+  const rules = [
+    { name: "servers", match: { side: "server" as const }, policy: "standard" },
+    { name: "web", match: { remotePorts: [[80, 80] as const] }, ...BACKUP },
+    { name: "rest", match: {}, policy: "refresh" },
+  ];
+  const stage = new Stage({ policy: resilient, others: policies, locals: 2, rules });
+  stage.pass(1000);
+  assert.equal(stage.backups, "1>0");
+  const shown = stage.engine.connection(1);
+  assert.deepEqual([shown?.policy, shown?.rule], ["active-backup", "web"]);
+});
+
+test("rules: without one that matches all is as without rules", () => {
+  const stage = new Stage({
+    policy: resilient,
+    locals: 2,
+    rules: [{ name: "x", match: { side: "server" }, delay: 9e5 }],
+  });
+  stage.pass(1000);
+  assert.equal(stage.subflows, "0>0 1>0");
+  assert.equal(stage.engine.connection(1)?.rule, "");
+});
+
+test("rules: nothing is planned before it is known whose the connection is, and all of it then", () => {
+  const rules = [{ name: "alice", match: { users: [1000] }, ...BACKUP }];
+  const known = new Stage({ policy: resilient, others: policies, locals: 2, rules, owner: ALICE });
+  known.pass(1000);
+  assert.deepEqual([known.subflows, known.backups, known.engine.connection(1)?.rule], ["0>0 1>0", "1>0", "alice"]);
+  const never = new Stage({ policy: resilient, others: policies, locals: 2, rules });
+  never.pass(1900);
+  assert.equal(never.subflows, "0>0");
+  never.pass(1000);
+  assert.deepEqual([never.subflows, never.engine.connection(1)?.rule], ["0>0 1>0", ""], "not for ever");
+});
+
+test("rules: limits, and interfaces that are forbidden, or for backup, or alone allowed", () => {
+  const begin = (interfaces: object, limits = {}) => {
+    const rules = [{ name: "r", match: {}, interfaces, limits }];
+    const stage = new Stage({ policy: resilient, locals: 3, rules, interfaceNames: ["eth0", "wlan0", "wwan0"] });
+    stage.pass(1000);
+    return stage;
+  };
+  assert.equal(begin({ deny: ["wwan*"] }).subflows, "0>0 1>0");
+  assert.equal(begin({ allow: ["eth0", "wwan0"] }).subflows, "0>0 2>0");
+  assert.equal(begin({ backup: ["w*"] }).backups, "1>0 2>0");
+  assert.equal(begin({ backup: ["eth0"] }).subflows, "0>0 1>0 2>0");
+  assert.equal(begin({}, { subflows: 1 }).subflows, "0>0 1>0");
+});
+
+test("rules: the subflow that it began with is left where its interface is forbidden, when there is another", () => {
+  const rules = [{ name: "r", match: {}, interfaces: { deny: ["wwan0"] } }];
+  const alone = new Stage({ policy: resilient, locals: 1, rules, interfaceNames: ["wwan0"] });
+  alone.pass(10_000);
+  assert.equal(alone.subflows, "0>0", "never the last");
+  const two = new Stage({ policy: resilient, locals: 2, rules, interfaceNames: ["wwan0", "eth0"] });
+  two.pass(1000);
+  assert.equal(two.subflows, "1>0");
+});
+
+test("rules: other rules are for connections that there are too, and what does not differ begins nothing anew", () => {
+  const stage = new Stage({ policy: resilient, others: policies, locals: 2 });
+  stage.pass(1000);
+  const before = stage.log.length;
+  stage.setRules([{ name: "same", match: {}, policy: "resilient" }]);
+  assert.equal(stage.log.length, before, "nothing to do");
+  assert.equal(stage.engine.connection(1)?.rule, "same");
+  stage.setRules([{ name: "other", match: {}, ...BACKUP }]);
+  assert.equal(stage.backups, "1>0");
+  stage.setRules([]);
+  assert.equal(stage.engine.connection(1)?.policy, "resilient");
 });

@@ -1,4 +1,4 @@
-import { type Address, addressBytes, unmap } from "./address.ts";
+import { type Address, addressBytes, formatAddress, unmap } from "./address.ts";
 
 /** A network: the addresses that share its first `length` bits. */
 export interface Prefix {
@@ -31,4 +31,10 @@ export function sharePrefix(a: readonly number[], b: readonly number[], length: 
     if (((a[bit >> 3] ?? 0) ^ (b[bit >> 3] ?? 0)) & mask) return false;
   }
   return true;
+}
+
+/** "10.0.0.0/8"; an address alone without a length. */
+export function formatPrefix({ bytes, length }: Prefix): string {
+  const address = formatAddress(bytes);
+  return length === 8 * bytes.length ? address : `${address}/${length}`;
 }

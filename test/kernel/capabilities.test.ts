@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { CAPABILITY } from "../../src/daemon/index.ts";
 import { Lab } from "../../src/lab/index.ts";
-import { DaemonProcess } from "./daemon-support.ts";
+import { configFile, DaemonProcess } from "./daemon-support.ts";
 import { kernelTest } from "./support.ts";
 
 const KEPT = (1n << BigInt(CAPABILITY.NET_ADMIN)) | (1n << BigInt(CAPABILITY.NET_BIND_SERVICE));
@@ -41,3 +41,12 @@ for (const mode of ["kernel", "userspace"]) {
     assert.equal(await daemon.end(), 0);
   });
 }
+
+kernelTest("only where a rule names a command the daemon may look into processes", async () => {
+  await using lab = await Lab.create({ hosts: { one: {} }, links: [] });
+  const config = configFile("rules: [{ match: { command: rsync }, policy: standard }]\n");
+  const daemon = await DaemonProcess.start(lab, lab.host("one"), "--config", config);
+  const main = threadsOf(daemon.pid).find(({ id }) => id === daemon.pid);
+  assert.equal(main?.sets.CapEff, KEPT | (1n << BigInt(CAPABILITY.SYS_PTRACE)));
+  assert.equal(await daemon.end(), 0);
+});

@@ -49,6 +49,7 @@ function look(host: Host, what: { readonly config: string }): Shown[] {
   conforms("report", shown("report", "--window", "0", "--mask"));
   conforms("config-check", shown("config", "check", "--config", what.config));
   conforms("policies", shown("policy"));
+  conforms("rule-test", shown("rule", "test", "--remote", "10.0.1.2:443", "--config", what.config));
   conforms("run-dry-run", shown("run", "--dry-run", "--config", what.config));
   const connections = conforms<Shown[]>("connections", shown("connections"));
   for (const { token } of connections) {

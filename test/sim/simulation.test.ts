@@ -5,6 +5,7 @@ import {
   type ConnectionView,
   type Occasion,
   type Policy,
+  type Rule,
   TIMING,
 } from "../../src/engine/index.ts";
 import { policies, resilient } from "../../src/policies/index.ts";
@@ -64,6 +65,21 @@ test("simulation: the laws hold with what is tried again and again", () => {
     for (let seed = 1; seed <= RUNS / 2; seed++) {
       const { reports } = simulate({ seed, steps: STEPS, policies: [resilient], faults });
       assert.equal(reports, 0, "no plan of the policy was refused");
+    }
+  }
+});
+
+const RULES: readonly Rule[] = [
+  { name: "slow", match: { users: [1] }, policy: "active-backup", given: { hold_down: 100 } },
+  { name: "late", match: { users: [2], side: "client" }, delay: 300, limits: { subflows: 1 } },
+  { name: "as the kernel", match: { side: "server" }, policy: "standard" },
+];
+
+test("simulation: the laws hold where rules give each connection a policy of its own", () => {
+  for (const faults of [NO_FAULTS, undefined]) {
+    for (let seed = 1; seed <= RUNS / 2; seed++) {
+      const { reports } = simulate({ seed, steps: STEPS, policies: [resilient, ...policies], faults, rules: RULES });
+      assert.equal(reports, 0, "no plan of a policy was refused");
     }
   }
 });

@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import { CONFIG_SCHEMA, DEFAULT_CONFIG_FILE, loadConfig } from "../../config/index.ts";
+import { CONFIG_SCHEMA, DEFAULT_CONFIG_FILE, loadConfig, unreachableTexts } from "../../config/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT } from "../failure.ts";
 import { type Json, renderJson } from "../json.ts";
@@ -17,7 +17,12 @@ export async function run(context: Context): Promise<number> {
   const { config, files } = loadConfig(values.config);
   if (command.words[1] === "check") {
     const what = files.length === 0 ? `no file at ${DEFAULT_CONFIG_FILE}: the defaults hold` : files.join(", ");
-    streams.out(global.json ? renderJson({ valid: true, files: [...files] }, global.pretty) : `valid: ${what}\n`);
+    const warnings = unreachableTexts(config.rules);
+    if (global.json) streams.out(renderJson({ valid: true, files: [...files], warnings }, global.pretty));
+    else
+      streams.out(
+        [`valid: ${what}`, ...warnings.map((text) => `warning: ${text}`)].map((line) => `${line}\n`).join(""),
+      );
     return EXIT.success;
   }
   if (global.json) streams.out(renderJson(config as unknown as Json, global.pretty));

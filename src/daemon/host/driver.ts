@@ -1,3 +1,4 @@
+import type { HostAddresses } from "../../engine/index.ts";
 import {
   type Capacity,
   FELT,
@@ -17,7 +18,7 @@ import {
 } from "../../host/index.ts";
 import { connectionNames, findRivals, NetworkModel, Sysctls } from "../../host-facts/index.ts";
 import { type AnswerCounts, type Rtnl, readCounters, readSysctl, writeSysctl } from "../../netlink/index.ts";
-import type { Address, Connection, Millis, MptcpEvent } from "../../types/index.ts";
+import type { Connection, Millis, MptcpEvent } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { warmUpHost } from "../tuning/warm-up-host.ts";
 import { Applier } from "./applier.ts";
@@ -36,7 +37,7 @@ export interface HostDriverOptions {
   /** Every MPTCP connection of the namespace. */
   readonly connections: () => readonly Connection[];
   /** Told of all addresses of the host, and those of its endpoints where traffic costs money: at first, and when one came or went. */
-  readonly onAddresses?: ((addresses: readonly Address[], metered: readonly Address[]) => void) | undefined;
+  readonly onAddresses?: ((told: Omit<HostAddresses, "type">) => void) | undefined;
   /** Told when links, addresses or routes have changed, and the plan has followed. */
   readonly onNetwork?: (() => void) | undefined;
   readonly rtnl: Rtnl;
@@ -239,15 +240,14 @@ export class HostDriver implements Disposable {
 
   #tellAddresses(): void {
     const { onAddresses } = this.#options;
-    const { addressRevision, addresses } = this.#model;
+    const { addressRevision, addresses, links } = this.#model;
     const metered = (this.plan?.endpoints ?? []).flatMap((each) => (each.metered ? [each.address] : []));
-    const told = `${addressRevision} ${metered.join()}`;
+    const names = new Map(links.map(({ index, name }) => [index, name]));
+    const told = `${addressRevision} ${metered.join()} ${[...names.values()].join()}`;
     if (!onAddresses || told === this.#toldOf) return;
     this.#toldOf = told;
-    onAddresses(
-      addresses.map(({ address }) => address),
-      metered,
-    );
+    const named = addresses.map(({ address, interfaceIndex }) => [address, names.get(interfaceIndex) ?? ""] as const);
+    onAddresses({ addresses: addresses.map(({ address }) => address), metered, interfaceNames: new Map(named) });
   }
 
   /** What went out ahead is done, and the table is not as we left it. */

@@ -126,7 +126,8 @@ export class Life implements Disposable {
     this.#setPathManager();
     const adopted = this.#daemon.start(this.#loaded.config);
     await this.#control.listen();
-    dropCapabilities();
+    const { rules } = this.#loaded.config;
+    dropCapabilities({ seesProcesses: rules.some(({ match }) => match.command !== undefined) });
     if (this.#loaded.config.answers.spin) this.#saySpins();
     log.info({ files: this.#loaded.files }, `ready: ${adopted} connections adopted`);
     notify("READY=1");

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { transfer } from "../../src/lab/index.ts";
+import { MptcpPm } from "../../src/netlink/index.ts";
+import { configFile, connectionsOf, DaemonProcess, DEADLINE, subflow } from "./daemon-support.ts";
+import { inWorld, type World } from "./outage-support.ts";
+import { kernelTest } from "./support.ts";
+
+interface Shown {
+  readonly token: string;
+  readonly path: { readonly remote: { readonly port: number } };
+  readonly policy?: string;
+  readonly rule?: string;
+}
+
+/** A daemon with these rules, on a client with so many links. */
+async function withRules(
+  links: number,
+  rules: string,
+  use: (world: World, config: string) => Promise<void>,
+): Promise<void> {
+  await inWorld(links, async (world) => {
+    const config = configFile(rules);
+    const daemon = await DaemonProcess.start(world.lab, world.client, "--config", config);
+    await daemon.logged(/userspace, because the in-kernel one cannot do what rules say/);
+    await use(world, config);
+    assert.equal(await daemon.end(), 0);
+  });
+}
+
+/** A connection to a port of the server. */
+async function connect({ server, client }: World, port: number) {
+  const service = await server.listen({ address: "0.0.0.0", port });
+  const connection = await service.connect(client.netns, { to: "10.0.1.2" });
+  await transfer(connection.client, connection.server, 1000);
+  return connection;
+}
+
+/** Its local addresses with a subflow, backups in brackets. */
+function addressesOf({ client }: World, port: number): string {
+  const connection = connectionsOf(client).find(({ path }) => path.remote.port === port);
+  const subflows = (connection?.subflows ?? []).filter(({ state }) => state === "established");
+  return subflows
+    .map(({ path, backupLocal }) => (backupLocal ? `(${path.local.address})` : path.local.address))
+    .sort()
+    .join(" ");
+}
+
+const shown = ({ client }: World, port: number): Shown =>
+  (JSON.parse(subflow(client, "-j", "connections").stdout) as Shown[]).find(({ path }) => path.remote.port === port) ??
+  assert.fail(`no connection to port ${port}`);
+
+kernelTest("rules: by port, limits, interfaces and backup; `connections`, `why` and `rule test` say which", () =>
+  withRules(
+    3,
+    `rules:
+  - { name: two, match: { remote_port: 5001 }, limits: { subflows: 1 }, interfaces: { deny: eth2 } }
+  - { name: spare, match: { remote_port: [5002, 6000-6010], remote: 10.0.0.0/8 }, interfaces: { backup: "eth[23]" } }
+  - { match: { remote_port: 5003 }, policy: { name: active-backup, hold_down: 1s }, delay: 300ms }
+`,
+    async (world, config) => {
+      const { lab, client } = world;
+      const becomes = (port: number, expected: string) =>
+        lab.waitFor(() => addressesOf(world, port) === expected, DEADLINE, `${port}: ${expected}`);
+      for (const port of [5000, 5001, 5002, 5003]) await connect(world, port);
+      await becomes(5000, "10.0.1.1 10.0.2.1 10.0.3.1");
+      await becomes(5001, "10.0.1.1 10.0.3.1");
+      await becomes(5002, "(10.0.2.1) (10.0.3.1) 10.0.1.1");
+      await becomes(5003, "(10.0.2.1) (10.0.3.1) 10.0.1.1");
+      assert.deepEqual(
+        [5000, 5001, 5002, 5003].map((port) => `${shown(world, port).policy}, ${shown(world, port).rule}`),
+        ["resilient, ", "resilient, two", "resilient, spare", "active-backup hold_down=1s, 3"],
+      );
+      const { token } = shown(world, 5002);
+      assert.match(subflow(client, "why", token).stdout, /policy resilient {2}rule spare/);
+      assert.match(subflow(client, "rule", "test", token, "--config", config).stdout, /^rule spare\n/);
+      const described = subflow(client, "rule", "test", "--remote", "10.9.9.9:6005", "--config", config).stdout;
+      assert.match(described, /^rule spare\n +not two +remote port of 10.9.9.9:6005 is not 5001\n$/);
+    },
+  ),
+);
+
+kernelTest("rules: whose connection it is: the user, and the command where the daemon may look into processes", () =>
+  withRules(
+    2,
+    `rules:
+  - { name: another, match: { user: 4242, remote_port: 5000-5009 }, limits: { subflows: 0 } }
+  - { name: command, match: { command: ${readFileSync("/proc/self/comm", "utf8").trim()}, remote_port: 5001 }, limits: { subflows: 0 } }
+  - { name: not this one, match: { command: nothing-of-that-name }, limits: { subflows: 0 } }
+  - { name: user, match: { user: ${process.getuid?.()} }, policy: active-backup }
+`,
+    async (world) => {
+      const { lab } = world;
+      for (const port of [5000, 5001]) await connect(world, port);
+      await lab.waitFor(() => addressesOf(world, 5000) === "(10.0.2.1) 10.0.1.1", DEADLINE, "active-backup");
+      assert.equal(shown(world, 5000).rule, "user");
+      assert.equal(shown(world, 5001).rule, "command");
+      assert.equal(addressesOf(world, 5001), "10.0.1.1", "no further subflow");
+    },
+  ),
+);
+
+kernelTest("rules: read again, they hold for connections that there are", () =>
+  inWorld(2, async (world) => {
+    const { lab, client } = world;
+    const { writeFileSync } = await import("node:fs");
+    const config = configFile("policy: resilient\npath_manager: userspace\n");
+    const daemon = await DaemonProcess.start(lab, client, "--config", config);
+    const connection = await connect(world, 5001);
+    await lab.waitFor(() => addressesOf(world, 5001) === "10.0.1.1 10.0.2.1", DEADLINE, "both");
+    writeFileSync(
+      config,
+      "path_manager: userspace\nrules: [{ match: { remote_port: 5001 }, interfaces: { deny: eth1 } }]\n",
+    );
+    daemon.signal("SIGHUP");
+    await lab.waitFor(() => addressesOf(world, 5001) === "10.0.2.1", DEADLINE, "the first interface is left");
+    assert.ok((await transfer(connection.client, connection.server, 100_000)).isIntact);
+    writeFileSync(
+      config,
+      "path_manager: userspace\nrules: [{ match: { remote_port: 5001 }, interfaces: { deny: eth* } }]\n",
+    );
+    daemon.signal("SIGHUP");
+    await daemon.logged(/read again[\s\S]*read again/);
+    assert.ok((await transfer(connection.client, connection.server, 100_000)).isIntact);
+    assert.equal(addressesOf(world, 5001), "10.0.2.1", "the last one stays");
+    using pm = MptcpPm.open({ netns: client.netns });
+    assert.equal(pm.connections().length, 1);
+    assert.equal(await daemon.end(), 0);
+  }),
+);
