@@ -62,6 +62,19 @@ load("./subflow.cjs");
 `,
 );
 
+// Processes that import somebody's module: by themselves, for they have nothing of the command line, and ES modules, for they import one.
+await build({
+  entryPoints: { plugin: "src/plugin/main.ts", "policy-test": "src/cli/policy/tester.ts" },
+  outdir: directory,
+  outExtension: { ".js": ".mjs" },
+  bundle: true,
+  minify: true,
+  platform: "node",
+  target: "node20",
+  format: "esm",
+  legalComments: "none",
+});
+
 // Its status tells of the kernel of this machine only: without MPTCP there is a cache all the same.
 spawnSync(process.execPath, [join("tools", "code-cache.cjs")], { stdio: "ignore" });
 

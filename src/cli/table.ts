@@ -227,6 +227,36 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./commands/policy.ts"),
   },
   {
+    words: ["policy", "new"],
+    takes: ["free"],
+    summary: "write a policy to begin with, and its tests, into this folder",
+    usage: "NAME",
+    examples: ["policy new mine"],
+    load: () => import("./commands/policy-new.ts"),
+  },
+  {
+    words: ["policy", "test"],
+    takes: ["file"],
+    summary: "hold a policy of yours to the laws that each must keep, and run the tests beside it",
+    usage: "FILE",
+    details: ["Without root, kernel and waiting. mine.test.mjs stands beside mine.mjs."],
+    examples: ["policy test mine.mjs"],
+    load: () => import("./commands/policy-test.ts"),
+  },
+  {
+    words: ["policy", "try"],
+    takes: ["policy"],
+    summary:
+      "see a policy beside resilient on this kernel: a download over two paths, of which the first is lost and comes back",
+    usage: "NAME|FILE",
+    details: [
+      "Makes hosts and links out of network namespaces, as `subflow demo` does, and configures nothing on this host.",
+      "Takes 40 seconds. Works as root, and without where users may make user namespaces.",
+    ],
+    examples: ["policy try active-backup", "policy try mine.mjs"],
+    load: () => import("./commands/policy-try.ts"),
+  },
+  {
     words: ["policy", "set"],
     takes: ["token", "policy", ...Array.from({ length: 8 }, () => "free" as const)],
     summary: "give one connection another policy (userspace path manager)",

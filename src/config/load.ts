@@ -141,6 +141,34 @@ function duplicateFaults(source: Source, config: Config): ConfigFault[] {
   return faults;
 }
 
+/** Plug-ins that are used and not named, or whose files others may write: they would decide for root's connections. */
+function pluginFaults(sources: readonly Source[], { policy, rules, plugins }: Config, reader: Reader): ConfigFault[] {
+  const place = (path: readonly PathItem[]): Omit<ConfigFault, "problem"> => {
+    const source = sources.findLast(({ document }) => document.hasIn(path));
+    return source ? locate(source, path, false) : { file: "the command line", line: 1, column: 1 };
+  };
+  const used = [policy, ...rules.map((rule) => rule.policy)].flatMap((written, index) => {
+    const name = typeof written === "string" ? written : written?.name;
+    const path = index === 0 ? ["policy"] : ["rules", index - 1, "policy"];
+    return name?.startsWith("plugin:") ? [{ name: name.slice("plugin:".length), path }] : [];
+  });
+  const missing = used.filter(({ name }) => !Object.hasOwn(plugins, name));
+  const hint = `add it there: plugins: { ${missing[0]?.name}: /etc/subflow/policies/${missing[0]?.name}.mjs }`;
+  return [
+    ...missing.map(({ name, path }) => ({ ...place(path), problem: `no plug-in ${name} in plugins`, hint })),
+    ...Object.entries(plugins).flatMap(([name, file]) => {
+      try {
+        checkTrusted(file, reader);
+        return [];
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        const problem = error instanceof DistrustError ? message : `cannot be read: ${code ?? message}`;
+        return [{ ...place(["plugins", name]), problem: `${file} ${problem}` }];
+      }
+    }),
+  ];
+}
+
 /** Users that this host does not know: a rule for them would be for nobody. */
 function userFaults(source: Source, { rules }: Config): ConfigFault[] {
   return rules.flatMap(({ match: { user } }, index) => {
@@ -228,6 +256,8 @@ export function loadConfig(file?: string, overrides: Partial<Config> = {}): Load
     const faults = duplicateFaults(last, config).map((fault) => ({ ...fault, hint: "counted over all files" }));
     if (faults.length > 0) throw new ConfigError(faults);
   }
+  const plugins = pluginFaults(sources, config, reader);
+  if (plugins.length > 0) throw new ConfigError(plugins);
   checkContradiction(sources, config);
   return { config, files };
 }

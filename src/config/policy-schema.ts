@@ -27,13 +27,22 @@ function withParameters({ name, parameters = {} }: Policy) {
   return v.strictObject({ name: v.literal(name), ...Object.fromEntries(entries) });
 }
 
+/** A policy in a process of its own (`plugins`). */
+const PLUGIN_NAME = /^plugin:[a-z0-9][a-z0-9_-]{0,31}$/;
+/** What its parameters mean only its process knows. */
+const PLUGIN = v.objectWithRest(
+  { name: v.pipe(v.string(), v.regex(PLUGIN_NAME)) },
+  v.union([v.string(), v.number(), v.boolean()], "a text, a number, true or false"),
+);
+
 /** The word `auto` only where nothing else is said. */
 function policySchema<const W extends readonly string[]>(words: W) {
   return v.union([
     v.picklist([...words, ...POLICIES]),
+    v.pipe(v.string(), v.regex(PLUGIN_NAME)),
     v.variant(
       "name",
-      policies.map(withParameters),
+      [...policies.map(withParameters), PLUGIN],
       ({ received }) =>
         `${received === "undefined" ? "the name is missing" : `${received} is no policy`}: there are ${POLICIES.join(", ")}`,
     ),
@@ -57,6 +66,7 @@ export interface PolicyChoice {
 export function policyChoice(written: WrittenPolicy): PolicyChoice {
   if (typeof written === "string") return { policy: written, given: {} };
   const { name, ...rest } = written;
+  if (name.startsWith("plugin:")) return { policy: name, given: rest as GivenValues };
   const parameters: Parameters = policies.find((policy) => policy.name === name)?.parameters ?? {};
   const given: Record<string, Written> = {};
   for (const [key, text] of Object.entries(rest)) {

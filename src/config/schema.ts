@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path";
 import * as v from "valibot";
 import { INTERFACE_KINDS, ROLES } from "../host/index.ts";
 import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../types/index.ts";
@@ -132,6 +133,16 @@ export const CONFIG_SCHEMA = v.strictObject({
   rules: v.optional(
     v.pipe(v.array(RULE), v.description("the first that matches a connection says how it is treated")),
     [],
+  ),
+  plugins: v.optional(
+    v.pipe(
+      v.record(
+        v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, "a name has letters, digits, - and _, at most 32")),
+        v.pipe(v.string(), v.check(isAbsolute, "a path from /, for it is read by another user elsewhere")),
+      ),
+      v.description("policies of your own, each in a process of its own: files by names; used as plugin:NAME"),
+    ),
+    {},
   ),
   profile: v.optional(
     v.pipe(

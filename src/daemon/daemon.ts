@@ -24,7 +24,8 @@ import { HostDriver } from "./host/driver.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
 import type { HostState } from "./host/state.ts";
 import type { Logger } from "./logger.ts";
-import { RuleClock } from "./rule-clock.ts";
+import { Plugins } from "./plugins/plugins.ts";
+import { RuleClock } from "./rules/rule-clock.ts";
 import { IdleWork } from "./tuning/idle-work.ts";
 import { Rest } from "./tuning/rest.ts";
 import { UserspacePathManager } from "./userspace.ts";
@@ -36,6 +37,8 @@ export interface DaemonOptions {
   readonly state: HostState;
   /** The thread that answers MPTCP events never sleeps; of use with the userspace path manager alone. */
   readonly spin: boolean;
+  /** Policies in processes of their own: files by names. */
+  readonly plugins: Config["plugins"];
   /** Reads the configuration again. @returns why not */
   readonly reload: () => ControlFailure | undefined;
   /** What cannot be done at present, a sentence each. */
@@ -53,6 +56,7 @@ export class Daemon implements ControlService, Disposable {
   readonly #pm = MptcpPm.open();
   readonly #rtnl = Rtnl.open();
   readonly #userspace: UserspacePathManager | undefined;
+  readonly #plugins: Plugins | undefined;
   readonly #endpoints: EndpointPort;
   readonly #host: HostDriver;
   readonly #subscription: NetlinkSubscription;
@@ -75,7 +79,11 @@ export class Daemon implements ControlService, Disposable {
     this.#options = options;
     const { log, state } = options;
     const shared = { pm: this.#pm, rtnl: this.#rtnl, log, now };
-    this.#userspace = options.pathManager === "userspace" ? new UserspacePathManager(shared) : undefined;
+    this.#userspace =
+      options.pathManager === "userspace"
+        ? new UserspacePathManager({ ...shared, onAsk: (question) => this.#plugins?.ask(question) })
+        : undefined;
+    this.#plugins = this.#userspace && this.#makePlugins(options.plugins);
     this.#endpoints = this.#userspace ?? new KernelEndpoints(this.#pm);
     const capacity = kernelCapacity(options.pathManager);
     this.#host = new HostDriver({
@@ -107,6 +115,7 @@ export class Daemon implements ControlService, Disposable {
     this.#rules[Symbol.dispose]();
     this.#rest[Symbol.dispose]();
     this.#host[Symbol.dispose]();
+    this.#plugins?.[Symbol.dispose]();
     this.#userspace?.[Symbol.dispose]();
     this.#subscription.close();
     this.#rtnl.close();
@@ -119,6 +128,24 @@ export class Daemon implements ControlService, Disposable {
     this.configure(config);
     this.#userspace?.adopt();
     return this.#userspace?.connectionCount ?? 0;
+  }
+
+  #makePlugins(plugins: Config["plugins"]): Plugins | undefined {
+    if (Object.keys(plugins).length === 0) return undefined;
+    const { log } = this.#options;
+    const made = new Plugins(plugins, {
+      ...{ log, now },
+      onAnswer: (event) => this.#userspace?.tell(event),
+      onChange: (elsewhere) => this.#userspace?.tell({ type: "policies.changed", elsewhere }),
+    });
+    this.#userspace?.tell({ type: "policies.changed", elsewhere: made.standings });
+    return made;
+  }
+
+  /** The configuration was read again. */
+  reconfigure(config: Config): void {
+    this.configure(config);
+    this.#plugins?.reload(config.plugins);
   }
 
   /** Endpoints that stay keep their ids and what hangs on them. */

@@ -22,6 +22,7 @@ function portOf(pm: MptcpPm, opened: string[] = []): KernelPort {
     listeners: { open: ({ address }: Path["local"]) => opened.push(address) * 0 } as unknown as PortListeners,
     execute: (requests) => pm.client.executeAll(requests),
     onAnswer: () => {},
+    onAsk: () => undefined,
     onOwner: () => undefined,
     onReport: () => {},
   });

@@ -1,4 +1,4 @@
-import type { Action, EngineEvent, OwnerQuery, PolicyReport } from "../engine/index.ts";
+import type { Action, EngineEvent, OwnerQuery, PolicyAsk, PolicyReport } from "../engine/index.ts";
 import type { MptcpPm, NetlinkClient, NetlinkError, Request, Rtnl } from "../netlink/index.ts";
 import { ERRNO, unreachable } from "../types/index.ts";
 import type { PortListeners } from "./listeners.ts";
@@ -14,6 +14,8 @@ export interface KernelPortOptions {
   readonly execute: NetlinkClient["executeAll"];
   readonly onAnswer: (request: number, errno: number, message: string) => void;
   readonly onReport: (report: PolicyReport) => void;
+  /** A policy in another process is asked, which answers later. */
+  readonly onAsk: (question: PolicyAsk) => void;
   /** Whose connection is it? @returns undefined: it will be told later */
   readonly onOwner: (query: OwnerQuery) => EngineEvent | undefined;
 }
@@ -67,7 +69,7 @@ export class KernelPort {
   }
 
   #runHere(action: Action): EngineEvent | undefined {
-    const { pm, listeners, onAnswer, onOwner, onReport } = this.#options;
+    const { pm, listeners, onAnswer, onAsk, onOwner, onReport } = this.#options;
     switch (action.type) {
       case "route.query":
         return this.#queryRoute(action);
@@ -84,6 +86,9 @@ export class KernelPort {
         return undefined;
       case "policy.report":
         onReport(action);
+        return undefined;
+      case "policy.ask":
+        onAsk(action);
         return undefined;
       case "owner.query":
         return onOwner(action);

@@ -7,6 +7,9 @@ import {
   type EngineEvent,
   type EngineSnapshot,
   type HostAddresses,
+  type PoliciesChanged,
+  type PolicyAsk,
+  type PolicyPlanned,
   type RemoteAddressRules,
 } from "../engine/index.ts";
 import { REST } from "../host/index.ts";
@@ -41,7 +44,7 @@ import { KernelPort } from "./kernel-port.ts";
 import { PortListeners } from "./listeners.ts";
 import type { Logger } from "./logger.ts";
 import { observeAll } from "./observe.ts";
-import { Owners } from "./owners.ts";
+import { Owners } from "./rules/owners.ts";
 import { describe, tokenOf } from "./trace.ts";
 import { translateBatch } from "./translate.ts";
 import { rehearse, warmUp } from "./tuning/warm-up.ts";
@@ -59,6 +62,8 @@ export interface UserspaceOptions {
   readonly rtnl: Rtnl;
   readonly log: Logger;
   readonly now: () => Millis;
+  /** A policy in another process is asked. */
+  readonly onAsk: (question: PolicyAsk) => void;
 }
 
 /** The userspace path manager of a namespace: the engine, fed by the kernel, its actions carried out. Has the endpoint table. */
@@ -91,6 +96,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       listeners: this.#listeners,
       execute: (requests) => pm.client.executeAll(requests),
       onAnswer: (request, errno, message) => this.#answers.set(request, { errno, message }),
+      onAsk: (question) => options.onAsk(question),
       onOwner: (query) => this.#owners.answer(query),
       onReport: ({ token, policy, reason }) => log.error(tokenOf({ token }), `policy ${policy} fails: ${reason}`),
     });
@@ -209,6 +215,12 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#foresight?.pause();
     this.#driver.handle({ type: "config.changed", ...treatment, remoteAddresses });
     this.#foresight?.check();
+  }
+
+  /** What policies in other processes say, or that they have come, gone, or do not answer. */
+  tell(event: PolicyPlanned | PoliciesChanged): void {
+    this.#driver.handle(event);
+    this.#watch.wake();
   }
 
   /** The policy in charge brings lost subflows back itself. */

@@ -1,4 +1,6 @@
 import type { Address, AddressId, Path, SocketAddress, Token } from "../types/index.ts";
+import type { GivenValues } from "./parameters.ts";
+import type { PlainOccasion, PlainView } from "./remote/plain.ts";
 import type { Need } from "./rules/matching.ts";
 
 /** Names one action of one engine; counts up from 1, never given twice. */
@@ -9,7 +11,7 @@ export type ActionId = number;
  *
  * What one `handle()` returns is run in that order, in one netlink send where it is netlink (so REMOVE goes before DESTROY,
  * and the peer's answer cannot come between them). Each outcome comes back as `action.done` or `action.failed` with the same action,
- * except `command.answer`, `policy.report`, `owner.query` (`connection.owner`) and `kernel.resync` / `connection.inspect` (answered by `kernel.snapshot` / `connection.observed`).
+ * except `command.answer`, `policy.report`, `owner.query` (`connection.owner`), `policy.ask` (`policy.planned`) and `kernel.resync` / `connection.inspect` (answered by `kernel.snapshot` / `connection.observed`).
  */
 export type Action =
   | SubflowCreate
@@ -24,7 +26,8 @@ export type Action =
   | KernelResync
   | CommandAnswer
   | PolicyReport
-  | OwnerQuery;
+  | OwnerQuery
+  | PolicyAsk;
 
 interface ActionBase {
   readonly id: ActionId;
@@ -126,6 +129,21 @@ export interface CommandAnswer extends ActionBase {
   readonly errno: number;
   /** The text of the kernel's extended ACK, "" where it gives none. */
   readonly message: string;
+}
+
+/** Ask a policy in another process; answered by `policy.planned` of the same version, later or never. */
+export interface PolicyAsk extends ActionBase {
+  readonly type: "policy.ask";
+  readonly token: Token;
+  readonly policy: string;
+  /** Counts up for a connection: answers to earlier ones are late. */
+  readonly version: number;
+  readonly view: PlainView;
+  readonly occasion: PlainOccasion;
+  /** As the policy gave it the last time; undefined: it has not. */
+  readonly memory: unknown;
+  /** Parameters as somebody wrote them. */
+  readonly given: GivenValues;
 }
 
 /** Find out whose connection it is, because a rule asks; answered by `connection.owner`, for `process` some time later. */

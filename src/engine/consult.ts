@@ -1,7 +1,9 @@
 import { type Address, type Endpoint, sameAddress } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
+import type { PolicyPlanned } from "./events.ts";
 import type { Connection } from "./model.ts";
 import type { ConnectionPlan, LocalPoint, Occasion, OpenPair, RemotePoint, SubflowView, Wanted } from "./policy.ts";
+import { consultRemote, isElsewhere, planOf } from "./remote/remote.ts";
 import type { State } from "./state.ts";
 
 /**
@@ -9,6 +11,7 @@ import type { State } from "./state.ts";
  * last good one led to stays; the next occasion asks again.
  */
 export function consult(state: State, connection: Connection, occasion: Occasion): ConnectionPlan | undefined {
+  if (isElsewhere(state, connection)) return consultRemote(state, connection, occasion);
   let reason: string | undefined;
   try {
     const { policy, values } = connection.treatment;
@@ -26,9 +29,41 @@ export function consult(state: State, connection: Connection, occasion: Occasion
   return undefined;
 }
 
+/** A policy in another process has answered. @returns what it wants, where that is the answer to the last question */
+export function heardRemote(
+  state: State,
+  connection: Connection,
+  { version, plan, fault }: PolicyPlanned,
+): ConnectionPlan | undefined {
+  const { remote: standing } = connection;
+  if (!standing || version !== standing.version || !isElsewhere(state, connection)) return undefined;
+  if (!plan) {
+    refuse(state, connection, fault);
+    return undefined;
+  }
+  if (plan.subflows.some(({ keep }) => keep !== undefined && !standing.asked[keep])) {
+    refuse(state, connection, "it keeps a subflow that does not exist");
+    return undefined;
+  }
+  const before = { plan: standing.plan, seen: standing.seen };
+  standing.plan = plan;
+  standing.seen = standing.asked;
+  const wanted = planOf(state, connection, { type: "asked" });
+  const wrong = wanted ? faultOf(state, connection, wanted) : undefined;
+  if (wrong !== undefined) {
+    Object.assign(standing, before);
+    refuse(state, connection, wrong);
+    return undefined;
+  }
+  if (plan.memory !== undefined) standing.memory = plan.memory;
+  if (connection.refusal) connection.refusal.standing = false;
+  return wanted;
+}
+
 /** The policy begins with this connection, or begins anew. */
 export function beginMemory(state: State, connection: Connection): void {
   connection.memory = undefined;
+  connection.remote = undefined;
   try {
     connection.memory = connection.treatment.policy.begin?.(connection);
   } catch (error) {

@@ -21,6 +21,7 @@ import type {
   ConnectionMeasured,
   ConnectionOwner,
   EngineEvent,
+  PolicyPlanned,
   SubflowClosed,
   SubflowEstablished,
   SubflowPriority,
@@ -43,7 +44,7 @@ import { note } from "./measure.ts";
 import type { Connection } from "./model.ts";
 import { inspected, snapshotTaken } from "./observe.ts";
 import { done, failed } from "./outcome.ts";
-import { arm, consider, networkChanged, tellKept } from "./plan.ts";
+import { arm, consider, networkChanged, planned, tellKept } from "./plan.ts";
 import type { LeftOut, Policy } from "./policy.ts";
 import { show } from "./show.ts";
 import { judgeSilence } from "./silence.ts";
@@ -51,7 +52,7 @@ import type { ConnectionExplanation, ConnectionSnapshot, EngineSnapshot } from "
 import { State } from "./state.ts";
 import { EndpointTable } from "./table.ts";
 import { Timers } from "./timers.ts";
-import { chooseTreatments, ownerKnown } from "./treat.ts";
+import { chooseTreatments, ownerKnown, remotesChanged } from "./treat.ts";
 import { Treatment } from "./treatment.ts";
 
 const NO_ACTIONS: readonly Action[] = Object.freeze([]);
@@ -252,6 +253,7 @@ export class Engine {
       case "address.announced":
       case "address.removed":
       case "connection.owner":
+      case "policy.planned":
         known = connections.get(event.token);
         if (known) ofConnection(state, known, event);
         return;
@@ -282,6 +284,9 @@ export class Engine {
         return;
       case "host.addresses":
         addressesChanged(state, event);
+        return;
+      case "policies.changed":
+        remotesChanged(state, event);
         return;
       case "network.changed":
         networkChanged(state);
@@ -342,7 +347,8 @@ type ConnectionEvent =
   | SubflowPriority
   | AddressAnnounced
   | AddressRemoved
-  | ConnectionOwner;
+  | ConnectionOwner
+  | PolicyPlanned;
 
 /** What happens to a connection that is known. */
 function ofConnection(state: State, known: Connection, event: ConnectionEvent): void {
@@ -359,6 +365,8 @@ function ofConnection(state: State, known: Connection, event: ConnectionEvent): 
       return removed(state, known, event.remoteId);
     case "connection.owner":
       return ownerKnown(state, known, event.owner);
+    case "policy.planned":
+      return planned(state, known, event);
   }
 }
 

@@ -14,6 +14,7 @@ import type { Action } from "./actions.ts";
 import type { RemoteAddressRules } from "./admission.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
 import type { GivenValues } from "./parameters.ts";
+import type { RemotePlan, RemotePolicy } from "./remote/plain.ts";
 import type { Owner, Rule } from "./rules/rule.ts";
 
 /**
@@ -45,6 +46,8 @@ export type EngineEvent =
   | ConfigChanged
   | HostAddresses
   | ConnectionOwner
+  | PolicyPlanned
+  | PoliciesChanged
   | NetworkChanged
   | Tick;
 
@@ -211,6 +214,22 @@ export interface HostAddresses {
   readonly metered?: readonly Address[] | undefined;
   /** Names of interfaces by these addresses; undefined: as before. */
   readonly interfaceNames?: ReadonlyMap<Address, string> | undefined;
+}
+
+/** Answer to the action `policy.ask`. */
+export interface PolicyPlanned {
+  readonly type: "policy.planned";
+  readonly token: Token;
+  readonly version: number;
+  /** undefined: it has none, because of `fault`. */
+  readonly plan: RemotePlan | undefined;
+  readonly fault: string;
+}
+
+/** Which policies there are in other processes, and which of those answer. */
+export interface PoliciesChanged {
+  readonly type: "policies.changed";
+  readonly elsewhere: readonly RemotePolicy[];
 }
 
 /** Answer to the action `owner.query`. */

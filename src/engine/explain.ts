@@ -1,7 +1,8 @@
 import { errnoText } from "../types/index.ts";
 import type { Connection } from "./model.ts";
 import { opensAtOf, toBeAnnounced, whichLimit, whyNotNow } from "./persist.ts";
-import type { AttemptView, LeftOut, PairView } from "./policy.ts";
+import type { AttemptView, LeftOut, Occasion, PairView } from "./policy.ts";
+import { isElsewhere, planOf } from "./remote/remote.ts";
 import type { State } from "./state.ts";
 
 /*
@@ -12,7 +13,10 @@ import type { State } from "./state.ts";
 /** For each pair without a subflow, and each endpoint that the peer should know and does not, why. */
 export function explainPairs(state: State, connection: Connection): readonly LeftOut[] {
   const { policy, values } = connection.treatment;
-  const plan = policy.plan(connection, connection.memory, { type: "asked" }, values);
+  const asked: Occasion = { type: "asked" };
+  const plan = isElsewhere(state, connection)
+    ? (planOf(state, connection, asked) ?? { subflows: [] })
+    : policy.plan(connection, connection.memory, asked, values);
   const known = policy.explain?.(connection, connection.memory) ?? [];
   const isWished = ({ local, remote }: PairView): boolean =>
     plan.subflows.some(({ open }) => open?.local.address === local.address && open.remote.address === remote.address);

@@ -9,6 +9,7 @@ export type * from "./events.ts";
 export * from "./parameters.ts";
 export * from "./policy.ts";
 export * from "./pump.ts";
+export type * from "./remote/plain.ts";
 export { explainRules, type RuleReason } from "./rules/explain.ts";
 export type * from "./rules/rule.ts";
 export { type Unreachable, unreachableRules } from "./rules/unreachable.ts";

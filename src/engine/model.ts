@@ -24,6 +24,7 @@ import {
   type RemoteAddressView,
   type RemotePoint,
 } from "./policy.ts";
+import type { Standing } from "./remote/standing.ts";
 import type { Owner } from "./rules/rule.ts";
 import { Subflow } from "./subflow.ts";
 import type { Timed } from "./timers.ts";
@@ -100,6 +101,8 @@ export class Connection implements ConnectionView, Timed {
   treatment: Treatment;
   /** Whose it is, where a rule asked. */
   owner: Owner | undefined = undefined;
+  /** Of a policy in another process. */
+  remote: Standing | undefined = undefined;
   /** A rule waits for that: nothing is planned before; until when it waits. */
   ownerBy: Millis | undefined = undefined;
   denyJoinId0: boolean;

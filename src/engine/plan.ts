@@ -1,6 +1,7 @@
 import { type Address, type Millis, sameAddress, unmap } from "../types/index.ts";
 import { destroy, replace } from "./closing.ts";
-import { consult } from "./consult.ts";
+import { consult, heardRemote } from "./consult.ts";
+import type { PolicyPlanned } from "./events.ts";
 import type { Connection } from "./model.ts";
 import { announce, create, setBackup } from "./opening.ts";
 import { carryOut } from "./persist.ts";
@@ -16,6 +17,14 @@ export function consider(state: State, connection: Connection, occasion: Occasio
   // How it is treated is not known yet.
   if (connection.ownerBy !== undefined) return arm(state, connection);
   const plan = consult(state, connection, occasion);
+  if (plan) reconcile(state, connection, plan);
+  arm(state, connection);
+}
+
+/** A policy in another process has answered. */
+export function planned(state: State, connection: Connection, event: PolicyPlanned): void {
+  if (!connection.owned || !connection.established || connection.ownerBy !== undefined) return;
+  const plan = heardRemote(state, connection, event);
   if (plan) reconcile(state, connection, plan);
   arm(state, connection);
 }

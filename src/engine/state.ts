@@ -8,6 +8,7 @@ import type { Connection } from "./model.ts";
 import { Paths } from "./paths.ts";
 import type { Policy } from "./policy.ts";
 import { Recoveries } from "./recoveries.ts";
+import type { RemotePolicy } from "./remote/plain.ts";
 import type { EngineCounters } from "./snapshot.ts";
 import type { EndpointTable } from "./table.ts";
 import type { Timers } from "./timers.ts";
@@ -51,7 +52,9 @@ export class State {
   treatmentChanges = 0;
   /** How often connections are to be measured, by the policy that asks for most. */
   measures: Millis = Number.POSITIVE_INFINITY;
-  readonly policies: readonly Policy[];
+  policies: readonly Policy[];
+  /** Those of them that are in other processes, by name. */
+  remotes: ReadonlyMap<string, RemotePolicy> = new Map();
   now: Millis = 0;
   /** When the last snapshot came in, and when to ask for the next because events were lost since. */
   resyncedAt: Millis = Number.NEGATIVE_INFINITY;

@@ -1,10 +1,11 @@
 import { ERRNO, type Millis, type Token, unmap } from "../types/index.ts";
 import { beginMemory } from "./consult.ts";
-import type { ConfigChanged } from "./events.ts";
+import type { ConfigChanged, PoliciesChanged } from "./events.ts";
 import type { Connection } from "./model.ts";
 import { type GivenValues, parseValue } from "./parameters.ts";
 import { consider } from "./plan.ts";
 import type { Policy } from "./policy.ts";
+import { StandIn } from "./remote/remote.ts";
 import type { Owner, Rule } from "./rules/rule.ts";
 import { RuleSet } from "./rules/rule-set.ts";
 import type { State } from "./state.ts";
@@ -91,6 +92,25 @@ export function ownerKnown(state: State, connection: Connection, owner: Owner): 
   consider(state, connection, { type: "established", again: false });
 }
 
+/** Policies in other processes came, went, answer or answer no more. Whose policy that is is asked again. */
+export function remotesChanged(state: State, { elsewhere }: PoliciesChanged): void {
+  const before = state.remotes;
+  state.remotes = new Map(elsewhere.map((each) => [each.name, each]));
+  for (const { name, measures } of elsewhere) {
+    const known = state.policies.find((policy) => policy.name === name);
+    const standIn = known instanceof StandIn ? known : new StandIn(name);
+    if (measures !== undefined) standIn.measures = measures;
+    if (!known) state.policies = [...state.policies, standIn];
+  }
+  for (const connection of state.connections.values()) {
+    const { name } = connection.treatment.policy;
+    const now = state.remotes.get(name);
+    if (!now || (before.get(name)?.isUp === now.isUp && before.get(name)?.measures === now.measures)) continue;
+    watchFor(state, connection);
+    consider(state, connection, { type: "policy" });
+  }
+}
+
 /** From now on the connection is treated so. Its policy begins anew if that is another, or has other parameters. */
 export function treat(state: State, connection: Connection, next: Treatment): void {
   const isAnother = next.text !== connection.treatment.text;
@@ -121,7 +141,7 @@ export function setPolicy(
     const names = state.policies.map((each) => each.name).join(", ");
     return { errno: ERRNO.EINVAL, message: `there is no policy ${name}; there are ${names}` };
   }
-  const checked = checkGiven(policy, given);
+  const checked = state.remotes.has(name) ? { given } : checkGiven(policy, given);
   if ("fault" in checked) return { errno: ERRNO.EINVAL, message: checked.fault };
   treat(state, connection, connection.treatment.withPolicy(policy, checked.given));
   return undefined;

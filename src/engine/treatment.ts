@@ -44,6 +44,8 @@ export interface Whereabouts {
 export class Treatment {
   readonly policy: Policy;
   readonly values: Values;
+  /** What of its parameters was given. */
+  readonly given: GivenValues;
   readonly rule: string;
   readonly delay: Millis;
   readonly isByHand: boolean;
@@ -57,6 +59,7 @@ export class Treatment {
     const { policy, given, rule = "", delay = 0, isByHand = false } = options;
     this.#options = options;
     this.policy = policy;
+    this.given = given ?? {};
     this.values = valuesOf(policy.parameters, given);
     this.rule = rule;
     this.delay = delay;
@@ -142,7 +145,9 @@ function isAny(patterns: readonly string[], name: string): boolean {
   return patterns.some((pattern) => matchesPattern(pattern, name));
 }
 
-function describe({ parameters = {} }: Policy, given: GivenValues = {}): string[] {
+function describe({ parameters }: Policy, given: GivenValues = {}): string[] {
+  // What they mean is known elsewhere.
+  if (!parameters) return Object.entries(given).map(([name, value]) => `${name}=${value}`);
   return Object.entries(parameters).flatMap(([name, parameter]) => {
     const value = given[name];
     return value === undefined || value === parameter.default ? [] : [`${name}=${formatValue(parameter, value)}`];

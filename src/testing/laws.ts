@@ -33,28 +33,42 @@ export interface CheckOptions {
   readonly severalPerPair?: boolean | undefined;
 }
 
+/** Something that each policy must keep. */
+export interface Law {
+  /** What it says, for people. */
+  readonly says: string;
+  /** @throws LawBroken */
+  readonly check: (policy: Policy, options?: CheckOptions) => void;
+}
+
+/** All of them, tried with made-up kernels, networks and administrators. */
+export const LAWS: readonly Law[] = [
+  { says: "when nothing happens it is seldom asked: what it waits for is not the next moment", check: waitsLong },
+  {
+    says:
+      "no plan is refused; planning twice gives the same, and changes neither view nor memory; the last subflow is never closed, " +
+      "whatever goes wrong around it",
+    check: holdsInSimulation,
+  },
+  { says: "when all has succeeded nothing is left to do", check: comesToRest },
+  { says: "what comes and goes all the time leads to bounded commands", check: isBoundedUnderFlapping },
+  { says: "each pair without a subflow has a reason", check: explains },
+];
+
 /**
- * Holds a policy to what each must keep, with made-up kernels, networks and administrators:
- * - no plan is refused: it throws nothing, and wishes nothing that cannot be
- * - planning twice gives the same, and changes neither view nor memory
- * - when nothing happens it is seldom asked: what it waits for is not the next moment
- * - when all has succeeded nothing is left to do
- * - the last subflow is never closed, addresses are withdrawn before they are closed, and the other laws of the simulation
- * - what comes and goes all the time leads to bounded commands
- * - each pair without a subflow has a reason
- *
+ * Holds a policy to {@link LAWS}.
  * @throws LawBroken
  */
-export function checkPolicy(
+export function checkPolicy(policy: Policy, options: CheckOptions = {}): void {
+  for (const { check } of LAWS) check(policy, options);
+}
+
+function holdsInSimulation(
   policy: Policy,
   { runs = 20, seed = 1, steps = 1000, severalPerPair }: CheckOptions = {},
 ): void {
-  waitsLong(policy);
   const { watched, law } = asked(policy);
   for (let run = 0; run < runs; run++) inSimulation(watched, law, { seed: seed + run, steps, severalPerPair });
-  comesToRest(watched);
-  isBoundedUnderFlapping(watched);
-  explains(watched);
 }
 
 /** What a policy broke while it was asked: the engine takes whatever it throws for a plan that it refuses. */

@@ -5,6 +5,8 @@ import {
   type GivenValues,
   type Owner,
   type Policy,
+  type PolicyAsk,
+  type PolicyPlanned,
   Pump,
   type Rule,
   type Timing,
@@ -27,6 +29,10 @@ export interface StageOptions {
   readonly policy: Policy;
   /** Parameters of it, by name; the others have their defaults. */
   readonly given?: GivenValues | undefined;
+  /** Names of policies in other processes ("plugin:x"): {@link onAsk} answers for them. */
+  readonly elsewhere?: readonly string[] | undefined;
+  /** Answers for a policy in another process, a round trip later; undefined: it never does. */
+  readonly onAsk?: ((question: PolicyAsk) => PolicyPlanned | undefined) | undefined;
   /** How connections are treated. */
   readonly rules?: readonly Rule[] | undefined;
   /** Whose connection it is, where a rule asks; undefined: nobody ever answers. */
@@ -77,6 +83,7 @@ export class Stage {
   readonly #silentSince = new Map<string, Millis>();
   readonly #roundTrip: Millis;
   readonly #flags: number;
+  readonly #onAsk: StageOptions["onAsk"];
   readonly #owner: Owner | undefined;
   /** What the network does later. */
   #later: { readonly at: Millis; readonly happen: () => void }[] = [];
@@ -87,6 +94,7 @@ export class Stage {
     const { policy, locals = 2, remotes = 1, side = "client", limits, timing } = options;
     this.#roundTrip = options.roundTrip ?? 20;
     this.#owner = options.owner;
+    this.#onAsk = options.onAsk;
     this.#flags = options.flags ?? (side === "client" ? ENDPOINT_FLAG.subflow : ENDPOINT_FLAG.signal);
     this.engine = new Engine({ policies: [policy, ...(options.others ?? [])], timing });
     this.#kernel = new SimKernel({
@@ -101,6 +109,7 @@ export class Stage {
       return { address: this.local(n), flags: this.#flags, interfaceIndex: options.interfaces?.[n] ?? 0 };
     });
     const { given, delay, interfaceNames } = options;
+    for (const name of options.elsewhere ?? []) this.elsewhere(name, true);
     if (interfaceNames) this.nameInterfaces(interfaceNames);
     const room = { subflows: 8, addAddrAccepted: 8, ...limits };
     this.#pump.feed({
@@ -264,6 +273,11 @@ export class Stage {
     return { path: subflow.path, state: "established", ...times, ...counts, ...sums, sinceReceived: since };
   }
 
+  /** A policy in another process is there ("plugin:x"), or answers no more. */
+  elsewhere(name: string, isUp: boolean): void {
+    this.#feed({ type: "policies.changed", elsewhere: [{ name, isUp }] });
+  }
+
   /** Its address number n is on the n-th of these interfaces. */
   nameInterfaces(names: readonly string[]): void {
     const interfaceNames = new Map(names.map((name, n) => [this.local(n), name]));
@@ -332,6 +346,11 @@ export class Stage {
   }
 
   #outcome(action: Action): EngineEvent[] {
+    if (action.type === "policy.ask") {
+      const answer = this.#onAsk?.(action);
+      if (answer) this.#later.push({ at: this.now + this.#roundTrip, happen: () => this.#pump.feed(answer) });
+      return [];
+    }
     if (action.type === "owner.query")
       return this.#owner ? [{ type: "connection.owner", token: action.token, owner: this.#owner }] : [];
     const known = new Set(this.#connection.subflows);

@@ -30,6 +30,7 @@ const FLOORS: Record<string, number> = {
   testing: 4,
   lab: 3,
   control: 3,
+  plugin: 3,
   daemon: 4,
   cli: 5,
 };

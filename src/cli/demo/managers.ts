@@ -56,8 +56,8 @@ path_manager: userspace
 automatic: false
 `;
 
-/** `subflow run` on both hosts. */
-export async function ownManager({ lab, tell }: Scene): Promise<DemoManager> {
+/** `subflow run` on both hosts. @param clientConfig instead of the demo's */
+export async function ownManager({ lab, tell }: Scene, clientConfig = CLIENT_CONFIG): Promise<DemoManager> {
   const directory = mkdtempSync(join(tmpdir(), "subflow-demo-"));
   // The daemons inherit it, and what is asked of them goes there.
   process.env.SUBFLOW_RUNTIME_DIRECTORY = directory;
@@ -70,8 +70,9 @@ export async function ownManager({ lab, tell }: Scene): Promise<DemoManager> {
     writeFileSync(file, config);
     return startDaemon(lab, lab.host(name), file, name === "client" ? (text) => tell("subflow", text) : () => {});
   };
-  const [client, server] = await Promise.all([start("client", CLIENT_CONFIG), start("server", SERVER_CONFIG)]);
-  tell("demo", "`subflow run` on both hosts; the client's: wifi is primary, cellular is backup");
+  const [client, server] = await Promise.all([start("client", clientConfig), start("server", SERVER_CONFIG)]);
+  if (clientConfig === CLIENT_CONFIG)
+    tell("demo", "`subflow run` on both hosts; the client's: wifi is primary, cellular is backup");
   const where = { netns: lab.host("client").netns };
   return {
     name: "subflow",

@@ -57,9 +57,9 @@ const TOPOLOGY: Topology = {
 };
 
 /** Runs the whole demo; rejects when the machine cannot, or when the connection breaks. */
-export async function runDemo(view: DemoView, manager: ManagerName): Promise<DemoResult> {
+export async function runDemo(view: DemoView, manager: ManagerName, clientConfig?: string): Promise<DemoResult> {
   await using lab = await Lab.create(TOPOLOGY);
-  return await new Demo(lab, view, manager).run();
+  return await new Demo(lab, view, manager, clientConfig).run();
 }
 
 interface Plot {
@@ -72,6 +72,7 @@ interface Plot {
 
 class Demo {
   readonly #lab: Lab;
+  readonly #clientConfig: string | undefined;
   readonly #view: DemoView;
   readonly #start = performance.now();
   readonly #state: DemoState;
@@ -84,7 +85,8 @@ class Demo {
   readonly #unseen: Promise<never>;
   #giveUp: (error: unknown) => void = () => {};
 
-  constructor(lab: Lab, view: DemoView, manager: ManagerName) {
+  constructor(lab: Lab, view: DemoView, manager: ManagerName, clientConfig: string | undefined) {
+    this.#clientConfig = clientConfig;
     this.#lab = lab;
     this.#view = view;
     this.#unseen = new Promise((_, reject) => {
@@ -120,8 +122,9 @@ class Demo {
     );
     const { manager, paths } = this.#state;
     const tell = (source: Source, text: string): void => this.#tell(source, text);
-    const begin = manager === "kernel" ? kernelManager : ownManager;
-    await using pathManager = await begin({ lab: this.#lab, paths, tell });
+    const scene = { lab: this.#lab, paths, tell };
+    await using pathManager =
+      manager === "kernel" ? await kernelManager(scene) : await ownManager(scene, this.#clientConfig);
     using _events = client.watch(
       (event) => this.#kernel(event),
       () => this.#tell("kernel", "some events were lost"),

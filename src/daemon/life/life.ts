@@ -105,6 +105,7 @@ export class Life implements Disposable {
       pathManager: this.#choice.pathManager,
       state: this.#state,
       spin: loaded.config.answers.spin,
+      plugins: loaded.config.plugins,
       reload: () => this.reload(),
       troubles: () => (this.#keeper.trouble === undefined ? [] : [this.#keeper.trouble]),
       onWarmUpStep,
@@ -146,7 +147,7 @@ export class Life implements Disposable {
       return { code: "CONFIG", message: `configuration not changed: ${message}` };
     }
     const { config, files } = this.#loaded;
-    this.#daemon.configure(config);
+    this.#daemon.reconfigure(config);
     log.info({ files }, "configuration read again");
     if (config.answers.spin !== this.#spins) log.warn("answers.spin can be changed by a restart only");
     if (choosePathManager(config, this.#choiceFacts).pathManager !== this.#choice.pathManager) {

@@ -43,6 +43,7 @@ function* lead(pm: MptcpPm, rtnl: Rtnl, now: () => Millis, policy: string, lives
     },
     onAnswer: () => undefined,
     onReport: () => undefined,
+    onAsk: () => undefined,
     onOwner: () => undefined,
   });
   using driver = new Driver(engine, { run: (actions) => port.run(actions), now, trace: undefined });

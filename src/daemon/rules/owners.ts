@@ -1,7 +1,7 @@
-import type { ConnectionOwner, Owner, OwnerQuery } from "../engine/index.ts";
-import { CgroupPaths, commandOf, hasSocket, processIds } from "../host-facts/index.ts";
-import { OwnerReader } from "../netlink/index.ts";
-import type { Millis, Token } from "../types/index.ts";
+import type { ConnectionOwner, Owner, OwnerQuery } from "../../engine/index.ts";
+import { CgroupPaths, commandOf, hasSocket, processIds } from "../../host-facts/index.ts";
+import { OwnerReader } from "../../netlink/index.ts";
+import type { Millis, Token } from "../../types/index.ts";
 
 /** So long at a stretch /proc is read, before whatever else there is to do. */
 const SLICE: Millis = 1;

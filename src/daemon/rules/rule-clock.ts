@@ -1,6 +1,6 @@
-import { type Config, haveTimes, rulesAt } from "../config/index.ts";
-import type { Rule } from "../engine/index.ts";
-import type { Millis } from "../types/index.ts";
+import { type Config, haveTimes, rulesAt } from "../../config/index.ts";
+import type { Rule } from "../../engine/index.ts";
+import type { Millis } from "../../types/index.ts";
 
 /** How exactly times of rules are kept; whatever the clock of the host does, it is right again after so long. */
 const LOOK: Millis = 15_000;

@@ -1,0 +1,63 @@
+/** What `policy new` writes: a policy to begin with, and its tests. */
+export function policyTemplate(name: string): string {
+  return `// A policy for Subflow: what one connection should have. Try it: subflow policy test ${name}.mjs
+//
+// It is asked whenever something may have changed, and answers with a plan: which subflows stay, which are opened, which are backup.
+// The plan is a wish: what fails is tried again, limits, ids and order are not its affair. Same view, memory and parameters, same plan.
+
+/** @type {import("subflow/policy").Policy} */
+export const policy = {
+  name: "${name}",
+  about: "the best path carries the data, each other one is ready as backup",
+  parameters: {
+    above: { type: "duration", about: "round trips above this are too long", default: 300, min: 10, max: 60_000 },
+  },
+  // How often paths are measured, in milliseconds; without it only where something is in doubt.
+  measures: 500,
+
+  plan(view, memory, occasion, { above }) {
+    // A server's peers open the subflows.
+    if (view.side === "server") return { subflows: view.subflows.map((keep) => ({ keep })) };
+    const usable = view.subflows.filter(({ state, quarantinedUntil }) => state === "established" && !quarantinedUntil);
+    const isFast = ({ measured }) => !measured || measured.rtt <= above;
+    const active = usable.find(isFast) ?? usable[0];
+    const subflows = view.subflows.map((keep) => (active ? { keep, backup: keep !== active } : { keep }));
+    // view.pairs: each address of ours with each of the peer's.
+    for (const pair of view.pairs)
+      if (pair.subflows.length === 0 && pair.blocked === "") subflows.push({ open: pair, backup: active !== undefined });
+    return { subflows };
+  },
+};
+`;
+}
+
+export function testTemplate(name: string): string {
+  return `// Run by: subflow policy test ${name}.mjs
+export default function tests({ test, policy, Stage, assert }) {
+  test("each path has a subflow, and one carries the data", () => {
+    // A connection from the first of two addresses to one of the peer's; a name is "local>remote".
+    const stage = new Stage({ policy, locals: 2 });
+    stage.pass(1000);
+    assert.equal(stage.subflows, "0>0 1>0");
+    assert.equal(stage.backups, "1>0");
+  });
+
+  test("a slow first path leaves the data to the second", () => {
+    const stage = new Stage({ policy, locals: 2 });
+    stage.pass(1000);
+    stage.measure({ "0>0": { rtt: 800 } });
+    assert.equal(stage.backups, "0>0");
+    stage.measure({ "0>0": { rtt: 20 } });
+    assert.equal(stage.backups, "1>0");
+  });
+
+  test("a lost path is opened again", () => {
+    const stage = new Stage({ policy, locals: 2 });
+    stage.pass(1000);
+    stage.reset(1, 0);
+    stage.pass(5000);
+    assert.equal(stage.subflows, "0>0 1>0");
+  });
+}
+`;
+}

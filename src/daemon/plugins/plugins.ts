@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Config } from "../../config/index.ts";
+import type { PolicyAsk, PolicyPlanned, RemotePolicy } from "../../engine/index.ts";
+import type { Millis } from "../../types/index.ts";
+import type { Logger } from "../logger.ts";
+import { Plugin } from "./plugin.ts";
+
+export interface PluginsOptions {
+  readonly log: Logger;
+  readonly now: () => Millis;
+  readonly onAnswer: (event: PolicyPlanned) => void;
+  readonly onChange: (elsewhere: readonly RemotePolicy[]) => void;
+}
+
+/** What the process runs: beside the bundle, or where the compiler has put it. */
+function programFile(): string {
+  const here = import.meta.url.startsWith("file:") ? fileURLToPath(import.meta.url) : import.meta.url;
+  const places = [join(dirname(here), "plugin.mjs"), join(dirname(here), "..", "..", "plugin", "main.js")];
+  return places.find((place) => existsSync(place)) ?? assert.fail(`there is none of ${places.join(", ")}`);
+}
+
+/** The policies of a configuration that are in processes of their own. Made before the daemon gives up its rights. */
+export class Plugins implements Disposable {
+  readonly #options: PluginsOptions;
+  readonly #plugins = new Map<string, { readonly file: string; readonly plugin: Plugin }>();
+
+  constructor(plugins: Config["plugins"], options: PluginsOptions) {
+    this.#options = options;
+    const program = programFile();
+    for (const [name, file] of Object.entries(plugins)) {
+      const { log, now, onAnswer } = options;
+      const readable = [dirname(program), dirname(realpathSync(file))].map((each) => join(each, "/"));
+      const onChange = (): void => this.#tell();
+      const plugin = new Plugin({ name, file, program, readable, log, now, onAnswer, onChange });
+      this.#plugins.set(plugin.name, { file, plugin });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { plugin } of this.#plugins.values()) plugin[Symbol.dispose]();
+  }
+
+  /** All of them, as the engine is to know them. */
+  get standings(): readonly RemotePolicy[] {
+    return [...this.#plugins.values()].map(({ plugin }) => plugin.standing);
+  }
+
+  ask(question: PolicyAsk): void {
+    this.#plugins.get(question.policy)?.plugin.ask(question);
+  }
+
+  /** The files are read anew; one that was not there at the start needs rights that are gone. */
+  reload(plugins: Config["plugins"]): void {
+    for (const [name, file] of Object.entries(plugins)) {
+      const known = this.#plugins.get(`plugin:${name}`);
+      if (known?.file === file) known.plugin.restart();
+      else
+        this.#options.log.error(
+          `plugin ${name} (${file}) is new: it runs when the daemon is started again; until then resilient plans`,
+        );
+    }
+  }
+
+  #tell(): void {
+    this.#options.onChange(this.standings);
+  }
+}

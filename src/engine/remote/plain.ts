@@ -1,0 +1,71 @@
+import type { AddressId, Endpoint, Family, Limits, Millis, Path, Side, Token } from "../../types/index.ts";
+import type { AttemptView, LocalPoint, Occasion, RemoteAddressView, RemotePoint, SubflowView } from "../policy.ts";
+
+/** An endpoint with what it is in one connection. */
+export interface PlainEndpoint extends Endpoint {
+  readonly isInitial: boolean;
+  readonly localId: AddressId;
+  readonly isListed: boolean;
+  readonly isAnnounced: boolean;
+}
+
+/** A pair; subflows and attempt by their places in the view's lists. */
+export interface PlainPair {
+  readonly local: LocalPoint;
+  readonly remote: RemotePoint;
+  readonly subflows: readonly number[];
+  readonly attempt: number | null;
+  readonly blocked: string;
+}
+
+/** A {@link ConnectionView} as plain JSON, for a policy in another process. */
+export interface PlainView {
+  readonly now: Millis;
+  readonly token: Token;
+  readonly side: Side;
+  readonly initial: Path;
+  readonly initialRemote: RemotePoint;
+  readonly family: Family;
+  readonly denyJoinId0: boolean;
+  readonly subflows: readonly SubflowView[];
+  readonly extraSubflows: number;
+  readonly remotes: readonly RemoteAddressView[];
+  readonly endpoints: readonly PlainEndpoint[];
+  readonly limits: Limits;
+  readonly attempts: readonly AttemptView[];
+  readonly pairs: readonly PlainPair[];
+  readonly addressesAnnounced: number;
+}
+
+/** An {@link Occasion}; subflows, remotes and endpoints by their places in the view's lists, null where they are in none any more. */
+export interface PlainOccasion {
+  readonly type: Occasion["type"];
+  readonly subflow?: number | null;
+  readonly remote?: number | null;
+  readonly endpoint?: number | null;
+  readonly [fact: string]: string | number | boolean | null | undefined;
+}
+
+/** A plan from another process: subflows that stay by their places in the view that it was given. */
+export interface RemotePlan {
+  readonly subflows: readonly {
+    readonly keep?: number | undefined;
+    readonly open?: { readonly local: LocalPoint; readonly remote: RemotePoint } | undefined;
+    readonly backup?: boolean | undefined;
+  }[];
+  /** Ids of endpoints. */
+  readonly announcements?: readonly AddressId[] | undefined;
+  /** Ids of announced addresses. */
+  readonly ask?: readonly AddressId[] | undefined;
+  readonly memory?: unknown;
+  readonly wakeAt?: Millis | "announceable" | undefined;
+}
+
+/** What is known of a policy in another process. */
+export interface RemotePolicy {
+  /** "plugin:bandit". */
+  readonly name: string;
+  /** It answers, as far as is known. */
+  readonly isUp: boolean;
+  readonly measures?: Millis | undefined;
+}
