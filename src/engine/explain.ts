@@ -1,7 +1,7 @@
 import { errnoText } from "../types/index.ts";
 import type { Connection } from "./model.ts";
 import { opensAtOf, toBeAnnounced, whichLimit, whyNotNow } from "./persist.ts";
-import type { AttemptView, LeftOut, Occasion, PairView } from "./policy.ts";
+import { type AttemptView, isSignal, type LeftOut, type Occasion, type PairView } from "./policy.ts";
 import { isElsewhere, planOf } from "./remote/remote.ts";
 import type { State } from "./state.ts";
 
@@ -27,7 +27,9 @@ export function explainPairs(state: State, connection: Connection): readonly Lef
       const reason = isWished(pair) ? whyMissing(state, connection, pair) : whyUnwanted(policy.name, pair, known);
       return { what: "pair", id: local.endpoint, address: local.address, remote: remote.address, ...reason };
     });
-  return [...pairs, ...unannounced(connection, toBeAnnounced(connection, plan))];
+  const wanted = toBeAnnounced(connection, plan);
+  const unwanted = connection.endpoints.filter((endpoint) => isSignal(endpoint) && !wanted.includes(endpoint));
+  return [...pairs, ...unannounced(connection, wanted), ...unannounced(connection, unwanted, policy.name)];
 }
 
 type Reason = Pick<LeftOut, "reason" | "remedy">;
@@ -69,14 +71,17 @@ function failures({ failures: count, errno }: AttemptView): string {
   return count === 1 ? `the last attempt failed: ${end}` : `${count} attempts failed, the last with ${end}`;
 }
 
-function unannounced(connection: Connection, wanted: Connection["endpoints"]): readonly LeftOut[] {
-  return wanted
+/** @param policy the one that does not want them announced */
+function unannounced(connection: Connection, endpoints: Connection["endpoints"], policy?: string): readonly LeftOut[] {
+  return endpoints
     .filter((endpoint) => !connection.isAnnounced(endpoint.id))
     .map((endpoint): LeftOut => {
       const { id, address } = endpoint;
       const reason: Reason = connection.isInitialStill(endpoint)
         ? { reason: "the connection began with this address: the peer knows it", remedy: "nothing needs to be done" }
-        : { reason: "waiting its turn: one announcement at a time", remedy: "wait" };
+        : policy
+          ? { reason: `policy ${policy} does not announce it`, remedy: "another policy may" }
+          : { reason: "waiting its turn: one announcement at a time", remedy: "wait" };
       return { what: "announcement", id, address, ...reason };
     });
 }

@@ -27,6 +27,7 @@ const FIRST_QUARANTINE: Millis = 5000;
 export function judgeLosses(state: State, connection: Connection, outstanding: number): void {
   const usable = connection.subflows.filter(isUsable);
   const isPiled = isFull(usable, outstanding);
+  const judged = usable.filter((subflow) => judgeLoss(subflow, state.now));
   // What waits behind a silent path piles up too, and says nothing of what the application does.
   if (!usable.some((subflow) => isStuck(subflow, state.now))) connection.isFull = isPiled;
   if (isPiled) {
@@ -34,9 +35,8 @@ export function judgeLosses(state: State, connection: Connection, outstanding: n
     for (const subflow of usable) if (subflow.isLossy) release(state, connection, subflow);
     return;
   }
-  for (const subflow of usable) {
-    const share = lossOf(subflow, state.now);
-    if (share === undefined) continue;
+  for (const subflow of judged) {
+    const { share = 0 } = subflow.losses ?? {};
     if (share <= CLEAN) subflow.quarantines = 0;
     const hasOther = usable.some((other) => other !== subflow && isTrusted(other));
     if (share < LOSSY || subflow.backup || !hasOther) continue;
@@ -64,18 +64,20 @@ const SEGMENT_BYTES_MAX = 1460;
 /** Written in one go, it is not yet a transfer that fills the paths. */
 const BACKLOG_MIN = 65_536;
 
-/** The share that was lost since it was judged last; undefined: too little was sent to tell. */
-function lossOf(subflow: Subflow, now: Millis): number | undefined {
+/** The share that was lost since it was judged last. @returns whether there is another one: enough was sent since */
+function judgeLoss(subflow: Subflow, now: Millis): boolean {
   const { measured, lossesFrom } = subflow;
-  if (!measured) return undefined;
+  if (!measured) return false;
   if (!lossesFrom || now - lossesFrom.at > WINDOW_MAX) {
     subflow.lossesFrom = measured;
-    return undefined;
+    subflow.losses = undefined;
+    return false;
   }
   const sent = measured.bytesSent - lossesFrom.bytesSent;
-  if (now - lossesFrom.at < WINDOW_MIN || sent < SEGMENTS_MIN * SEGMENT_BYTES) return undefined;
+  if (now - lossesFrom.at < WINDOW_MIN || sent < SEGMENTS_MIN * SEGMENT_BYTES) return false;
   subflow.lossesFrom = measured;
-  return (measured.bytesRetransmitted - lossesFrom.bytesRetransmitted) / sent;
+  subflow.losses = { share: (measured.bytesRetransmitted - lossesFrom.bytesRetransmitted) / sent, at: now };
+  return true;
 }
 
 /** Data may go there: it is heard of, and is not backup. */

@@ -145,7 +145,6 @@ export class Connection implements ConnectionView, Timed {
   /** How many more may be (opening.ts); undefined: it was not so many yet that they are counted. */
   creationsLeft: Allowance | undefined = undefined;
   attempts: readonly AttemptView[] = NONE;
-  /** The application writes more than the paths carry, as far as is known. */
   isFull = false;
   /** Looks at the kernel that were asked for, and are not answered yet. */
   inspections: readonly ActionId[] = NONE;

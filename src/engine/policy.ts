@@ -52,6 +52,14 @@ export interface Measured {
   readonly stuckSince: Millis | undefined;
 }
 
+/** How much of what was sent on a subflow, in some seconds, had to be sent again. */
+export interface Losses {
+  /** 0 to 1. */
+  readonly share: number;
+  /** When those seconds were over. */
+  readonly at: Millis;
+}
+
 /** One subflow, as a policy sees it. */
 export interface SubflowView {
   readonly state: SubflowState;
@@ -73,6 +81,8 @@ export interface SubflowView {
   readonly since: Millis | undefined;
   /** undefined: nobody has looked yet. */
   readonly measured: Measured | undefined;
+  /** What was lost of what was sent there; undefined: too little was sent of late to tell. */
+  readonly losses: Losses | undefined;
   /** Its path loses too much: it is backup until then. undefined: it does not. */
   readonly quarantinedUntil: Millis | undefined;
   /** A path that shares an end with its own went silent then, and nothing was heard of it since. undefined: no doubt. */
@@ -173,6 +183,8 @@ export interface ConnectionView {
   readonly attempts: readonly AttemptView[];
   /** Every address that subflows can come from with every one that they can go to. */
   readonly pairs: readonly PairView[];
+  /** The application writes more than the paths carry, as far as was measured; never known of what the peer sends. */
+  readonly isFull: boolean;
   /** Addresses announced now (`add_addr_signaled`). */
   readonly addressesAnnounced: number;
   /** How many endpoints carry the flag. */
@@ -286,6 +298,8 @@ export interface Policy<M = unknown, P extends Parameters = Parameters> {
    * How often its connections are to be measured, in milliseconds, also those with a single subflow; absent: only while something is in doubt.
    */
   readonly measures?: Millis;
+  /** The same, where it depends on the parameters. */
+  measuresWith?(values: Values<P>): Millis | undefined;
   /** Its memory of one connection: plain, immutable data. Asked when the connection begins, is found at start, or changes its policy. */
   begin?(view: ConnectionView): M;
   plan(view: ConnectionView, memory: M, occasion: Occasion, values: Values<P>): ConnectionPlan<M>;

@@ -19,7 +19,11 @@ import type { Subflow } from "./subflow.ts";
 /** Closes what is silent, and probes what may be. @returns whether something is still in doubt */
 export function judgeSilence(state: State, connection: Connection, isQuiet: boolean): boolean {
   const usable = connection.subflows.filter(isUsable);
-  if (usable.length < 2) return false;
+  // With nothing to go on by there is nothing to judge; but a policy may want to open something.
+  if (usable.length < 2)
+    return (
+      connection.treatment.measures !== undefined && usable.some(({ measured }) => measured?.stuckSince !== undefined)
+    );
   for (const subflow of usable) if (isHeard(subflow, subflow.doubtedAt)) trust(state, connection, subflow);
   const isStuck = judgeStuck(state, connection, usable);
   const hole = connection.received?.holeSince;

@@ -1,6 +1,6 @@
 import { type AddressId, assert, type Millis, type Path } from "../types/index.ts";
 import type { ActionId } from "./actions.ts";
-import type { Measured, SubflowFacts, SubflowState, SubflowView } from "./policy.ts";
+import type { Losses, Measured, SubflowFacts, SubflowState, SubflowView } from "./policy.ts";
 
 /** What happens to a subflow. */
 export type Cause =
@@ -51,6 +51,7 @@ export class Subflow implements SubflowView {
   backupOtherwise = false;
   /** Since when its path may be as silent as another that shares an end with it. */
   doubtedAt: Millis | undefined = undefined;
+  losses: Losses | undefined = undefined;
   /** How often it was in quarantine for its losses, and the reading from which on they count. */
   quarantines = 0;
   /** It is in quarantine for them now. */

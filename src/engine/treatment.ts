@@ -89,7 +89,7 @@ export class Treatment {
 
   /** How often connections are to be measured; undefined: not by themselves. */
   get measures(): Millis | undefined {
-    return this.policy.measures;
+    return this.policy.measures ?? this.policy.measuresWith?.(this.values);
   }
 
   /** Does the rule say anything of interfaces? */

@@ -1,4 +1,4 @@
-import type { ConnectionView, SubflowView } from "../engine/index.ts";
+import type { ConnectionPlan, ConnectionView, SubflowView } from "../engine/index.ts";
 import { sameAddress } from "../types/index.ts";
 
 /**
@@ -17,6 +17,11 @@ export function admitted({ subflows, extraSubflows, limits }: ConnectionView): r
   for (const subflow of leaving.slice(0, arrived.length)) if (excess-- > 0) gone.add(subflow);
   for (const subflow of arrived.reverse()) if (excess-- > 0) gone.add(subflow);
   return there.filter((subflow) => !gone.has(subflow));
+}
+
+/** What a server wants as well, because only its peer can open again what is closed: the subflows that there are. */
+export function keptBy(view: ConnectionView): Pick<ConnectionPlan, "subflows"> {
+  return { subflows: admitted(view).map((keep) => ({ keep })) };
 }
 
 function isSamePair({ path: { local, remote } }: SubflowView, { path }: SubflowView): boolean {

@@ -7,7 +7,7 @@ import {
   type Wanted,
 } from "../engine/index.ts";
 import type { Millis } from "../types/index.ts";
-import { admitted } from "./admitted.ts";
+import { admitted, keptBy } from "./admitted.ts";
 
 const PARAMETERS = {
   every: duration("from one subflow that is opened anew to the next", 10_000, [1000, 3_600_000]),
@@ -24,8 +24,8 @@ export const refresh: Policy<Millis, typeof PARAMETERS> = {
   measures: 1000,
   begin: ({ now }) => now,
   plan(view: ConnectionView, last: Millis, { type }, { every }): ConnectionPlan<Millis> {
+    if (view.side === "server") return keptBy(view);
     const kept = admitted(view);
-    if (view.side === "server") return { subflows: kept.map((keep) => ({ keep })) };
     const isDue = type === "measured" && view.now - last >= every;
     const slowest = isDue ? slowestOf(kept, view.now) : undefined;
     const again = view.pairs.find(({ subflows, blocked }) => slowest && subflows.includes(slowest) && blocked === "");

@@ -7,8 +7,9 @@ import type {
   SubflowView,
   Wanted,
 } from "../engine/index.ts";
-import { type AddressId, ENDPOINT_FLAG, type Endpoint } from "../types/index.ts";
-import { admitted } from "./admitted.ts";
+import type { AddressId } from "../types/index.ts";
+import { admitted, keptBy } from "./admitted.ts";
+import { announced } from "./announced.ts";
 
 /**
  * No single address, link or path, of either host, is in all subflows: the client first covers each local and each remote address with
@@ -19,9 +20,9 @@ export const resilient: Policy = {
   name: "resilient",
   about: "no single address, link or path of either host is in all subflows; the default",
   plan(view: ConnectionView): ConnectionPlan {
-    const kept = admitted(view);
-    if (view.side === "server") return { subflows: kept.map((keep) => ({ keep })), announcements: announced(view) };
+    if (view.side === "server") return { ...keptBy(view), announcements: announced(view) };
     const { pairs } = view;
+    const kept = admitted(view);
     const wanted = missing(pairs);
     const { spared, instead, wakeAt } = makeRoom(view, pairs, kept, wanted);
     const keeps: Wanted[] = kept.filter((subflow) => subflow !== spared).map((keep) => ({ keep }));
@@ -38,22 +39,8 @@ export const resilient: Policy = {
   },
 };
 
-const { implicit, signal } = ENDPOINT_FLAG;
-
-/**
- * A server's clients can cover only what they know: every address, whatever it is for where this host is the client. But where an interface has an
- * endpoint that is made to be announced (a NAT in front of it), that is what clients are to know of it.
- */
-function announced({ endpoints }: ConnectionView): readonly Endpoint[] {
-  const outside = new Set(endpoints.flatMap(({ flags, interfaceIndex }) => (flags & signal ? [interfaceIndex] : [])));
-  return endpoints.filter(({ flags, interfaceIndex }) => {
-    const isHidden = !(flags & signal) && interfaceIndex !== 0 && outside.has(interfaceIndex);
-    return !(flags & implicit) && !isHidden;
-  });
-}
-
-/** The pairs without a subflow, most wanted first. */
-function missing(pairs: readonly PairView[]): readonly PairView[] {
+/** The pairs without a subflow, most wanted first: those whose addresses are in no other, then those of little used addresses. */
+export function missing(pairs: readonly PairView[]): readonly PairView[] {
   const uses = new Uses(pairs);
   const left = pairs.filter((pair) => pair.subflows.length === 0 && pair.blocked === "");
   const ordered: PairView[] = [];

@@ -26,15 +26,16 @@ export function plainView(connection: Connection, seen: readonly Subflow[]): Pla
       attempt: pair.attempt ? attempts.indexOf(pair.attempt) : null,
       blocked: pair.blocked,
     })),
+    isFull: view.isFull,
     addressesAnnounced: view.addressesAnnounced,
   };
 }
 
 function plainSubflow(subflow: Subflow): SubflowView {
   const { state, path, localId, remoteId, join, initiated, backup, backupByPeer } = subflow;
-  const { interfaceIndex, since, measured, quarantinedUntil, doubtedAt } = subflow;
+  const { interfaceIndex, since, measured, losses, quarantinedUntil, doubtedAt } = subflow;
   const facts = { state, path, localId, remoteId, join, initiated, backup, backupByPeer };
-  return { ...facts, interfaceIndex, since, measured, quarantinedUntil, doubtedAt };
+  return { ...facts, interfaceIndex, since, measured, losses, quarantinedUntil, doubtedAt };
 }
 
 /** What happened, with places instead of things. */

@@ -34,6 +34,7 @@ export interface PlainView {
   readonly limits: Limits;
   readonly attempts: readonly AttemptView[];
   readonly pairs: readonly PlainPair[];
+  readonly isFull: boolean;
   readonly addressesAnnounced: number;
 }
 

@@ -1,0 +1,71 @@
+import {
+  type ConnectionPlan,
+  type ConnectionView,
+  count,
+  duration,
+  type Policy,
+  type SubflowView,
+  share,
+  type Wanted,
+} from "../engine/index.ts";
+import { ENDPOINT_FLAG, type Millis, sameAddress } from "../types/index.ts";
+import { admitted } from "./admitted.ts";
+import { type Avoided, avoid, avoidedOf, isAvoided } from "./avoided.ts";
+import { carriersOf } from "./order.ts";
+import { missing } from "./resilient.ts";
+
+const PARAMETERS = {
+  slower: count("a path whose round trip is so many times the quickest one's is made backup", 5, [2, 1000]),
+  loss: share("so is a path that loses more than this share", 0.05, [0.01, 1]),
+  hold_down: duration("for so long, doubled each further time", 10_000, [1000, 3_600_000]),
+};
+
+/** Round trips that differ by less do not slow anything down, whatever their ratio. */
+const DELAY_MIN: Millis = 40;
+/** What carries more than this share of the fastest path is worth its delay. */
+const WORTH = 0.25;
+const USED_WITHIN: Millis = 2000;
+
+/**
+ * All paths carry. One that holds up the data behind it and carries little becomes backup for a while: of whoever sends, client or server, for only
+ * the sender knows.
+ */
+export const aggregate: Policy<readonly Avoided[], typeof PARAMETERS> = {
+  name: "aggregate",
+  about: "all paths carry; those that slow a transfer down are backup for a while",
+  parameters: PARAMETERS,
+  measures: 1000,
+  begin: () => [],
+  plan(
+    view: ConnectionView,
+    before,
+    _occasion,
+    { slower, loss, hold_down: holdDown },
+  ): ConnectionPlan<readonly Avoided[]> {
+    const kept = admitted(view);
+    const busy = carriersOf(view, kept).filter((one) => isBusy(one, view));
+    const rtt = Math.min(...busy.map(({ measured }) => measured?.rtt ?? 0));
+    const rate = Math.max(...busy.map(rateOf));
+    const isSlow = (one: SubflowView): boolean =>
+      (one.measured?.rtt ?? 0) >= Math.max(slower * rtt, rtt + DELAY_MIN) || (one.losses?.share ?? 0) > loss;
+    const bad = busy.filter((one) => isSlow(one) && rateOf(one) < WORTH * rate);
+    const memory = bad.reduce((list, one) => avoid(list, one, view.now, holdDown), before);
+    const subflows = kept.map((keep): Wanted => {
+      if (!avoidedOf(memory, keep)) return { keep };
+      return { keep, backup: isAvoided(memory, keep, view) || isForBackup(view, keep) };
+    });
+    if (view.side === "client") for (const open of missing(view.pairs)) subflows.push({ open });
+    return { subflows, memory };
+  },
+};
+
+const rateOf = ({ measured }: SubflowView): number => measured?.deliveryRate ?? 0;
+
+function isBusy({ backup, measured }: SubflowView, { now }: ConnectionView): boolean {
+  return !backup && measured !== undefined && now - measured.usedAt < USED_WITHIN;
+}
+
+function isForBackup({ endpoints }: ConnectionView, { path }: SubflowView): boolean {
+  const endpoint = endpoints.find(({ address }) => sameAddress(address, path.local.address));
+  return endpoint !== undefined && (endpoint.flags & ENDPOINT_FLAG.backup) !== 0;
+}

@@ -1,0 +1,67 @@
+import type { ConnectionView, PairView, SubflowView } from "../engine/index.ts";
+import { type Address, ENDPOINT_FLAG, type Millis, sameAddress, unmap } from "../types/index.ts";
+
+/*
+ * For policies that prefer one path to another. Preferred is the address that the connection began with, which is what routing chose; then
+ * endpoints in their order, those for backup last.
+ */
+
+/** The lower, the more it is preferred; of an address that is no endpoint too. */
+export function placeOf({ endpoints, initial }: ConnectionView, local: Address): number {
+  const index = endpoints.findIndex(({ address }) => sameAddress(address, local));
+  const isBackup = ((endpoints[index]?.flags ?? 0) & ENDPOINT_FLAG.backup) !== 0;
+  const isFirst = sameAddress(local, initial.local.address);
+  return (isBackup ? LAST : 0) + (isFirst ? 0 : index + 2);
+}
+
+const LAST = 1000;
+
+/** Those of the subflows that can carry data, most preferred first. */
+export function carriersOf(view: ConnectionView, subflows: readonly SubflowView[]): readonly SubflowView[] {
+  const place = ({ path }: SubflowView): number => placeOf(view, path.local.address);
+  return subflows
+    .filter(({ state, quarantinedUntil }) => state === "established" && quarantinedUntil === undefined)
+    .sort((a, b) => place(a) - place(b));
+}
+
+/** One pair of each address that is in no subflow: those that failed least, then the most preferred first. */
+export function sparePairs(view: ConnectionView): readonly PairView[] {
+  const { pairs } = view;
+  const used = new Set(pairs.filter(({ subflows }) => subflows.length > 0).map(({ local }) => local.address));
+  const failures = ({ attempt }: PairView): number => attempt?.failures ?? 0;
+  const place = ({ local }: PairView): number => placeOf(view, local.address);
+  const spare: PairView[] = [];
+  for (const pair of pairs.toSorted((a, b) => failures(a) - failures(b) || place(a) - place(b))) {
+    if (pair.blocked !== "" || used.has(pair.local.address)) continue;
+    used.add(pair.local.address);
+    spare.push(pair);
+  }
+  return spare;
+}
+
+/** "10.0.1.1>10.0.9.1": a subflow that is opened anew there is on the same path. */
+export function pathOf({ path: { local, remote } }: SubflowView): string {
+  return `${unmap(local.address)}>${unmap(remote.address)}`;
+}
+
+/**
+ * What is on its way there has led to no answer for so long that the path may be dead: a timeout of TCP, or what a loss at the end of a burst
+ * takes (tcp_schedule_loss_probe); with full queues TCP's timeout comes first.
+ */
+export function isDoubtful({ isFull }: ConnectionView, { measured, doubtedAt }: SubflowView): boolean {
+  if (doubtedAt !== undefined) return true;
+  if (!measured) return false;
+  const { at, rtt, rttVar, rto, backoff, stuckSince } = measured;
+  const patience = 3 * rtt + Math.max(DOUBT_MIN, 4 * rttVar) + (isFull ? rto : 0);
+  return backoff > 0 || (stuckSince !== undefined && at - stuckSince >= patience);
+}
+
+const DOUBT_MIN: Millis = 50;
+
+/** The first of these times, for `wakeAt`: the engine is not to be asked for what is now, or just to come. */
+export function soonest(view: ConnectionView, times: readonly Millis[]): Millis {
+  const at = Math.min(Number.POSITIVE_INFINITY, ...times);
+  return at === Number.POSITIVE_INFINITY ? at : Math.max(at, view.now + WAKE_MIN);
+}
+
+const WAKE_MIN: Millis = 20;
