@@ -55,7 +55,7 @@ function close(state: State, connection: Connection, closing: Closing): void {
 }
 
 function submit(state: State, connection: Connection, closing: Closing): void {
-  if (isTheEnd(connection, closing) || isAwaited(closing)) hold(state, connection, closing);
+  if (isTheEnd(connection, closing) || isAwaited(connection, closing)) hold(state, connection, closing);
   else if (!closing.withdrawn) destroyBehindRemovals(state, connection, closing.subflows);
   else if (connection.removals.length >= BOUNDS.removalsMax) {
     state.counters.bounded++;
@@ -164,7 +164,7 @@ export function settleHeld(state: State, connection: Connection): void {
   if (connection.held.length === 0) return;
   const held: Closing[] = [];
   for (const closing of connection.held) {
-    if (isReplacedByNothing(closing)) restore(closing);
+    if (isReplacedByNothing(connection, closing)) restore(closing);
     else if (isTheEnd(connection, closing) && hasReturned(state, connection, closing))
       revive(state, connection, closing);
     else held.push(closing);
@@ -211,15 +211,15 @@ function isAmong(closings: readonly Closing[], subflow: Subflow): boolean {
 }
 
 /** Opening before closing: what takes the place is on its way. */
-function isAwaited({ replacedBy = [] }: Closing): boolean {
-  return replacedBy.some(({ state }) => state === "creating");
+function isAwaited({ subflows }: Connection, { replacedBy = [] }: Closing): boolean {
+  return replacedBy.some((subflow) => subflow.state === "creating" && subflows.includes(subflow));
 }
 
 /** What was to take the place could not be had: what there is stays. */
-function isReplacedByNothing({ replacedBy }: Closing): boolean {
-  return (
-    replacedBy !== undefined && replacedBy.length > 0 && !replacedBy.some((s) => isWorking(s) || s.state === "creating")
-  );
+function isReplacedByNothing({ subflows }: Connection, { replacedBy = [] }: Closing): boolean {
+  // One that is gone keeps the state that it had.
+  const isThere = (one: Subflow): boolean => subflows.includes(one) && (isWorking(one) || one.state === "creating");
+  return replacedBy.length > 0 && !replacedBy.some(isThere);
 }
 
 /** RM_ADDR makes the peer close every subflow of the id, whether we name them or not. */

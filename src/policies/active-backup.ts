@@ -16,8 +16,8 @@ export const activeBackup: Policy<Turn, typeof PARAMETERS> = {
   name: "active-backup",
   about: "one subflow carries the data, one from each other address is ready as backup",
   parameters: PARAMETERS,
-  // A single subflow is looked at only where somebody asks for it.
-  measuresWith: ({ mode }) => (mode === "lazy" ? 1000 : undefined),
+  // Whatever may be wrong is looked at anyway; but for that the other must be there already.
+  measuresWith: ({ mode }) => (mode === "lazy" ? 1000 : 10_000),
   begin: () => FIRST_TURN,
   plan(view: ConnectionView, turn, _occasion, { hold_down: holdDown, mode }): ConnectionPlan<Turn> {
     if (view.side === "server") return keptBy(view);

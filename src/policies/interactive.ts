@@ -71,7 +71,7 @@ function decide(
   let { avoided } = before;
   const isRenewed = (one: SubflowView): boolean => (one.since ?? 0) >= (avoidedOf(avoided, one)?.until ?? 0);
   for (const one of better)
-    if (avoidedOf(avoided, one) && isRenewed(one) && delay(one) > above - margin)
+    if (avoidedOf(avoided, one) && isRenewed(one) && one.measured && delay(one) > above - margin)
       avoided = avoid(avoided, one, view.now, holdDown);
   const others = carriers.filter((one) => one !== current && !isAvoided(avoided, one, view));
   const quicker = others.filter((one) => delay(one) < delay(current) - margin);

@@ -25,15 +25,25 @@ export const oneToOne: Policy<unknown, typeof PARAMETERS> = {
   plan(view: ConnectionView, _memory, _occasion, { wrap }): ConnectionPlan {
     if (view.side === "server") return keptBy(view);
     const chosen = choose(inOrder(view), wrap);
-    const wanted = new Set(chosen.flatMap(({ subflows }) => subflows));
+    const wanted = new Set(chosen.map(({ subflows }) => subflows[0]));
     const paired = view.pairs.flatMap(({ subflows }) => subflows);
     // What the peer opened, or from what is no endpoint, is not ours to pair.
     const isOther = (subflow: SubflowView): boolean => subflow.join && subflow.initiated && paired.includes(subflow);
     const keeps = admitted(view).filter((subflow) => wanted.has(subflow) || !isOther(subflow));
-    const opens = chosen.filter(({ subflows }) => subflows.length === 0);
+    const opens = chosen.filter((pair) => pair.subflows.length === 0 && !isClosing(view, pair));
     return { subflows: [...keeps.map((keep): Wanted => ({ keep })), ...opens.map((open): Wanted => ({ open }))] };
   },
 };
+
+/** What is to go stays until its place is taken; perhaps for good. */
+function isClosing({ subflows }: ConnectionView, { local, remote }: PairView): boolean {
+  return subflows.some(
+    ({ state, path }) =>
+      state === "closing" &&
+      sameAddress(path.local.address, local.address) &&
+      sameAddress(path.remote.address, remote.address),
+  );
+}
 
 /** Pairs that can be, with how far their places in the two orders are apart; the nearest first. */
 function inOrder({ pairs, initial }: ConnectionView): readonly PairView[] {

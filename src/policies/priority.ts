@@ -86,7 +86,8 @@ function measure(kept: readonly SubflowView[], before: Memory, now: Millis): Mem
   if (now - before.at < RATE_WINDOW) return before;
   let bytes = 0;
   for (const { measured } of kept) bytes += (measured?.bytesAcked ?? 0) + (measured?.bytesReceived ?? 0);
-  // Where a subflow is gone there is less than before.
-  const rate = before.at === 0 ? 0 : (Math.max(0, bytes - before.bytes) * 1000) / (now - before.at);
+  // Where a subflow is gone there is less than before, which says nothing.
+  const isComparable = before.at > 0 && bytes >= before.bytes;
+  const rate = isComparable ? ((bytes - before.bytes) * 1000) / (now - before.at) : before.rate;
   return { ...before, bytes, at: now, rate };
 }

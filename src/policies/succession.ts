@@ -33,8 +33,10 @@ export function succession(view: ConnectionView, before: Turn, options: Successi
   const current = inUse(view, carriers, before.avoided);
   if (!current) return { subflows: [...kept.map((keep) => ({ keep })), ...sparePairs(view).map((open) => ({ open }))] };
   const isBad = options.isBad(current, before);
-  const returnsAt = (one: SubflowView): Millis =>
-    Math.max((one.since ?? 0) + options.holdDown, avoidedOf(before.avoided, one)?.until ?? 0);
+  const returnsAt = (one: SubflowView): Millis => {
+    if (options.isBad(one, before)) return Number.POSITIVE_INFINITY;
+    return Math.max((one.since ?? 0) + options.holdDown, avoidedOf(before.avoided, one)?.until ?? 0);
+  };
   const next = isBad
     ? successor(carriers, current, (one) => !isAvoided(before.avoided, one, view))
     : carriers.find((one) => one === current || returnsAt(one) <= view.now);

@@ -10,7 +10,7 @@ const SEVERAL_PER_PAIR = [refresh, ndiffports, interactive] as unknown as readon
 
 for (const policy of policies) {
   test(`laws: ${policy.name} keeps them`, () =>
-    checkPolicy(policy, { runs: 5, severalPerPair: SEVERAL_PER_PAIR.includes(policy) }));
+    checkPolicy(policy, { runs: 3, severalPerPair: SEVERAL_PER_PAIR.includes(policy) }));
 }
 
 let count = 0;

@@ -1,5 +1,6 @@
 import type { ConnectionPlan, ConnectionView, Occasion, Policy, Values } from "../engine/index.ts";
 import { FAULTS, NO_FAULTS, SimulationError, type SimulationOptions, simulate } from "../sim/index.ts";
+import type { Millis } from "../types/index.ts";
 import { Stage } from "./stage.ts";
 
 /** A policy breaks a law: which, and how to see it again. */
@@ -52,6 +53,12 @@ export const LAWS: readonly Law[] = [
   },
   { says: "when all has succeeded nothing is left to do", check: comesToRest },
   { says: "what comes and goes all the time leads to bounded commands", check: isBoundedUnderFlapping },
+  {
+    says: "so do paths that are good and bad by turns, and one of them is no backup all the time",
+    check: (policy) => {
+      for (const period of [500, 3000, 20_000]) for (const outstanding of [0, 1e8]) isSteady(policy, period, outstanding);
+    },
+  },
   { says: "each pair without a subflow has a reason", check: explains },
 ];
 
@@ -191,6 +198,42 @@ function isBoundedUnderFlapping(policy: Policy): void {
   const commands = stage.log.length - length;
   if (commands > COMMANDS_MAX * FLAPS)
     throw new LawBroken("bounded commands under flapping", `${commands} for ${FLAPS} changes`, transcriptOf(stage));
+}
+
+/** In ten minutes, of each subflow: less than one command in two seconds. The engine's own quarantine takes most of that. */
+const STEADY: Millis = 600_000;
+const CHANGES_MAX = 240;
+const LOOK: Millis = 250;
+/** Something new may have to be established first. */
+const BACKUP_MAX: Millis = 1000;
+
+/** Three paths that carry data, each of which is bad when it is its turn. */
+function isSteady(policy: Policy, period: Millis, outstanding: number): void {
+  const stage = new Stage({ policy, locals: 3 });
+  stage.pass(1000);
+  const { length } = stage.log;
+  const lost = [0, 0, 0];
+  let backupSince: Millis | undefined;
+  for (let time = 0; time < STEADY; time += LOOK) {
+    stage.pass(LOOK);
+    const bad = Math.floor(stage.now / period) % 3;
+    lost[bad] = (lost[bad] ?? 0) + LOOK * 300;
+    const figures = lost.map((bytesRetransmitted, n) => {
+      const path = n === bad ? { rtt: 700, backoff: 2, deliveryRate: 1e4 } : {};
+      return [`${n}>0`, { ...path, bytesRetransmitted }] as const;
+    });
+    stage.measure(Object.fromEntries(figures), false, outstanding);
+    backupSince = stage.active === "" ? (backupSince ?? stage.now) : undefined;
+    if (backupSince !== undefined && stage.now - backupSince >= BACKUP_MAX)
+      throw new LawBroken("one subflow is no backup", `for ${BACKUP_MAX} ms all were`, transcriptOf(stage));
+  }
+  const commands = stage.log.length - length;
+  if (commands > CHANGES_MAX * Math.max(3, stage.subflows.split(" ").length))
+    throw new LawBroken(
+      "bounded commands where paths are good and bad by turns",
+      `${commands} in ${STEADY} ms, turns of ${period} ms`,
+      transcriptOf(stage),
+    );
 }
 
 function explains(policy: Policy): void {

@@ -145,6 +145,11 @@ export class Stage {
     return this.#names(({ backup }) => backup);
   }
 
+  /** Those that work and are no backup: data go there. */
+  get active(): string {
+    return this.#names(({ state, backup }) => state === "established" && !backup);
+  }
+
   /** When subflows of a pair were asked for. */
   attempts(local: number, remote: number): readonly Millis[] {
     return this.log.flatMap(({ at, action }) =>

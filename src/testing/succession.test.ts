@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { activeBackup, handover, interactive } from "../policies/index.ts";
+import { type Figures, Stage, type StageOptions } from "./stage.ts";
+
+// Policies by which one path carries at a time. What each must keep, whatever it decides, is held in laws.test.ts.
+
+/** So many seconds, with a look four times a second. */
+function look(stage: Stage, seconds: number, figures: Figures = {}): void {
+  for (let turn = 0; turn < 4 * seconds; turn++) {
+    stage.pass(250);
+    stage.measure(figures);
+  }
+}
+
+function settled(options: StageOptions): Stage {
+  const stage = new Stage(options);
+  stage.pass(1000);
+  return stage;
+}
+
+const commands = (stage: Stage, type: string): number => stage.log.filter(({ action }) => action.type === type).length;
+
+/** A timeout of TCP. */
+const DOUBT: Figures = { "0>0": { backoff: 1, unacked: 5 } };
+
+test("active-backup: where the active path may be dead the next takes over, and it fails back when that is over", () => {
+  const stage = settled({ policy: activeBackup });
+  look(stage, 1);
+  assert.equal(stage.active, "0>0");
+  stage.measure(DOUBT);
+  assert.equal(stage.active, "1>0");
+  look(stage, 4);
+  assert.equal(stage.active, "1>0");
+  look(stage, 2);
+  assert.equal(stage.active, "0>0");
+});
+
+test("active-backup: what is in doubt still is not gone back to", () => {
+  const stage = settled({ policy: activeBackup });
+  look(stage, 30, DOUBT);
+  assert.equal(stage.active, "1>0");
+  assert.equal(commands(stage, "subflow.setBackup"), 2);
+});
+
+test("active-backup: the initial subflow is active also where its address is no endpoint", () => {
+  const stage = settled({ policy: activeBackup, locals: 2 });
+  stage.hasAddresses(0, 1);
+  assert.equal(stage.active, "0>0");
+});
+
+test("active-backup, lazy: one subflow as long as all is well; the others when it is lost, and they go again", () => {
+  const stage = settled({ policy: activeBackup, locals: 3, given: { mode: "lazy" } });
+  assert.equal(stage.subflows, "0>0");
+  stage.lose(0);
+  stage.pass(100);
+  assert.equal(stage.active, "1>0");
+  stage.addAddress(0);
+  look(stage, 4);
+  assert.equal(stage.active, "1>0", "the better one is there again, and waits");
+  look(stage, 2);
+  assert.equal(stage.active, "0>0");
+  look(stage, 10);
+  assert.equal(stage.subflows, "0>0");
+});
+
+test("active-backup, lazy: a path that may be dead is reason enough", () => {
+  const stage = settled({ policy: activeBackup, locals: 2, given: { mode: "lazy" } });
+  look(stage, 2);
+  stage.path(0, 0, "silent");
+  look(stage, 1);
+  assert.equal(stage.active, "1>0");
+});
+
+test("handover: the next path is made when the first has a timeout, carries, and goes when the first was well again for a while", () => {
+  const stage = settled({ policy: handover, locals: 3 });
+  look(stage, 5);
+  assert.equal(stage.subflows, "0>0");
+  stage.measure(DOUBT);
+  look(stage, 1, DOUBT);
+  assert.deepEqual([stage.subflows, stage.active], ["0>0 1>0 2>0", "1>0"]);
+  look(stage, 8);
+  assert.equal(stage.active, "1>0");
+  look(stage, 2);
+  assert.equal(stage.active, "0>0");
+  look(stage, 11);
+  assert.equal(stage.subflows, "0>0");
+});
+
+/** Where the first path loses so much of what it carries: sums, as the kernel has them. */
+function lossy(share: number): (stage: Stage) => Figures {
+  let [bytesSent, at] = [0, 0];
+  return ({ now, active }) => {
+    if (active === "0>0") bytesSent += 1000 * (now - at);
+    at = now;
+    return { "0>0": { bytesSent, bytesRetransmitted: share * bytesSent } };
+  };
+}
+
+function lookAt(stage: Stage, seconds: number, figures: (stage: Stage) => Figures): void {
+  for (let turn = 0; turn < 4 * seconds; turn++) {
+    stage.pass(250);
+    stage.measure(figures(stage));
+  }
+}
+
+test("handover: so it is with one that loses too much; each further time it is avoided for twice as long", () => {
+  const stage = settled({ policy: handover });
+  lookAt(stage, 5, lossy(0.02));
+  assert.equal(stage.subflows, "0>0", "some losses are well");
+  const bad = lossy(0.12);
+  lookAt(stage, 5, bad);
+  assert.equal(stage.active, "1>0");
+  lookAt(stage, 300, bad);
+  const returns = stage.log.filter(
+    ({ action }) =>
+      action.type === "subflow.setBackup" && !action.backup && action.path.local.address === stage.local(0),
+  );
+  const waits = returns.map(({ at }, nth) => at - (returns[nth - 1]?.at ?? 0)).slice(1);
+  assert.ok(waits.length >= 2, JSON.stringify(waits));
+  for (const [nth, wait] of waits.slice(1).entries()) assert.ok(wait > 1.5 * (waits[nth] ?? 0), JSON.stringify(waits));
+});
+
+test("handover: a path that is lost is replaced at once", () => {
+  const stage = settled({ policy: handover });
+  stage.reset(0, 0);
+  stage.pass(50);
+  assert.match(stage.active, /1>0/);
+});
+
+const slow = (...paths: string[]): Figures => Object.fromEntries(paths.map((path) => [path, { rtt: 300 }]));
+
+test("interactive: the preferred path carries while it is within the bound, also where another is quicker", () => {
+  const stage = settled({ policy: interactive, locals: 3 });
+  look(stage, 5, { "0>0": { rtt: 90 }, "1>0": { rtt: 30 } });
+  assert.deepEqual([stage.subflows, stage.active], ["0>0 1>0 2>0", "0>0"]);
+});
+
+test("interactive: above the bound the quickest carries; a moment is not enough, nor one that is hardly quicker", () => {
+  const stage = settled({ policy: interactive, locals: 3 });
+  const figures = { "0>0": { rtt: 300 }, "1>0": { rtt: 80 }, "2>0": { rtt: 40 } };
+  look(stage, 1);
+  stage.measure(figures);
+  look(stage, 1);
+  assert.equal(stage.active, "0>0");
+  look(stage, 1, { "0>0": { rtt: 110 }, "1>0": { rtt: 95 }, "2>0": { rtt: 95 } });
+  assert.equal(stage.active, "0>0");
+  look(stage, 1, figures);
+  assert.equal(stage.active, "2>0");
+});
+
+test("interactive: at a timeout it is left at once", () => {
+  const stage = settled({ policy: interactive });
+  look(stage, 1);
+  stage.measure(DOUBT);
+  assert.equal(stage.active, "1>0");
+});
+
+test("interactive: the preferred path is opened anew to see how it is, and carries again when it is well; as long as it is not, ever more seldom", () => {
+  const stage = settled({ policy: interactive });
+  const anew = () => stage.attempts(0, 0);
+  look(stage, 120, slow("0>0"));
+  assert.equal(stage.active, "1>0");
+  const waits = anew()
+    .map((at, nth) => at - (anew()[nth - 1] ?? 0))
+    .slice(1);
+  assert.ok(waits.length >= 2 && waits.every((wait, nth) => wait > 1.5 * (waits[nth - 1] ?? 0)), JSON.stringify(waits));
+  assert.equal(stage.subflows, "0>0 1>0", "the one that it was before is gone");
+  look(stage, 320);
+  assert.equal(stage.active, "0>0");
+});
+
+test("interactive: where all are slow nothing is moved without end", () => {
+  const stage = settled({ policy: interactive });
+  look(stage, 300, slow("0>0", "1>0"));
+  assert.equal(stage.active, "0>0");
+  assert.equal(commands(stage, "subflow.setBackup"), 0);
+});
