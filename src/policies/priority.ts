@@ -33,8 +33,8 @@ interface Memory {
 const BEGIN: Memory = { capacities: [], fullSince: undefined, idleSince: undefined, bytes: 0, at: 0, rate: 0 };
 /** From one figure of the rate to the next. */
 const RATE_WINDOW: Millis = 500;
-/** From where on a path counts as full, and up to where the others could do without one. */
-const FULL = 0.95;
+/** From where on a path counts as full (headers take some of it), and up to where the others could do without one. */
+const FULL = 0.85;
 const SPARE = 0.7;
 
 /** Overflow: the first path carries alone until it is full; then the next joins, and leaves when it is not needed any more. */

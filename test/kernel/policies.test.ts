@@ -1,40 +1,22 @@
 import assert from "node:assert/strict";
 import { transfer } from "../../src/lab/index.ts";
-import { configFile, DaemonProcess, DEADLINE, pathsOf, subflow, subflowsOf } from "./daemon-support.ts";
-import { connected, inWorld, OUTAGES, type World } from "./outage-support.ts";
+import { DEADLINE, pathsOf, subflow, subflowsOf } from "./daemon-support.ts";
+import { connected, OUTAGES } from "./outage-support.ts";
+import { becomes, roles, withPolicy } from "./policy-support.ts";
 import { kernelTest } from "./support.ts";
-
-/** Two links and a policy by its name; `auto` makes it the userspace path manager. */
-async function withPolicy(policy: string, use: (world: World) => Promise<void>, more = ""): Promise<void> {
-  await inWorld(2, async (world) => {
-    const config = configFile(`policy: ${policy}\n${more}`);
-    const daemon = await DaemonProcess.start(world.lab, world.client, "--config", config);
-    await daemon.logged(new RegExp(`userspace, because the in-kernel one cannot do what policy ${policy} says`));
-    await use(world);
-    assert.equal(await daemon.end(), 0);
-  });
-}
-
-const backups = (world: World): string =>
-  subflowsOf(world.client)
-    .filter(({ state }) => state === "established")
-    .map(({ path, backupLocal }) => `${path.local.address} ${backupLocal ? "backup" : "active"}`)
-    .sort()
-    .join();
 
 kernelTest(
   "active-backup: the other takes over, and the first is active again when it has been there for a while",
   () =>
     withPolicy("active-backup", async (world) => {
       const { client, server } = await connected(world, "userspace");
-      const becomes = (expected: string) => world.lab.waitFor(() => backups(world) === expected, DEADLINE, expected);
-      await becomes("10.0.1.1 active,10.0.2.1 backup");
+      await becomes(world, "10.0.1.1 active,10.0.2.1 backup");
       await OUTAGES["interface down"](world, 1, false);
-      await becomes("10.0.2.1 active");
+      await becomes(world, "10.0.2.1 active");
       assert.ok((await transfer(client, server, 100_000)).isIntact);
       await OUTAGES["interface down"](world, 1, true);
-      await becomes("10.0.1.1 backup,10.0.2.1 active");
-      await becomes("10.0.1.1 active,10.0.2.1 backup");
+      await becomes(world, "10.0.1.1 backup,10.0.2.1 active");
+      await becomes(world, "10.0.1.1 active,10.0.2.1 backup");
       assert.ok((await transfer(server, client, 100_000)).isIntact);
     }),
 );
@@ -78,7 +60,7 @@ kernelTest("refresh: the slowest subflow of a transfer is opened anew from anoth
         assert.ok((await transfer(client, server, 1_000_000)).isIntact);
       }
     },
-    "limits: { subflows: 3 }\n",
+    { more: "limits: { subflows: 3 }\n" },
   ),
 );
 
@@ -87,14 +69,13 @@ kernelTest("policy set: one connection gets another policy while it runs, and `c
     const { lab, client } = world;
     await connected(world, "userspace");
     await lab.waitFor(() => pathsOf(client).length === 2, DEADLINE, "a subflow for each link");
-    assert.equal(backups(world), "10.0.1.1 active,10.0.2.1 active");
+    assert.equal(roles(world), "10.0.1.1 active,10.0.2.1 active");
     const [{ token } = { token: "" }] = JSON.parse(subflow(client, "-j", "connections").stdout) as { token: string }[];
     const wrong = subflow(client, "policy", "set", token, "active-backup", "hold_down=3");
     assert.equal(wrong.status, 2);
     assert.match(wrong.stderr, /hold_down: "3" is not a time/);
     assert.equal(subflow(client, "policy", "set", token, "active-backup", "hold_down=3s").status, 0);
-    const expected = "10.0.1.1 active,10.0.2.1 backup";
-    await lab.waitFor(() => backups(world) === expected, DEADLINE, expected);
+    await becomes(world, "10.0.1.1 active,10.0.2.1 backup");
     assert.match(subflow(client, "connections").stdout, /policy active-backup hold_down=3s/);
     assert.match(subflow(client, "why", token).stdout, /policy active-backup hold_down=3s/);
   }),
