@@ -63,7 +63,7 @@ kernelTest(
   "interactive: while somebody else fills the queue of the preferred path another carries, and then it again",
   () =>
     withPolicy("{ name: interactive, above: 80ms, hold_down: 2s }", async (world) => {
-      await shape(world, 1, "20mbit", 400);
+      await shape(world, 1, "4mbit", 400);
       const { client, server } = await connected(world, "userspace");
       const chatter = new Chatter(client, server, 200, 20);
       await becomes(world, "10.0.1.1 active,10.0.2.1 backup");
