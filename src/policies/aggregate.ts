@@ -61,8 +61,8 @@ export const aggregate: Policy<readonly Avoided[], typeof PARAMETERS> = {
 
 const rateOf = ({ measured }: SubflowView): number => measured?.deliveryRate ?? 0;
 
-function isBusy({ backup, measured }: SubflowView, { now }: ConnectionView): boolean {
-  return !backup && measured !== undefined && now - measured.usedAt < USED_WITHIN;
+function isBusy({ backup, measured }: SubflowView, view: ConnectionView): boolean {
+  return !backup && measured !== undefined && view.now - measured.usedAt < USED_WITHIN;
 }
 
 function isForBackup({ endpoints }: ConnectionView, { path }: SubflowView): boolean {

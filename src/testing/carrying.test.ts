@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { aggregate, priority } from "../policies/index.ts";
+import type { Policy } from "../engine/index.ts";
+import { activeBackup, aggregate, fullmesh, interactive, ndiffports, oneToOne, priority } from "../policies/index.ts";
 import { ENDPOINT_FLAG } from "../types/index.ts";
 import { type Figures, Stage, type StageOptions } from "./stage.ts";
 
@@ -62,6 +63,15 @@ test("aggregate: endpoints for backup stay so", () => {
   stage.setBackup(1);
   look(stage, 30, DRAG);
   assert.equal(stage.active, "0>0");
+});
+
+test("what is opened at the beginning can be foreseen", () => {
+  for (const policy of [activeBackup, aggregate, fullmesh, interactive, ndiffports, oneToOne, priority]) {
+    const stage = new Stage({ policy: policy as Policy });
+    const path = { local: { address: stage.local(0), port: 5000 }, remote: { address: stage.remote(0), port: 80 } };
+    const event = { type: "connection.established", token: 2, side: "client", path, denyJoinId0: false } as const;
+    assert.ok(stage.engine.foresee(event).length > 0, policy.name);
+  }
 });
 
 /** More than is on its way by far. */
