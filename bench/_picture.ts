@@ -9,17 +9,20 @@ export interface Timeline {
   /** Milliseconds. */
   readonly step: number;
   readonly end: number;
+  /** What was done to a path, from when to when. */
   readonly outage: readonly [number, number];
+  readonly note: string;
+  /** What the picture shows, for who cannot see it. */
+  readonly about: string;
   readonly caption: string;
+  /** Mbit/s at the full height of a lane. */
+  readonly full: number;
 }
 
 const [LEFT, WIDTH, RIGHT] = [90, 620, 20];
 const [LANE, GAP, TITLE, HEAD, FOOT] = [30, 8, 26, 44, 46];
-/** Mbit/s at the full height of a lane. */
-const FULL = 6;
-
 /** An SVG: a lane each path, filled as high as what arrived in it; a line where there is a subflow. */
-export function drawTimeline({ groups, step, end, outage, caption }: Timeline): string {
+export function drawTimeline({ groups, step, end, outage, note, about, caption, full }: Timeline): string {
   const x = (time: number): number => round(LEFT + (time / end) * WIDTH);
   const parts: string[] = [];
   let top = HEAD;
@@ -27,7 +30,7 @@ export function drawTimeline({ groups, step, end, outage, caption }: Timeline): 
     parts.push(`<text x="${LEFT}" y="${top + 16}" class="title">${title}</text>`);
     top += TITLE;
     for (const lane of lanes) {
-      parts.push(drawLane(lane, top, step, x));
+      parts.push(drawLane(lane, top, { step, x, full }));
       top += LANE + GAP;
     }
     top += GAP;
@@ -37,23 +40,29 @@ export function drawTimeline({ groups, step, end, outage, caption }: Timeline): 
   const back = [
     `<rect width="${LEFT + WIDTH + RIGHT}" height="${height}" fill="#fff"/>`,
     `<rect x="${x(from)}" y="${HEAD - 8}" width="${round(x(to) - x(from))}" height="${top - HEAD}" fill="#fbe3df"/>`,
-    `<text x="${x(from) + 6}" y="${HEAD - 14}" class="note">c1 drops everything, without a word</text>`,
+    `<text x="${x(from) + 6}" y="${HEAD - 14}" class="note">${note}</text>`,
   ];
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${LEFT + WIDTH + RIGHT} ${height}" role="img">`,
-    "<title>What arrives over each path while one of two links dies and comes back</title>",
+    `<title>${about}</title>`,
     "<style>text{font:12px sans-serif;fill:#333}.title{font-weight:bold}.note{fill:#a33}.axis{fill:#777}</style>",
     ...back,
     ...parts,
     ...drawAxis(end, top, x),
-    `<text x="${LEFT}" y="${height - 8}" class="axis">${caption}; a lane is ${FULL} Mbit/s high, the server sends 4</text>`,
+    `<text x="${LEFT}" y="${height - 8}" class="axis">${caption}; a lane is ${full} Mbit/s high</text>`,
     "</svg>\n",
   ].join("\n");
 }
 
-function drawLane({ name, values }: Lane, top: number, step: number, x: (time: number) => number): string {
+interface Scale {
+  readonly step: number;
+  readonly x: (time: number) => number;
+  readonly full: number;
+}
+
+function drawLane({ name, values }: Lane, top: number, { step, x, full }: Scale): string {
   const bottom = top + LANE;
-  const y = (value: number): number => round(bottom - Math.min(1, value / FULL) * LANE);
+  const y = (value: number): number => round(bottom - Math.min(1, value / full) * LANE);
   const parts = [`<text x="${LEFT - 10}" y="${bottom - 4}" text-anchor="end">${name}</text>`];
   for (const [from, to] of runs(values)) {
     const steps = values.slice(from, to) as number[];

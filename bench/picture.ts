@@ -76,6 +76,9 @@ async function play(setup: Setup): Promise<Lane[]> {
 printMachine();
 const groups = [];
 for (const [setup, title] of SETUPS) groups.push({ title, lanes: await play(setup) });
-const caption = `Linux ${release()}, commit ${commit()}`;
-writeFileSync(FILE, drawTimeline({ groups, step: STEP, end: END, outage: [DIES, RETURNS], caption }));
+const caption = `Linux ${release()}, commit ${commit()}; the server sends 4 Mbit/s`;
+const about = "What arrives over each path while one of two links dies and comes back";
+const note = "c1 drops everything, without a word";
+const outage = [DIES, RETURNS] as const;
+writeFileSync(FILE, drawTimeline({ groups, step: STEP, end: END, outage, note, about, caption, full: 6 }));
 console.log(FILE);

@@ -26,12 +26,14 @@ const DRAG: Figures = { "1>0": { rtt: 400, deliveryRate: 1e5 } };
 test("aggregate: all paths carry; one that is slow and carries little is backup for a while, each time longer", () => {
   const stage = settled({ policy: aggregate, locals: 3 });
   look(stage, 3);
-  assert.equal(stage.active, "0>0 1>0 2>0");
+  look(stage, 1, DRAG);
+  look(stage, 3);
+  assert.equal(stage.active, "0>0 1>0 2>0", "a moment is not enough");
   look(stage, 5, DRAG);
   assert.equal(stage.active, "0>0 2>0");
   look(stage, 10);
   assert.equal(stage.active, "0>0 1>0 2>0");
-  look(stage, 2, DRAG);
+  look(stage, 3, DRAG);
   assert.equal(stage.active, "0>0 2>0");
   look(stage, 15);
   assert.equal(stage.active, "0>0 2>0");
