@@ -1,4 +1,4 @@
-import { type Address, type Millis, sameAddress, unmap } from "../types/index.ts";
+import { type Address, ENDPOINT_FLAG, type Millis, sameAddress, unmap } from "../types/index.ts";
 import { destroy, replace } from "./closing.ts";
 import { consult, heardRemote } from "./consult.ts";
 import type { PolicyPlanned } from "./events.ts";
@@ -17,7 +17,7 @@ export function consider(state: State, connection: Connection, occasion: Occasio
   // How it is treated is not known yet.
   if (connection.ownerBy !== undefined) return arm(state, connection);
   const plan = consult(state, connection, occasion);
-  if (plan) reconcile(state, connection, plan);
+  if (plan) reconcile(state, connection, plan, occasion.type === "policy");
   arm(state, connection);
 }
 
@@ -45,13 +45,13 @@ export function networkChanged(state: State): void {
   }
 }
 
-/** What is missing is made, what is too much is destroyed. */
-function reconcile(state: State, connection: Connection, plan: ConnectionPlan): void {
+/** What is missing is made, what is too much is destroyed. @param isAnew another policy planned until now */
+function reconcile(state: State, connection: Connection, plan: ConnectionPlan, isAnew: boolean): void {
   const { wakeAt } = plan;
   const earliest = state.now + state.timing.wakeMin;
   connection.wakeAt = typeof wakeAt === "number" ? Math.max(wakeAt, earliest) : Number.POSITIVE_INFINITY;
   connection.hasMoreToAnnounce = plan.wakeAt === "announceable";
-  const unwanted = judge(state, connection, plan.subflows);
+  const unwanted = judge(state, connection, plan.subflows, isAnew);
   if (!connection.treatment.triesAgain) {
     for (const endpoint of plan.announcements ?? NONE) announce(state, connection, endpoint);
     if (unwanted.length > 0) destroy(state, connection, unwanted);
@@ -68,7 +68,7 @@ function reconcile(state: State, connection: Connection, plan: ConnectionPlan): 
 const NONE: readonly never[] = [];
 
 /** Sees to the subflows that stay; returns the others. */
-function judge(state: State, connection: Connection, wanted: readonly Wanted[]): readonly Subflow[] {
+function judge(state: State, connection: Connection, wanted: readonly Wanted[], isAnew: boolean): readonly Subflow[] {
   let unwanted: Subflow[] | undefined;
   for (const subflow of connection.subflows) {
     if (subflow.state === "closing" || subflow.probes) continue;
@@ -80,7 +80,8 @@ function judge(state: State, connection: Connection, wanted: readonly Wanted[]):
     }
     if (subflow.state === "arrived") subflow.become("admitted");
     // One that is being opened asks for it in its SYN.
-    const backup = kept.backup ?? backupByRule(state, connection, subflow);
+    const usual = isAnew ? backupByEndpoint(connection, subflow) : undefined;
+    const backup = kept.backup ?? backupByRule(state, connection, subflow) ?? usual;
     if (subflow.quarantinedUntil !== undefined) {
       subflow.backupOtherwise = backup ?? subflow.backupOtherwise;
       continue;
@@ -99,6 +100,12 @@ function isForbidden({ interfaceNames }: State, { treatment }: Connection, { pat
 /** What a rule says of its interface; undefined: nothing. */
 function backupByRule({ interfaceNames }: State, { treatment }: Connection, { path }: Subflow): true | undefined {
   return treatment.isBackup(path.local.address, interfaceNames) || undefined;
+}
+
+/** What its endpoint says: another policy may have made it backup, and this one says nothing of it. */
+function backupByEndpoint({ endpoints }: Connection, { path }: Subflow): boolean {
+  const endpoint = endpoints.find(({ address }) => sameAddress(address, path.local.address));
+  return endpoint !== undefined && (endpoint.flags & ENDPOINT_FLAG.backup) !== 0;
 }
 
 function wishFor(subflow: Subflow, wanted: readonly Wanted[]): Wanted | undefined {

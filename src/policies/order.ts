@@ -58,10 +58,7 @@ export function isDoubtful({ isFull }: ConnectionView, { measured, doubtedAt }: 
 
 const DOUBT_MIN: Millis = 50;
 
-/** The first of these times, for `wakeAt`: the engine is not to be asked for what is now, or just to come. */
+/** The first of these times that is to come, for `wakeAt`. */
 export function soonest(view: ConnectionView, times: readonly Millis[]): Millis {
-  const at = Math.min(Number.POSITIVE_INFINITY, ...times);
-  return at === Number.POSITIVE_INFINITY ? at : Math.max(at, view.now + WAKE_MIN);
+  return Math.min(...times.filter((time) => time > view.now));
 }
-
-const WAKE_MIN: Millis = 20;

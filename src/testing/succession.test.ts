@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { activeBackup, handover, interactive } from "../policies/index.ts";
+import { activeBackup, fullmesh, handover, interactive } from "../policies/index.ts";
 import { type Figures, Stage, type StageOptions } from "./stage.ts";
 
 // Policies by which one path carries at a time. What each must keep, whatever it decides, is held in laws.test.ts.
@@ -20,6 +20,15 @@ function settled(options: StageOptions): Stage {
 }
 
 const commands = (stage: Stage, type: string): number => stage.log.filter(({ action }) => action.type === type).length;
+
+test("another policy: what was backup for the one before carries for one that says nothing of it", () => {
+  const stage = settled({ policy: activeBackup, others: [fullmesh], locals: 3 });
+  stage.setBackup(2);
+  stage.pass(100);
+  assert.equal(stage.active, "0>0");
+  assert.equal(stage.setPolicy("fullmesh"), undefined);
+  assert.deepEqual([stage.subflows, stage.active], ["0>0 1>0 2>0", "0>0 1>0"]);
+});
 
 /** A timeout of TCP. */
 const DOUBT: Figures = { "0>0": { backoff: 1, unacked: 5 } };
