@@ -60,5 +60,6 @@ const DOUBT_MIN: Millis = 50;
 
 /** The first of these times that is to come, for `wakeAt`. */
 export function soonest(view: ConnectionView, times: readonly Millis[]): Millis {
-  return Math.min(...times.filter((time) => time > view.now));
+  // What is foreseen is not to depend on the time.
+  return Math.min(...times.filter((time) => time < Number.POSITIVE_INFINITY && time > view.now));
 }
