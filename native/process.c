@@ -114,7 +114,57 @@ static napi_value verb_forget_pages(napi_env env, napi_callback_info info) {
   return number(env, syscall3(__NR_madvise, (uint64_t)start, (uint64_t)length, MADV_DONTNEED_));
 }
 
+enum { SIGPIPE_ = 13, SIGXFSZ_ = 25, SIGNAL_SET_BYTES = 8, RLIMIT_NOFILE_ = 7, F_SETFD_ = 2 };
+
+/* Texts that each end with a zero byte, as the array that execve(2) takes. @returns what follows it; NULL: there is no room */
+static char **list_texts(bytes_t texts, char **room, const char **end) {
+  for (size_t at = 0; at < texts.length; at++) {
+    if (at > 0 && texts.data[at - 1] != 0) continue;
+    if (room + 1 >= (char **)end) return NULL;
+    *room++ = (char *)texts.data + at;
+  }
+  *room++ = NULL;
+  return room;
+}
+
+/* What Node changed for itself is as a program expects it: two signals that it ignores, and the limit that it raised. */
+static void undo_node(int open_files_max) {
+  const uint64_t by_default[4] = {0}; /* struct kernel_sigaction: SIG_DFL */
+  syscall6(__NR_rt_sigaction, SIGPIPE_, (long)by_default, 0, SIGNAL_SET_BYTES, 0, 0);
+  syscall6(__NR_rt_sigaction, SIGXFSZ_, (long)by_default, 0, SIGNAL_SET_BYTES, 0, 0);
+  uint64_t limit[2];
+  if (open_files_max < 0 || syscall5(__NR_prlimit64, 0, RLIMIT_NOFILE_, 0, limit, 0) < 0) return;
+  if ((uint64_t)open_files_max >= limit[0]) return;
+  limit[0] = (uint64_t)open_files_max;
+  syscall5(__NR_prlimit64, 0, RLIMIT_NOFILE_, limit, 0, 0);
+}
+
+/* execve(2): returns only when it failed. */
+static napi_value verb_become(napi_env env, napi_callback_info info) {
+  napi_value values[6];
+  char path[PATH_MAX_];
+  bytes_t words, environment, room;
+  int open_files_max;
+  int32_t *kept;
+  size_t kept_count;
+  if (!read_arguments(env, info, 6, values) || !read_path(env, values[0], path, sizeof path) ||
+      !read_bytes(env, values[1], &words) || !read_bytes(env, values[2], &environment) ||
+      !read_bytes(env, values[3], &room) || !read_lengths(env, values[4], &kept, &kept_count) ||
+      !read_int(env, values[5], &open_files_max))
+    return NULL;
+  const char **end = (const char **)(room.data + room.length);
+  char **arguments = (char **)room.data, **variables = list_texts(words, arguments, end);
+  const bool ends = words.length > 0 && words.data[words.length - 1] == 0 &&
+                    (environment.length == 0 || environment.data[environment.length - 1] == 0);
+  if ((uintptr_t)room.data % sizeof(char *) != 0 || !ends || !variables || !list_texts(environment, variables, end))
+    return number(env, -EINVAL_);
+  undo_node(open_files_max);
+  for (size_t i = 0; i < kept_count; i++) syscall3(__NR_fcntl, kept[i], F_SETFD_, 0);
+  return number(env, syscall3(__NR_execve, path, arguments, variables));
+}
+
 const verb_t process_verbs[] = {
+    {"become", verb_become},
     {"forgetPages", verb_forget_pages},
     {"openFile", verb_open_file},
     {"close", verb_close},

@@ -1,4 +1,4 @@
-// Builds prebuilds/linux-<arch>/subflow.node from native/*.c: `npm run build:native [x64|arm64 ...]`, by default every
+// Builds prebuilds/linux-<arch>/subflow.node from native/*.c, and what `subflow exec` preloads, mptcp-socket.so: `npm run build:native [x64|arm64 ...]`, by default every
 // architecture whose compiler is installed. CC overrides the compiler of this machine's own architecture. --out FOLDER
 // leaves prebuilds/ alone. Beside each binary stands which compiler made it: the same one makes the same bytes again.
 import { execFileSync, spawnSync } from "node:child_process";
@@ -44,6 +44,9 @@ function build(arch, compiler) {
     cwd: root,
     stdio: "inherit",
   });
+  const preloaded = join(folder, "mptcp-socket.so");
+  const own = ["native/preload/mptcp-socket.c", "-o", preloaded, "-Wl,-soname,mptcp-socket.so"];
+  execFileSync(compiler, [...FLAGS, ...TARGETS[arch].flags, ...own], { cwd: root, stdio: "inherit" });
   const [version] = execFileSync(compiler, ["--version"], { encoding: "utf8" }).split("\n");
   writeFileSync(join(folder, "built-with"), `${version.replace(/^\S+ /, "")}\n`);
   console.log(`${output} (${compiler})`);

@@ -50,6 +50,8 @@ export interface Command {
   readonly examples: readonly string[];
   /** For scripts of ours, not for people: help and completion leave it out. */
   readonly hidden?: true;
+  /** From the first word that is no option on, everything belongs to another program: `-j` is its, too. */
+  readonly passesOn?: true;
   /** The verb that a noun alone means. */
   readonly byDefault?: true;
   /** Imports the command's file: only the one that runs is paid for. */

@@ -97,7 +97,7 @@ function ofCommand(command: Command, rest: readonly string[], current: string, l
   const asked = options.find(({ name, value }) => value !== undefined && rest.at(-1) === `--${name}`);
   const given = positionals(rest, command);
   if (asked) return ofKind(asked.kind ?? "free", given, rest, look);
-  if (rest.includes("--")) return { words: [], files: true };
+  if (rest.includes("--") || (command.passesOn && !current.startsWith("-"))) return { words: [], files: true };
   if (current.startsWith("-")) return list([...options.map(({ name }) => `--${name}`), ...GLOBAL]);
   if (command.takes === undefined) return list(ofGrammar(command, rest, look));
   const kind = command.takes[given.length];

@@ -85,9 +85,12 @@ export const GLOBAL_OPTIONS: readonly GlobalOption[] = [
 /**
  * Takes the global options out of a command line. Before the first word they may be abbreviated and written with one
  * dash, as ip(8) has it (`-js`, `-netns X`); after it only their exact forms count, since commands have options too.
- * Nothing behind `--` is touched.
+ * Nothing behind `--` is touched, and nothing once the words so far say that the rest is another program's.
  */
-export function takeGlobalOptions(argv: readonly string[]): { global: GlobalOptions; words: string[] } {
+export function takeGlobalOptions(
+  argv: readonly string[],
+  isPassedOn: (words: readonly string[]) => boolean = () => false,
+): { global: GlobalOptions; words: string[] } {
   const global: GlobalOptions = {
     netns: undefined,
     json: false,
@@ -109,7 +112,9 @@ export function takeGlobalOptions(argv: readonly string[]): { global: GlobalOpti
         throw usageError(`Option "${word}" is unknown, try "subflow --help".`);
       }
       words.push(word);
-      continue;
+      if (!isPassedOn(words)) continue;
+      words.push(...argv.slice(index + 1));
+      break;
     }
     let value = word.includes("=") ? word.slice(word.indexOf("=") + 1) : undefined;
     if (option.value !== undefined && value === undefined) {

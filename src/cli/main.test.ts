@@ -5,7 +5,7 @@ import { SubflowError } from "../types/index.ts";
 import { describeFailure } from "./failure.ts";
 import { takeGlobalOptions } from "./global-options.ts";
 import { main } from "./main.ts";
-import { resolve } from "./resolve.ts";
+import { isPassedOn, resolve } from "./resolve.ts";
 import { bufferStreams } from "./streams.ts";
 import { COMMANDS } from "./table.ts";
 import { VERSION } from "./version.ts";
@@ -56,10 +56,13 @@ for (const [line, netns, json, words] of [
   ["-netns a -js limits", "a", true, ["limits"]],
   ["--netns=a limits --json", "a", true, ["limits"]],
   ["create t x --id 3 -n a", "a", false, ["create", "t", "x", "--id", "3"]],
+  ["-j exec ls -j -n x", undefined, true, ["exec", "ls", "-j", "-n", "x"]],
+  ["ex -n a ls -n b", "a", false, ["ex", "ls", "-n", "b"]],
+  ["exec -- ls -j", undefined, false, ["exec", "--", "ls", "-j"]],
   ["lab run x -- ls -j", undefined, false, ["lab", "run", "x", "--", "ls", "-j"]],
 ] as const) {
   test(`global options of "${line}"`, () => {
-    const { global, words: rest } = takeGlobalOptions(line.split(" "));
+    const { global, words: rest } = takeGlobalOptions(line.split(" "), (before) => isPassedOn(COMMANDS, before));
     assert.deepEqual([global.netns, global.json, rest], [netns, json, words]);
   });
 }
@@ -90,9 +93,9 @@ test("no word means the reminder and status 255, --help the overview and 0", asy
 });
 
 test("a word too many is an error, whatever the command", async () => {
-  for (const { words, takes, hidden } of COMMANDS) {
+  for (const { words, takes, hidden, passesOn } of COMMANDS) {
     // `lab run` says more: the word is a command most likely.
-    if (!takes || hidden || words[0] === "help" || words.join(" ") === "lab run") continue;
+    if (!takes || hidden || passesOn || words[0] === "help" || words.join(" ") === "lab run") continue;
     const line = [...words, ...takes.map(() => "1"), "junk"];
     const { status, stderr } = await run(...line);
     assert.equal(status, 255, line.join(" "));

@@ -1,6 +1,6 @@
 import { describeFailure, EXIT, isBrokenPipe } from "./failure.ts";
 import { type GlobalOptions, takeGlobalOptions } from "./global-options.ts";
-import { resolve } from "./resolve.ts";
+import { isPassedOn, resolve } from "./resolve.ts";
 import { processStreams, type Streams } from "./streams.ts";
 import { COMMANDS } from "./table.ts";
 import { VERSION } from "./version.ts";
@@ -12,7 +12,7 @@ import { VERSION } from "./version.ts";
 export async function main(argv: readonly string[], streams?: Streams): Promise<number> {
   let output = streams ?? processStreams("auto", process.env);
   try {
-    const { global, words } = takeGlobalOptions(argv);
+    const { global, words } = takeGlobalOptions(argv, (before) => isPassedOn(COMMANDS, before));
     output = streams ?? processStreams(global.colour, process.env);
     return await dispatch(words, global, output);
   } catch (error) {

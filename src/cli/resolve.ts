@@ -40,6 +40,12 @@ export function resolve(table: readonly Command[], words: readonly string[]): Re
   );
 }
 
+/** Whether a program of others' is named already: what follows is its. */
+export function isPassedOn(table: readonly Command[], [first, second]: readonly string[]): boolean {
+  if (first === undefined || second === undefined || second.startsWith("-")) return false;
+  return table.some(({ words, passesOn }) => passesOn && first.length > 1 && abbreviates(first, words[0]));
+}
+
 function resolveNoun(table: readonly Command[], word: string): string {
   if (table.some(({ words }) => words[0] === word)) return word;
   const first = IP_MPTCP_NOUNS.find((noun) => abbreviates(word, noun));

@@ -286,6 +286,21 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./commands/rule-test.ts"),
   },
   {
+    words: ["exec"],
+    takes: ["file"],
+    passesOn: true,
+    summary: "run a program that uses MPTCP where it asks for TCP, without root",
+    usage: "[ -- ] COMMAND [ ARGUMENT... ]",
+    details: [
+      "COMMAND and what it starts get MPTCP sockets instead of TCP ones: by a preloaded library (LD_PRELOAD), and Go programs",
+      "by GODEBUG=multipathtcp=1. Where the kernel has no MPTCP, plain TCP. COMMAND takes this process's place: its exit",
+      "status and its signals are its own. What cannot be helped (static and set-user-id programs) is said and run as it is.",
+      "Exit status of our own: 127 no such program, 126 it may not be run.",
+    ],
+    examples: ["exec curl https://example.org", "-n blue exec python3 -m http.server", "exec -- sh -c 'wget ...'"],
+    load: () => import("./commands/exec.ts"),
+  },
+  {
     words: ["announce"],
     takes: ["token", "local"],
     summary: "announce an address to the peer of a connection (userspace path manager)",

@@ -138,6 +138,19 @@ export interface NativeAddon {
   forgetPages(start: number, length: number): number;
   /** Moves the calling thread into the namespace, for good. */
   enterNamespace(netnsFd: Fd): number;
+  /**
+   * execve(2): this process becomes another program, and the call returns only when it failed. Texts that each end with a zero
+   * byte; `room`: 8 bytes for each of them and 16 more. `kept`: the descriptors it gets (Node has marked all as its own).
+   * Signals are as a program expects them, and the soft limit of open files, which Node raises, is `openFilesMax` (-1: stays).
+   */
+  become(
+    path: string,
+    words: Uint8Array,
+    environment: Uint8Array,
+    room: Uint8Array,
+    kept: Int32Array,
+    openFilesMax: number,
+  ): number;
 }
 
 /** Bytes that {@link NativeAddon.watch} needs (ROOM_MIN of native/answerer.h). */
@@ -177,8 +190,16 @@ export function substituteNative(addon: NativeAddon): Disposable {
   };
 }
 
+const ADDON = join("prebuilds", `linux-${process.arch}`, "subflow.node");
+
+/** Where the addon of this machine is, and what else was built for it; undefined: nowhere. */
+export function nativeFolder(): string | undefined {
+  const file = findUpwards(ownDirectory(), ADDON);
+  return file === undefined ? undefined : dirname(file);
+}
+
 function load(): NativeAddon {
-  const name = join("prebuilds", `linux-${process.arch}`, "subflow.node");
+  const name = ADDON;
   // The poll handles of libuv keep their ABI within a major version only, and other runtimes lack them.
   if (process.platform !== "linux" || !process.versions.uv?.startsWith("1.")) {
     throw missing(

@@ -8,6 +8,7 @@ export const ERRNO = {
   EBADF: 9,
   EAGAIN: 11,
   ENOMEM: 12,
+  ENOEXEC: 8,
   EACCES: 13,
   EBUSY: 16,
   EEXIST: 17,

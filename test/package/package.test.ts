@@ -51,6 +51,7 @@ test("the package: built by packing, without tests and maps, and good for a bare
   for (const wanted of [
     "bin/subflow",
     "dist/bundle/subflow.cjs",
+    `prebuilds/linux-${process.arch}/mptcp-socket.so`,
     "dist/src/lab/index.js",
     "dist/src/types/index.d.ts",
   ]) {

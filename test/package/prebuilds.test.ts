@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, "..", "..", "..");
 const compilerOf = (folder: string): string => readFileSync(join(folder, "built-with"), "utf8").trim();
 
 for (const arch of ["x64", "arm64"]) {
-  test(`the addon for ${arch} is what its sources give, byte for byte`, (context) => {
+  test(`the binaries for ${arch} are what their sources give, byte for byte`, (context) => {
     const out = mkdtempSync(join(tmpdir(), "subflow-native-"));
     context.after(() => rmSync(out, { recursive: true }));
     const words = [join(root, "tools", "build-native.mjs"), arch, "--out", out];
@@ -25,7 +25,9 @@ for (const arch of ["x64", "arm64"]) {
     if (compilerOf(built) !== compilerOf(kept)) {
       return context.skip(`built here with ${compilerOf(built)}, kept is what ${compilerOf(kept)} made`);
     }
-    const bytes = (folder: string): Buffer => readFileSync(join(folder, "subflow.node"));
-    assert.ok(bytes(built).equals(bytes(kept)), "other bytes: run `npm run build:native` and commit prebuilds/");
+    for (const name of ["subflow.node", "mptcp-socket.so"]) {
+      const bytes = (folder: string): Buffer => readFileSync(join(folder, name));
+      assert.ok(bytes(built).equals(bytes(kept)), `${name}: run \`npm run build:native\` and commit prebuilds/`);
+    }
   });
 }

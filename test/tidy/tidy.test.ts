@@ -31,6 +31,7 @@ const FLOORS: Record<string, number> = {
   lab: 3,
   control: 3,
   plugin: 3,
+  programs: 3,
   daemon: 4,
   cli: 5,
 };

@@ -1,0 +1,4 @@
+/** Other people's programs, floor 3: what a file is, how it is made to use MPTCP, what running ones use. Knows no daemon. */
+export * from "./elf.ts";
+export * from "./environment.ts";
+export * from "./program.ts";
