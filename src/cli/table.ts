@@ -301,6 +301,19 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./commands/exec.ts"),
   },
   {
+    words: ["apps"],
+    takes: [],
+    summary: "show which running programs use MPTCP, which plain TCP that could be, and which fell back, and why",
+    usage: "[ --all ]",
+    details: [
+      "By process, in this network namespace; connections over the loopback are left out. Without root only the programs of",
+      "one's own user are seen, and of the others how many connections they have.",
+    ],
+    options: [{ name: "all", says: "also programs that have nothing but connections over the loopback" }],
+    examples: ["apps", "-n blue -j apps"],
+    load: () => import("./commands/apps.ts"),
+  },
+  {
     words: ["announce"],
     takes: ["token", "local"],
     summary: "announce an address to the peer of a connection (userspace path manager)",

@@ -14,4 +14,5 @@ export * from "./prepared-answers.ts";
 export * from "./proc.ts";
 export { ConnectionReader, type Readable } from "./readings.ts";
 export * from "./rtnl.ts";
+export * from "./stream-sockets.ts";
 export * from "./subscription.ts";

@@ -1,4 +1,6 @@
 /** Other people's programs, floor 3: what a file is, how it is made to use MPTCP, what running ones use. Knows no daemon. */
+export * from "./apps.ts";
 export * from "./elf.ts";
 export * from "./environment.ts";
+export { type Process, processesWith, unitOf } from "./processes.ts";
 export * from "./program.ts";

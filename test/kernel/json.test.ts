@@ -44,6 +44,7 @@ function look(host: Host, what: { readonly config: string }): Shown[] {
   conforms("endpoint", shown("endpoint"));
   conforms("limits", shown("limits"));
   conforms("status", shown("status"));
+  conforms("apps", shown("apps"));
   conforms("doctor", shown("doctor"));
   conforms("report", shown("report", "--window", "0"));
   conforms("report", shown("report", "--window", "0", "--mask"));
