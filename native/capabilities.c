@@ -55,12 +55,14 @@ static long keep_only(capability_set_t keep) {
   if (result >= 0) result = drop_bounding(keep);
   if (result < 0) return result;
   syscall5(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  /* Where there is nothing to give up capset(2) is not needed, and a service's filter of system calls may forbid it. */
+  const bool gives = has_others(&caps, keep);
   for (int i = 0; i < 2; i++) {
     caps.data[i].effective &= keep.word[i];
     caps.data[i].permitted &= keep.word[i];
     caps.data[i].inheritable &= keep.word[i];
   }
-  result = syscall3(__NR_capset, &caps.header, caps.data, 0);
+  if (gives) result = syscall3(__NR_capset, &caps.header, caps.data, 0);
   return result < 0 ? result : syscall5(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 

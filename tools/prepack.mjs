@@ -2,9 +2,10 @@
 // (a file that has moved, a test) is among it.
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { build, nodeModules, root } from "./setup.mjs";
+import { build, must, nodeModules, root } from "./setup.mjs";
 
 nodeModules();
-for (const folder of ["src", "bundle", ".tsbuild"])
+for (const folder of ["src", "bundle", "man", ".tsbuild"])
   rmSync(join(root, "dist", folder), { recursive: true, force: true });
 build();
+must("manual pages", process.execPath, [join(root, "tools", "man.mjs"), join(root, "dist", "man")]);

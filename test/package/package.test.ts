@@ -54,6 +54,7 @@ test("the package: built by packing, without tests and maps, and good for a bare
     `prebuilds/linux-${process.arch}/mptcp-socket.so`,
     "dist/src/lab/index.js",
     "dist/src/types/index.d.ts",
+    "dist/man/subflow.1",
   ]) {
     assert.ok(paths.includes(wanted), `${wanted} is not in the package`);
   }

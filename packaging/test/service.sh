@@ -1,0 +1,235 @@
+#!/bin/bash
+# Tried inside of the machine of `npm run vm:service`: install, serve, kill, reload, upgrade under traffic, remove, purge.
+export PATH=/usr/sbin:/usr/bin NO_COLOR=1 DEBIAN_FRONTEND=noninteractive
+results=/results
+mkdir -p $results
+
+if [ "$1" = end ]; then
+  [ -e $results/.status ] || echo 1 >$results/.status
+  journalctl -b --no-pager >$results/journal.txt 2>&1
+  stty raw -echo </dev/ttyS1
+  tar -C $results -cf - . | cat >/dev/ttyS1
+  stty -F /dev/ttyS1 raw
+  echo b >/proc/sysrq-trigger
+  exit
+fi
+
+failed=0
+check() { # what, and a command that must succeed
+  local what=$1
+  shift
+  if "$@" >$results/last.txt 2>&1; then
+    echo "ok   $what"
+  else
+    echo "FAIL $what: $* ($?)"
+    head -20 $results/last.txt
+    failed=$((failed + 1))
+  fi
+}
+within() { # seconds, and a command that must succeed until then
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ $SECONDS -lt $end ] || return 1
+    sleep 0.3
+  done
+}
+is() { # what, what it is, what it should be
+  check "$1: $3" test "$2" = "$3"
+}
+property() { systemctl show -P "$1" subflow; }
+path_manager() { sysctl -n net.mptcp.path_manager 2>/dev/null || sed 's/0/kernel/; s/1/userspace/' /proc/sys/net/mptcp/pm_type; }
+subflows() { subflow -j connections | python3 -c 'import json, sys; print(sum(len(c["subflows"]) for c in json.load(sys.stdin)))'; }
+has_subflows() { [ "$(subflows)" = "$1" ]; }
+beats() { cat /run/beats 2>/dev/null || echo 0; }
+beats_on() { local before; before=$(beats); within 10 test_more "$before"; }
+test_more() { [ "$(beats)" -gt "$1" ]; }
+
+echo "Linux $(uname -r), $(systemctl --version | head -1), Node $(node --version 2>/dev/null), $SECONDS s"
+
+# --- a network: this host, with two links to a server in a namespace
+modprobe -a veth mptcp_diag tcp_diag inet_diag 2>/dev/null
+ip link set lo up
+ip netns add server
+for n in 1 2; do
+  ip link add eth$n type veth peer name s$n netns server
+  ip address add 10.0.$n.1/24 dev eth$n
+  ip link set eth$n up
+  ip -n server address add 10.0.$n.2/24 dev s$n
+  ip -n server link set s$n up
+  ip route add default via 10.0.$n.2 dev eth$n metric $n
+done
+ip -n server link set lo up
+cat >/run/talk.py <<'END'
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+if sys.argv[1] == "serve":
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("10.0.1.2", 5000)); s.listen()
+    while True:
+        peer, _ = s.accept()
+        while peer.recv(9): peer.send(b"pong")
+s.connect(("10.0.1.2", 5000))
+for n in range(10**6):
+    s.send(b"ping"); s.recv(9)
+    with open("/run/beats", "w") as file: file.write(str(n))
+    time.sleep(0.1)
+END
+ip netns exec server python3 /run/talk.py serve &
+server=$!
+
+# --- install
+find /etc /usr /var /run /opt -xdev \( -type f -o -type l -o -type d \) 2>/dev/null | sort >/tmp/before
+check "installs" dpkg -i /check/debs/*_0.1.0_amd64.deb
+check "the user subflow is there" id subflow
+is "not enabled by being installed" "$(systemctl is-enabled subflow)" disabled
+is "not started by being installed" "$(systemctl is-active subflow)" inactive
+check "systemd finds no fault in the units" bash -c 'out=$(systemd-analyze verify subflow.service subflow@server.service --man=no 2>&1 | grep -i subflow); [ -z "$out" ] || { echo "$out"; false; }'
+for unit in subflow.service subflow@server.service; do
+  check "exposure of $unit below 1.5" bash -c "systemd-analyze security --offline=true --no-pager /usr/lib/systemd/system/${unit/@server/@} | tail -1 | grep -oE '[0-9]+[.][0-9]+' | awk '{print; exit !(\$1 < 1.5)}'"
+  cat $results/last.txt
+done
+
+# --- serve
+is "path manager before" "$(path_manager)" kernel
+check "starts" systemctl enable --now subflow
+systemctl status --no-pager subflow >$results/status.txt 2>&1
+journalctl -u subflow --no-pager >$results/first-journal.txt
+is "active" "$(property ActiveState)" active
+pid=$(property MainPID)
+is "runs as" "$(ps -o user= -p "$pid")" subflow
+is "capabilities of the main thread" "$(awk '/CapEff/ {print $2}' /proc/$pid/status)" 0000000000001400
+is "it gains no more" "$(awk '/NoNewPrivs/ {print $2}' /proc/$pid/status)" 1
+grep -hE '^(Name|CapEff|CapBnd|Seccomp):' /proc/$pid/task/*/status >$results/threads.txt
+is "path manager, by a user who is not root" "$(path_manager)" userspace
+is "mode of the runtime directory" "$(stat -c '%U:%G %a' /run/subflow)" "subflow:subflow 750"
+is "mode of the socket" "$(stat -c '%U:%G %a' /run/subflow/*.sock)" "subflow:subflow 660"
+is "mode of the state directory" "$(stat -c '%U:%G %a' /var/lib/subflow)" "subflow:subflow 750"
+check "root asks it" subflow status
+subflow status >$results/subflow-status.txt 2>&1
+python3 /run/talk.py talk &
+client=$!
+check "a connection gets its second subflow" within 20 has_subflows 2
+subflow connections >$results/connections.txt 2>&1
+check "both links have a rule and a table" bash -c '[ $(ip rule | grep -c "from 10.0.[12].1 ") -ge 1 ]'
+ip rule >$results/rules.txt
+check "data flow" beats_on
+
+# --- loss and return, by the service
+ip link set eth1 down
+check "data flow without the first link" beats_on
+ip link set eth1 up
+ip route add default via 10.0.1.2 dev eth1 metric 1 2>/dev/null
+check "the subflow comes back" within 30 has_subflows 2
+
+# --- the rest of its life
+check "reload" systemctl reload subflow
+check "reload is logged" within 10 bash -c 'journalctl -u subflow | grep -q "configuration read again"'
+echo 'limts: {}' >/etc/subflow/conf.d.yaml
+mkdir -p /etc/subflow/conf.d && mv /etc/subflow/conf.d.yaml /etc/subflow/conf.d/wrong.yaml
+systemctl reload subflow
+check "a wrong configuration is logged, and changes nothing" within 10 bash -c 'journalctl -u subflow | grep -q "unknown key"'
+is "still active" "$(property ActiveState)" active
+rm -r /etc/subflow/conf.d
+check "the watchdog is fed" bash -c 'a=$(systemctl show -P WatchdogTimestampMonotonic subflow); sleep 17; b=$(systemctl show -P WatchdogTimestampMonotonic subflow); [ "$b" -gt "$a" ]'
+useradd -m looker 2>/dev/null && usermod -g subflow looker
+check "a member of the group asks it" runuser -u looker -- subflow -j why
+
+# --- killed
+kill -9 "$pid"
+check "after kill -9 the in-kernel path manager is in charge at once, or the next daemon is" within 5 bash -c '[ "$(cat /proc/sys/net/mptcp/pm_type)" = 0 ] || [ "$(systemctl show -P NRestarts subflow)" = 1 ]'
+check "it comes back by itself" within 30 bash -c '[ "$(systemctl is-active subflow)" = active ] && [ "$(systemctl show -P NRestarts subflow)" = 1 ]'
+check "both subflows are still there" within 20 has_subflows 2
+check "data flow" beats_on
+# Hung: the watchdog ends it and it is started again.
+kill -STOP "$(property MainPID)"
+check "hung, it is ended by the watchdog and started again" within 75 bash -c '[ "$(systemctl show -P NRestarts subflow)" = 2 ] && [ "$(systemctl is-active subflow)" = active ]'
+check "data flow" beats_on
+
+# --- another namespace
+check "an instance for a namespace starts" systemctl start subflow@server
+is "and is in that namespace" "$(stat -Lc %i /proc/$(systemctl show -P MainPID subflow@server)/ns/net)" "$(stat -Lc %i /run/netns/server)"
+check "and is asked by its name" subflow -n server status
+check "and stops" systemctl stop subflow@server
+is "without an instance of a namespace that is not there" "$(systemctl start subflow@nothing; systemctl is-active subflow@nothing)" inactive
+
+# --- programs
+check "exec gives MPTCP" bash -c '[ "$(subflow exec python3 -c "import socket; print(socket.socket().getsockopt(1, 38))")" = 262 ]'
+check "apps sees who talks" bash -c "subflow -j apps | grep -q '\"pid\":$client,'"
+
+# --- units that ask for TCP
+cat >/usr/local/bin/web <<'END'
+#!/usr/bin/python3
+import os, socket
+s = socket.socket(fileno=3) if os.environ.get("LISTEN_FDS") else socket.create_server(("10.0.1.1", 8080))
+print("protocol", s.getsockopt(1, 38), flush=True)
+while True: s.accept()[0].close()
+END
+chmod 755 /usr/local/bin/web
+printf '[Service]\nExecStart=/usr/local/bin/web\nDynamicUser=yes\nProtectSystem=strict\nProtectHome=yes\n' >/run/systemd/system/web.service
+printf '[Socket]\nListenStream=10.0.1.1:8081\nService=web.service\n' >/run/systemd/system/web.socket
+systemctl daemon-reload
+protocol() { journalctl -u web -o cat | grep -oE 'protocol [0-9]+' | tail -1; }
+systemctl start web
+within 10 test -n "$(protocol)"
+is "a service opens TCP" "$(protocol)" "protocol 6"
+check "enable" subflow enable web
+cat $results/last.txt /etc/systemd/system/web.service.d/subflow-mptcp.conf
+check "enabled knows that it runs without still" bash -c 'subflow -j enabled | grep -q "\"state\":\"pending\""'
+systemctl restart web
+check "it opens MPTCP" within 10 bash -c '[ "$(journalctl -u web -o cat | grep -oE "protocol [0-9]+" | tail -1)" = "protocol 262" ]'
+subflow enabled
+check "enabled knows that it runs with it" bash -c 'subflow -j enabled | grep -q "\"state\":\"active\""'
+check "apps sees its unit" bash -c "subflow -j apps --all | grep -q '\"unit\":\"web.service\"'"
+check "disable" subflow disable web --now
+check "it opens TCP again" within 10 bash -c '[ "$(journalctl -u web -o cat | grep -oE "protocol [0-9]+" | tail -1)" = "protocol 6" ]'
+check "nothing of it is left" test ! -e /etc/systemd/system/web.service.d
+check "a unit that is not there is refused" bash -c '! subflow enable nothing'
+if [ "$(systemctl --version | sed -n 's/^systemd \([0-9]*\).*/\1/p')" -ge 257 ]; then
+  systemctl stop web
+  check "a socket is enabled" subflow enable web.socket
+  systemctl start web.socket
+  check "systemd opens MPTCP" bash -c 'python3 -c "import socket; socket.create_connection((\"10.0.1.1\", 8081))"; sleep 3; journalctl -u web -o cat | grep -q "protocol 262"'
+  check "by SocketProtocol" grep -q SocketProtocol=mptcp /etc/systemd/system/web.socket.d/subflow-mptcp.conf
+  systemctl stop web.socket
+else
+  check "a socket is refused by an older systemd" bash -c '! subflow enable web.socket'
+fi
+systemctl stop web
+subflow enable web
+rm /usr/local/bin/web
+
+# --- upgrade under traffic
+before=$(property MainPID)
+check "upgrades" dpkg -i /check/debs/*_0.1.1_amd64.deb
+check "another process serves" within 20 bash -c "[ \$(systemctl show -P MainPID subflow) != $before ] && [ \$(systemctl is-active subflow) = active ]"
+check "both subflows are still there" within 20 has_subflows 2
+check "data flow" beats_on
+check "the client lives" kill -0 $client
+is "still enabled" "$(systemctl is-enabled subflow)" enabled
+
+# --- end
+echo "# mine" >>/etc/subflow/subflow.yaml
+check "removes" dpkg -r "$(dpkg-query -Wf '${Package}\n' 'subflow*' | head -1)"
+is "path manager after" "$(path_manager)" kernel
+is "no daemon is left" "$(pgrep -u subflow -c || true)" 0
+check "the configuration stays" grep -q mine /etc/subflow/subflow.yaml
+check "data flow" beats_on
+kill $client
+wait $client 2>/dev/null
+check "purges" dpkg -P "$(dpkg-query -Wf '${Package}\n' 'subflow*' | head -1)"
+kill $server
+ip netns delete server
+userdel -r looker 2>/dev/null
+rm -f /run/beats /run/talk.py
+find /etc /usr /var /run /opt -xdev \( -type f -o -type l -o -type d \) 2>/dev/null | sort >/tmp/after
+diff /tmp/before /tmp/after | grep '^>' | grep -vE '/run/(adduser|agetty.reload)$|/var/(log|lib/(dpkg|systemd|private|misc))|/var/cache|/run/(systemd|log|udev|user|netns|lock|dbus|credentials)|/etc/(passwd|group|shadow|gshadow|subuid|subgid)-|__pycache__|/var/mail|/etc/\.pwd\.lock|/run/credentials' >$results/left.txt
+check "nothing is left" test ! -s $results/left.txt
+cat $results/left.txt
+check "no user is left" bash -c '! id subflow'
+journalctl -b --no-pager | grep -iE 'subflow.*(seccomp|SIGSYS|EPERM|EACCES|denied|a fault)' >$results/refused.txt
+check "nothing was refused to it" test ! -s $results/refused.txt
+cat $results/refused.txt
+
+echo "$failed failed, after $SECONDS s"
+[ $failed = 0 ] && echo 0 >$results/.status || echo 1 >$results/.status
