@@ -313,6 +313,35 @@ export const COMMANDS: readonly Command[] = [
     examples: ["apps", "-n blue -j apps"],
     load: () => import("./commands/apps.ts"),
   },
+  ...(["enable", "disable"] as const).map(
+    (verb): Command => ({
+      words: [verb],
+      takes: ["free"],
+      summary:
+        verb === "enable"
+          ? "have a systemd service or socket use MPTCP where it asks for TCP"
+          : "undo `subflow enable`: the unit asks for TCP again",
+      usage: "UNIT [ --now ]",
+      details:
+        verb === "enable"
+          ? [
+              "Writes a drop-in: of a service one that preloads the library of `subflow exec`, of a socket (systemd 257 and newer) one",
+              "with SocketProtocol=mptcp. It holds from the unit's next start on. What would do nothing is refused, with the reason.",
+            ]
+          : ["Removes the drop-in. What runs goes on as it is until it is started anew."],
+      options: [{ name: "now", says: "restart the unit, if it runs" }],
+      examples: [`${verb} nginx`, `${verb} ssh.socket --now`],
+      load: () => import("./commands/enable.ts"),
+    }),
+  ),
+  {
+    words: ["enabled"],
+    takes: [],
+    summary: "show the units that `subflow enable` has made use MPTCP",
+    usage: "",
+    examples: ["enabled", "-j enabled"],
+    load: () => import("./commands/enable.ts"),
+  },
   {
     words: ["announce"],
     takes: ["token", "local"],

@@ -4,3 +4,4 @@ export * from "./elf.ts";
 export * from "./environment.ts";
 export { type Process, processesWith, unitOf } from "./processes.ts";
 export * from "./program.ts";
+export * from "./units.ts";
