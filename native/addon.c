@@ -69,5 +69,6 @@ NAPI_MODULE_INIT() {
   add_verbs(env, exports, watch_verbs);
   add_verbs(env, exports, process_verbs);
   add_verbs(env, exports, capability_verbs);
+  add_verbs(env, exports, bpf_verbs);
   return exports;
 }

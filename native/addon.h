@@ -36,5 +36,6 @@ extern const verb_t socket_verbs[];
 extern const verb_t watch_verbs[];
 extern const verb_t process_verbs[];
 extern const verb_t capability_verbs[];
+extern const verb_t bpf_verbs[];
 
 #endif

@@ -120,9 +120,10 @@ enum { SIGPIPE_ = 13, SIGXFSZ_ = 25, SIGNAL_SET_BYTES = 8, RLIMIT_NOFILE_ = 7, F
 static char **list_texts(bytes_t texts, char **room, const char **end) {
   for (size_t at = 0; at < texts.length; at++) {
     if (at > 0 && texts.data[at - 1] != 0) continue;
-    if (room + 1 >= (char **)end) return NULL;
+    if (room >= (char **)end) return NULL;
     *room++ = (char *)texts.data + at;
   }
+  if (room >= (char **)end) return NULL;
   *room++ = NULL;
   return room;
 }

@@ -59,6 +59,13 @@ export const PACKAGES = {
     "addr_adv.so": "mptcpd-plugins",
     NetworkManager: "network-manager",
     "dbus-daemon": "dbus-daemon",
+    /** Programs that `subflow exec` is tried with, and what judges manual pages and packages. */
+    python3: "python3",
+    curl: "curl",
+    nginx: "nginx-light",
+    groff: "groff-base",
+    mandoc: "mandoc",
+    lintian: "lintian",
     /** The addons are built again and compared. */
     gcc: "gcc",
     "/usr/include/linux/netlink.h": "linux-libc-dev",

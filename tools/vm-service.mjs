@@ -15,7 +15,7 @@ const MIRROR = "http://deb.debian.org/debian";
 const INCLUDED = "systemd,systemd-sysv,dbus,iproute2,nodejs,adduser,procps,kmod,udev,python3-minimal,curl";
 /** Of a Debian nobody looks at. */
 const UNUSED = /\/usr\/share\/(doc|locale|man|info)\/|\/var\/(cache|lib)\/apt\/.|\/boot\/./;
-const TIMEOUT = 900;
+const TIMEOUT = 1800;
 
 function must(what, command, args, options = {}) {
   const { status, stderr, error } = spawnSync(command, args, { encoding: "utf8", maxBuffer: 1 << 28, ...options });

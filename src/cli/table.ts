@@ -319,25 +319,32 @@ export const COMMANDS: readonly Command[] = [
       takes: ["free"],
       summary:
         verb === "enable"
-          ? "have a systemd service or socket use MPTCP where it asks for TCP"
-          : "undo `subflow enable`: the unit asks for TCP again",
-      usage: "UNIT [ --now ]",
+          ? "have units, users, cgroups or all programs use MPTCP where they ask for TCP"
+          : "undo `subflow enable`: they ask for TCP again",
+      usage: "UNIT [ --now ] | --all | --user NAME | --cgroup PATH",
       details:
         verb === "enable"
           ? [
-              "Writes a drop-in: of a service one that preloads the library of `subflow exec`, of a socket (systemd 257 and newer) one",
-              "with SocketProtocol=mptcp. It holds from the unit's next start on. What would do nothing is refused, with the reason.",
+              "UNIT: a drop-in, which of a service preloads the library of `subflow exec`, and of a socket (systemd 257 and newer) says",
+              "SocketProtocol=mptcp. It holds from the unit's next start on. What would do nothing is refused, with the reason.",
+              "Else by the kernel (Linux 6.6 and newer, a BPF program), at once and until the machine starts anew; static programs,",
+              "too. Sockets that exist stay what they are.",
             ]
-          : ["Removes the drop-in. What runs goes on as it is until it is started anew."],
-      options: [{ name: "now", says: "restart the unit, if it runs" }],
-      examples: [`${verb} nginx`, `${verb} ssh.socket --now`],
+          : ["What runs goes on as it is: a unit until it is started anew, sockets until they are closed."],
+      options: [
+        { name: "now", says: "restart the unit, if it runs" },
+        { name: "all", says: "every program of this machine, in every network namespace" },
+        { name: "user", value: "NAME", says: "the programs of a user" },
+        { name: "cgroup", value: "PATH", says: "the programs in a cgroup and below it: /system.slice/nginx.service" },
+      ],
+      examples: [`${verb} nginx`, `${verb} ssh.socket --now`, `${verb} --user www-data`, `${verb} --all`],
       load: () => import("./commands/enable.ts"),
     }),
   ),
   {
     words: ["enabled"],
     takes: [],
-    summary: "show the units that `subflow enable` has made use MPTCP",
+    summary: "show what `subflow enable` has made use MPTCP",
     usage: "",
     examples: ["enabled", "-j enabled"],
     load: () => import("./commands/enable.ts"),

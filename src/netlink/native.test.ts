@@ -92,6 +92,11 @@ describe("arguments", () => {
     assert.throws(() => addon.send(0, [1] as never, 1), TypeError);
     assert.throws(() => addon.unwatch({} as never), TypeError);
     assert.throws(() => addon.watch(0, new Uint8Array(8), null as never, 0), TypeError);
+    assert.throws(() => addon.bpf(0, [] as never, Int32Array.of(-1), new Uint8Array(0)), TypeError);
+    assert.throws(
+      () => addon.become("x", new Uint8Array(1), new Uint8Array(0), new Uint8Array(16), [] as never, -1),
+      TypeError,
+    );
   });
   it("returns -errno for what the kernel refuses", () => {
     assert.equal(addon.close(-1), -ERRNO.EBADF);
@@ -107,6 +112,32 @@ describe("arguments", () => {
       -ERRNO.EINVAL,
     );
     addon.close(fd);
+  });
+  it("refuses what lies outside of what it was given", () => {
+    const nothing = new Uint8Array(0);
+    assert.equal(addon.bpf(5, new Uint8Array(8), Int32Array.of(1), nothing), -ERRNO.EINVAL, "a field at the end");
+    assert.equal(
+      addon.bpf(5, new Uint8Array(8).fill(9), Int32Array.of(0), nothing),
+      -ERRNO.EINVAL,
+      "an offset too large",
+    );
+    const [words, room, kept] = [Buffer.from("x\0"), new Uint8Array(24), Int32Array.of(0)];
+    assert.equal(addon.become("/nonexistent", words, nothing, room, kept, -1), -ERRNO.ENOENT);
+    assert.equal(
+      addon.become("/nonexistent", words, nothing, room.subarray(0, 16), kept, -1),
+      -ERRNO.EINVAL,
+      "no room",
+    );
+    assert.equal(
+      addon.become("/nonexistent", Buffer.from("x"), nothing, room, kept, -1),
+      -ERRNO.EINVAL,
+      "without its end",
+    );
+    assert.equal(
+      addon.become("/nonexistent", words, nothing, room.subarray(1), kept, -1),
+      -ERRNO.EINVAL,
+      "not aligned",
+    );
   });
   it("refuses to send more than it was given", () => {
     const fd = addon.openNetlink(NETLINK_ROUTE, -1, 0);

@@ -139,6 +139,11 @@ export interface NativeAddon {
   /** Moves the calling thread into the namespace, for good. */
   enterNamespace(netnsFd: Fd): number;
   /**
+   * bpf(2): 0, a descriptor, or -errno. Fields of `attributes` that point somewhere (their places in `fields`; -1 alone: there are
+   * none) hold an offset into `block` instead.
+   */
+  bpf(command: number, attributes: Uint8Array, fields: Int32Array, block: Uint8Array): number;
+  /**
    * execve(2): this process becomes another program, and the call returns only when it failed. Texts that each end with a zero
    * byte; `room`: 8 bytes for each of them and 16 more. `kept`: the descriptors it gets (Node has marked all as its own).
    * Signals are as a program expects them, and the soft limit of open files, which Node raises, is `openFilesMax` (-1: stays).

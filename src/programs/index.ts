@@ -2,6 +2,8 @@
 export * from "./apps.ts";
 export * from "./elf.ts";
 export * from "./environment.ts";
+export * from "./kernel-rules.ts";
 export { type Process, processesWith, unitOf } from "./processes.ts";
 export * from "./program.ts";
+export { ruleName, ruleOf, type SocketRule, socketProgram } from "./socket-rule.ts";
 export * from "./units.ts";

@@ -124,7 +124,7 @@ function hidden(systemd: Systemd, { unit, library }: { readonly unit: string; re
   const property = (name: string): string => systemd.systemctl("show", "-P", name, unit).trim();
   const notes: string[] = [];
   const isHome = /^\/(home|root|run\/user)\//.test(library);
-  if (isHome && property("ProtectHome") !== "no")
+  if (isHome && ["yes", "tmpfs"].includes(property("ProtectHome")))
     notes.push(`${unit} sees no home directories, and ${library} is in one: install the Debian package`);
   if (property("RootDirectory") !== "" || property("RootImage") !== "")
     notes.push(`${unit} has a root directory of its own, and must find ${library} there`);

@@ -36,7 +36,7 @@ export class Page {
     const head = [argument(name.toUpperCase()), argument(section), `"${date}"`, argument(`subflow ${version}`)];
     this.#lines = [`.TH ${head.join(" ")} ${argument("Subflow")}`];
     this.section("Name");
-    this.#lines.push(`${escaped(name)} \\- ${escaped(summary)}`);
+    this.#lines.push(`${escaped(name)} \\- ${escaped(summary.replaceAll("`", ""))}`);
   }
 
   section(title) {
