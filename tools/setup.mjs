@@ -59,7 +59,7 @@ export const PACKAGES = {
     "addr_adv.so": "mptcpd-plugins",
     NetworkManager: "network-manager",
     "dbus-daemon": "dbus-daemon",
-    /** Programs that `subflow exec` is tried with, and what judges manual pages and packages. */
+    /** Programs that `subflow exec` is tried with, clients of other languages, and what judges manual pages and packages. */
     python3: "python3",
     curl: "curl",
     nginx: "nginx-light",

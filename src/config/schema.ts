@@ -198,6 +198,13 @@ export const CONFIG_SCHEMA = v.strictObject({
     ),
     false,
   ),
+  applications: v.optional(
+    v.pipe(
+      v.picklist(["none", "see"]),
+      v.description("what programs of other users may do: see their own connections, or nothing"),
+    ),
+    "see",
+  ),
   answers: v.optional(
     v.strictObject({
       spin: v.optional(

@@ -2,12 +2,22 @@ import type { Socket } from "node:net";
 import { CONTROL_VERSION, type ControlFailure, type ControlResponse } from "../types/index.ts";
 import { parseJson } from "./json.ts";
 import { LineBuffer } from "./lines.ts";
-import type { ControlService } from "./service.ts";
+import type { Asker, ControlService } from "./service.ts";
 
 /** A request is a short line: one beyond this is not ours. */
 export const LINE_BYTES_MAX = 64 * 1024;
-/** Requests of one client without an answer; its next ones wait unread in its socket. */
-const IN_FLIGHT_MAX = 16;
+/** What one client may have of the daemon's time. */
+export interface Allowance {
+  /** Requests without an answer; its next ones wait unread in its socket. */
+  readonly inFlight: number;
+  /** Milliseconds from one request to the next. */
+  readonly pause: number;
+}
+
+/** Of somebody who may end the daemon anyway. */
+export const GENEROUS: Allowance = { inFlight: 16, pause: 0 };
+/** Of anybody else: to watch, and to ask something meanwhile. 32 of them cost some hundred requests a second. */
+export const SPARSE: Allowance = { inFlight: 2, pause: 50 };
 /** Requests of one client in one turn: the kernel's events come in between. */
 const TURN_MAX = 16;
 /** Bytes of answers that wait for their reader, beyond which no more is read of it. One answer may be larger. */
@@ -17,10 +27,20 @@ const PIECE_BYTES = 64 * 1024;
 /** Milliseconds in which a reader must take a piece. */
 const READ_DEADLINE = 5000;
 
+export interface ConversationOptions {
+  readonly service: ControlService;
+  readonly asker: Asker;
+  readonly allowance: Allowance;
+  /** Hears of errors of ours; the client is told already. */
+  readonly onFault: (error: unknown) => void;
+}
+
 /** One client: its requests in, its answers out, in bounded memory and time. Nothing that it sends reaches further than its end. */
 export class Conversation {
   readonly #socket: Socket;
   readonly #service: ControlService;
+  readonly #asker: Asker;
+  readonly #allowance: Allowance;
   readonly #onFault: (error: unknown) => void;
   readonly #lines = new LineBuffer();
   readonly #output: Buffer[] = [];
@@ -32,12 +52,14 @@ export class Conversation {
   #inFlight = 0;
   #stuck: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
+  #pause: NodeJS.Timeout | undefined;
   #quietSince = performance.now();
 
-  /** @param onFault hears of errors of ours; the client is told already */
-  constructor(socket: Socket, service: ControlService, onFault: (error: unknown) => void) {
+  constructor(socket: Socket, { service, asker, allowance, onFault }: ConversationOptions) {
     this.#socket = socket;
     this.#service = service;
+    this.#asker = asker;
+    this.#allowance = allowance;
     this.#onFault = onFault;
     socket.on("close", () => this.#stop());
     socket.on("data", (chunk: Buffer) => {
@@ -64,23 +86,34 @@ export class Conversation {
   #stop(): void {
     clearTimeout(this.#stuck);
     clearImmediate(this.#turn);
+    clearTimeout(this.#pause);
     this.#isEnding = true;
     this.#output.length = 0;
   }
 
   /** What has come, as far as there is room for answers. */
   #work(): void {
-    if (this.#isEnding) return;
+    if (this.#isEnding || this.#pause !== undefined) return;
+    const { inFlight, pause } = this.#allowance;
     for (let left = TURN_MAX; left > 0; left--) {
-      if (this.#inFlight >= IN_FLIGHT_MAX || this.#waitingBytes > OUTPUT_MAX) return void this.#socket.pause();
+      if (this.#inFlight >= inFlight || this.#waitingBytes > OUTPUT_MAX) return void this.#socket.pause();
       const line = this.#lines.next();
       if (line === undefined) return this.#onNoLine();
       if (line.length > LINE_BYTES_MAX) return this.end(TOO_LONG);
       this.#onLine(line);
       if (this.#isEnding) return;
+      if (pause > 0) return this.#rest(pause);
     }
     this.#socket.pause();
     this.#turn = setImmediate(() => this.#work());
+  }
+
+  #rest(pause: number): void {
+    this.#socket.pause();
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined;
+      this.#work();
+    }, pause).unref();
   }
 
   #onNoLine(): void {
@@ -110,12 +143,12 @@ export class Conversation {
     const answer = (result: unknown, failure?: ControlFailure): void => {
       if (!isOpen) return;
       isOpen = false;
-      const wasFull = this.#inFlight-- >= IN_FLIGHT_MAX;
+      const wasFull = this.#inFlight-- >= this.#allowance.inFlight;
       this.#respond(id, result, failure);
       if (wasFull || this.#hasAsked) this.#turn = setImmediate(() => this.#work());
     };
     try {
-      this.#service.call(method, params, answer);
+      this.#service.call(method, params, answer, this.#asker);
     } catch (error) {
       this.#onFault(error);
       answer(null, { code: "INTERNAL", message: messageOf(error) });

@@ -20,6 +20,8 @@ export class RuntimeDirectoryError extends SubflowError {
 export interface RuntimeFiles {
   readonly directory: string;
   readonly socket: string;
+  /** For everybody: see `PUBLIC`. */
+  readonly applications: string;
   readonly lock: string;
   readonly state: string;
 }
@@ -46,9 +48,9 @@ export function runtimeDirectory(): string {
  */
 export function ownRuntimeFiles(): RuntimeFiles {
   const files = filesIn(runtimeDirectory(), netnsInode());
-  if (Buffer.byteLength(files.socket) <= SOCKET_PATH_BYTES_MAX) return files;
+  if (Buffer.byteLength(files.applications) <= SOCKET_PATH_BYTES_MAX) return files;
   throw new RuntimeDirectoryError(
-    `${files.socket} is longer than a socket's path can be (${SOCKET_PATH_BYTES_MAX} bytes); set SUBFLOW_RUNTIME_DIRECTORY to a shorter one`,
+    `${files.applications} is longer than a socket's path can be (${SOCKET_PATH_BYTES_MAX} bytes); set SUBFLOW_RUNTIME_DIRECTORY to a shorter one`,
   );
 }
 
@@ -66,7 +68,13 @@ export function runtimeFiles(netns?: string): RuntimeFiles {
 
 function filesIn(directory: string, inode: number): RuntimeFiles {
   const base = join(directory, `${inode}`);
-  return { directory, socket: `${base}.sock`, lock: `${base}.lock`, state: `${base}.json` };
+  return {
+    directory,
+    socket: `${base}.sock`,
+    applications: `${base}.apps.sock`,
+    lock: `${base}.lock`,
+    state: `${base}.json`,
+  };
 }
 
 /** In a user namespace /run shows another owner than the root that we seem to be. */

@@ -1,5 +1,12 @@
 import * as v from "valibot";
-import { type Address, type ControlFailure, type ControlMethod, parseAddress } from "../types/index.ts";
+import {
+  type Address,
+  type ControlFailure,
+  type ControlMethod,
+  parseAddress,
+  WATCH_KINDS,
+  WATCH_PACE,
+} from "../types/index.ts";
 
 const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
 const id = whole(0, 255);
@@ -14,6 +21,8 @@ const address = v.pipe(
 const none = v.strictObject({});
 /** Explanations of one request: what a person reads, not what a machine collects. */
 const TOKENS_MAX = 1000;
+/** A cursor of `watch` is ours, and short. */
+const CURSOR_MAX = 100;
 
 /** What each method takes; anything else is refused before it reaches the engine. */
 const PARAMETERS = {
@@ -41,7 +50,12 @@ const PARAMETERS = {
   snapshot: v.strictObject({ token: v.optional(u32) }),
   why: v.strictObject({ tokens: v.pipe(v.array(u32), v.maxLength(TOKENS_MAX)) }),
   host: none,
-  decisions: v.strictObject({ after: v.optional(whole(0, Number.MAX_SAFE_INTEGER)) }),
+  watch: v.strictObject({
+    after: v.optional(v.pipe(v.string(), v.maxLength(CURSOR_MAX))),
+    kinds: v.optional(v.pipe(v.array(v.picklist(WATCH_KINDS)), v.minLength(1), v.maxLength(WATCH_KINDS.length))),
+    token: v.optional(u32),
+    pace: v.optional(whole(WATCH_PACE.min, WATCH_PACE.max)),
+  }),
   reload: none,
 } as const satisfies { readonly [M in ControlMethod]: v.GenericSchema };
 

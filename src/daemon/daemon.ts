@@ -6,7 +6,7 @@ import {
   type PathManager,
   remoteAddressRules,
 } from "../config/index.ts";
-import { type Answer, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
+import { type Answer, type Asker, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
 import type { ConfigChanged } from "../engine/index.ts";
 import { idleReasons, lifelinesOf, type Restored } from "../host/index.ts";
 import { kernelCapacity } from "../host-facts/index.ts";
@@ -26,6 +26,7 @@ import type { HostState } from "./host/state.ts";
 import type { Logger } from "./logger.ts";
 import { Plugins } from "./plugins/plugins.ts";
 import { RuleClock } from "./rules/rule-clock.ts";
+import { Seeing } from "./seeing/seeing.ts";
 import { IdleWork } from "./tuning/idle-work.ts";
 import { Rest } from "./tuning/rest.ts";
 import { UserspacePathManager } from "./userspace.ts";
@@ -47,6 +48,9 @@ export interface DaemonOptions {
   readonly onWarmUpStep?: (() => void) | undefined;
 }
 
+/** Explanations of one request of somebody who may see what is theirs: each asks the kernel whose it is. */
+const TOKENS_OF_OTHERS = 16;
+
 /** The clock of everything in a daemon. */
 export const now = (): number => performance.now();
 
@@ -61,6 +65,7 @@ export class Daemon implements ControlService, Disposable {
   readonly #host: HostDriver;
   readonly #subscription: NetlinkSubscription;
   readonly #rest = new Rest(() => this.#userspace?.refresh());
+  readonly #seeing: Seeing;
   readonly #started = now();
   readonly #rules = new RuleClock((rules) => this.#userspace?.useConfig({ ...this.#treatment, rules, onlyNew: true }));
   /** Of connections that no rule is for. */
@@ -108,11 +113,18 @@ export class Daemon implements ControlService, Disposable {
       { spin: options.spin && this.#userspace !== undefined },
     );
     this.#userspace?.foresee(this.#subscription);
+    this.#seeing = new Seeing({
+      now,
+      managed: (token) => this.#userspace?.connection(token),
+      onWatched: (isWatched) =>
+        this.#userspace?.tell(isWatched ? (event, actions) => this.#seeing.note(event, actions) : undefined),
+    });
   }
 
   [Symbol.dispose](): void {
     this.#warmUp?.[Symbol.dispose]();
     this.#rules[Symbol.dispose]();
+    this.#seeing[Symbol.dispose]();
     this.#rest[Symbol.dispose]();
     this.#host[Symbol.dispose]();
     this.#plugins?.[Symbol.dispose]();
@@ -219,13 +231,14 @@ export class Daemon implements ControlService, Disposable {
   }
 
   /** Answers one request of the control socket. */
-  call(method: string, params: unknown, answer: Answer): void {
+  call(method: string, params: unknown, answer: Answer, asker: Asker): void {
     const request = checkRequest(method, params);
     if ("code" in request) return answer(null, request);
+    if (!asker.isTrusted) return this.#queryOfOthers(request, answer, asker);
     const command = commandOf(request);
     // Who asks wants to know what the kernel has told of, not what we have looked at.
     this.#subscription.release();
-    if (!command) return this.#query(request, answer);
+    if (!command) return this.#query(request, answer, asker);
     if (!this.#userspace) return answer(null, KERNEL_IN_CHARGE);
     const refused = this.#userspace.command(command);
     if (refused) return answer(null, { code: "KERNEL", ...refused });
@@ -233,7 +246,27 @@ export class Daemon implements ControlService, Disposable {
     answer(null);
   }
 
-  #query({ method, params }: CheckedRequest, answer: Answer): void {
+  /** Whoever is neither root nor ours sees what is theirs, by the kernel's word, and changes nothing. */
+  #queryOfOthers(request: CheckedRequest, answer: Answer, asker: Asker): void {
+    switch (request.method) {
+      case "hello": {
+        const { product, version, control, pathManager, policy } = this.#hello();
+        return answer({ product, version, control, pathManager, policy });
+      }
+      case "watch":
+        return this.#seeing.watch(request.params, answer, asker);
+      case "why": {
+        if (!this.#userspace) return answer(null, KERNEL_IN_CHARGE);
+        const theirs = request.params.tokens.slice(0, TOKENS_OF_OTHERS);
+        const isTheirs = (token: number): boolean => this.#seeing.isOf(asker.uid, token);
+        return answer(theirs.map((token) => (isTheirs(token) ? (this.#userspace?.why(token) ?? null) : null)));
+      }
+      default:
+        return answer(null, { code: "DENIED", message: `${request.method} is for root and the daemon's group` });
+    }
+  }
+
+  #query({ method, params }: CheckedRequest, answer: Answer, asker: Asker): void {
     const userspace = this.#userspace;
     switch (method) {
       case "hello":
@@ -244,9 +277,8 @@ export class Daemon implements ControlService, Disposable {
         return answer(this.#endpoints.limits());
       case "host":
         return answer(this.#host.plan ?? null);
-      case "decisions":
-        if (!userspace) return answer(null, KERNEL_IN_CHARGE);
-        return userspace.decisions.ask(params.after, answer);
+      case "watch":
+        return this.#seeing.watch(params, answer, asker);
       case "reload":
         return answer(null, this.#options.reload());
       case "snapshot":
@@ -288,6 +320,7 @@ export class Daemon implements ControlService, Disposable {
     this.#rest.worked(batch.length);
     this.#userspace?.onEvents(batch, established);
     this.#host.onEvents(batch);
+    this.#seeing.onEvents(batch);
   }
 
   #onOverrun(): void {
@@ -295,6 +328,7 @@ export class Daemon implements ControlService, Disposable {
     this.#batch = [];
     this.#userspace?.onOverrun();
     this.#host.onEvents([]);
+    this.#seeing.onOverrun();
   }
 
   /** The kernel keeps its table over our death; ours is written down, so that it does the same. */

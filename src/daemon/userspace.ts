@@ -3,6 +3,7 @@ import {
   type Command,
   type ConfigChanged,
   type ConnectionExplanation,
+  type ConnectionSnapshot,
   Engine,
   type EngineEvent,
   type EngineSnapshot,
@@ -11,6 +12,7 @@ import {
   type PolicyAsk,
   type PolicyPlanned,
   type RemoteAddressRules,
+  type World,
 } from "../engine/index.ts";
 import { REST } from "../host/index.ts";
 import { Pace } from "../host-facts/index.ts";
@@ -36,7 +38,6 @@ import {
   type Token,
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
-import { Decisions } from "./decisions.ts";
 import { Driver } from "./driver.ts";
 import { Foresight } from "./foresight.ts";
 import type { EndpointPort, EndpointRemoval, Refusal } from "./host/endpoint-port.ts";
@@ -83,8 +84,8 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   /** Every connection is looked at: on a host where links come and go all the time, not for each of them. */
   readonly #retry: Pace;
   #requests = 0;
-  /** For whoever watches. */
-  readonly decisions: Decisions;
+  #note: ((event: EngineEvent, actions: readonly Action[]) => void) | undefined;
+  readonly #world: World & { trace: World["trace"] };
 
   constructor(options: UserspaceOptions) {
     this.#options = options;
@@ -107,17 +108,14 @@ export class UserspacePathManager implements EndpointPort, Disposable {
         log.warn("rules that name a command need CAP_SYS_PTRACE: other users' processes cannot be looked into"),
     });
     const logs = log.isLevelEnabled("debug");
-    const world = {
+    this.#world = {
       run: (actions: readonly Action[]) => this.#port.run(actions),
       now,
       onCut: (events: number) =>
         log.error(`the engine and the kernel do not come to an end: ${events} events were left out`),
       trace: logs ? this.#trace : undefined,
     };
-    this.decisions = new Decisions(now, (isWatched) => {
-      world.trace = logs || isWatched ? this.#trace : undefined;
-    });
-    this.#driver = new Driver(this.#engine, world);
+    this.#driver = new Driver(this.#engine, this.#world);
     this.#resync = new Pace({
       now,
       gap: RESYNC_GAP,
@@ -142,7 +140,6 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#audit);
-    this.decisions[Symbol.dispose]();
     this.#watch[Symbol.dispose]();
     this.#resync[Symbol.dispose]();
     this.#reopen[Symbol.dispose]();
@@ -278,7 +275,13 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     return this.#engine.why(token, this.#options.now());
   }
 
-  connection(token: Token): unknown {
+  /** From now on every event and what it led to is told; undefined: no longer. */
+  tell(note: ((event: EngineEvent, actions: readonly Action[]) => void) | undefined): void {
+    this.#note = note;
+    this.#world.trace = note || this.#options.log.isLevelEnabled("debug") ? this.#trace : undefined;
+  }
+
+  connection(token: Token): ConnectionSnapshot | undefined {
     return this.#engine.connection(token);
   }
 
@@ -322,7 +325,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     readonly actions: readonly Action[];
   }): void => {
     const { log } = this.#options;
-    this.decisions.note(event, actions);
+    this.#note?.(event, actions);
     if (!log.isLevelEnabled("debug")) return;
     log.debug({ event: event.type, ...tokenOf(event) }, describe(event));
     for (const action of actions) log.debug({ action: action.type, ...tokenOf(action) }, describe(action));

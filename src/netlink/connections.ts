@@ -260,7 +260,7 @@ export interface AddressLister {
  * any non-zero one proves it without a question; of the others it is asked for the list of local addresses.
  */
 export function ownerOf(pm: AddressLister, socket: DiagSocket, info: MptcpInfo): Owner {
-  if (info.limitSubflows + info.limitAddAddrAccepted + info.endpointsSignal + info.endpointsSubflow > 0) return KERNEL;
+  if (isKernels(info)) return KERNEL;
   if (socket.state !== "established") return NOBODY_SAYS;
   try {
     return { pathManager: "userspace", localAddresses: pm.localAddresses(info.token) };
@@ -268,4 +268,21 @@ export function ownerOf(pm: AddressLister, socket: DiagSocket, info: MptcpInfo):
     if (!(error instanceof NetlinkError)) throw error;
     return error.kernelMessage === KERNEL_OWNED ? KERNEL : NOBODY_SAYS;
   }
+}
+
+/** The in-kernel path manager owns it; false proves nothing. */
+export function isKernels(info: MptcpInfo): boolean {
+  return info.limitSubflows + info.limitAddAddrAccepted + info.endpointsSignal + info.endpointsSubflow > 0;
+}
+
+const NOBODY: AddressLister = {
+  localAddresses: () => {
+    throw UNASKED;
+  },
+};
+const UNASKED = new NetlinkError("list local addresses", { errno: ERRNO.EAGAIN, kernelMessage: undefined });
+
+/** The same without asking who owns each: `pathManager` is known where it is proven to be the kernel's. Two dumps, whatever there is. */
+export function listSockets(netns?: string): Connection[] {
+  return listConnections(NOBODY, netns);
 }

@@ -1,6 +1,6 @@
 /** Netlink sockets, floor 2: typed requests, dumps and subscriptions, one network namespace each. */
 export * from "./client.ts";
-export { listConnections, listListeners, listPlainTcp } from "./connections.ts";
+export { listConnections, listListeners, listPlainTcp, listSockets } from "./connections.ts";
 export * from "./errors.ts";
 export * from "./event-stream.ts";
 export * from "./features.ts";
@@ -12,7 +12,7 @@ export * from "./netstat.ts";
 export * from "./owners.ts";
 export * from "./prepared-answers.ts";
 export * from "./proc.ts";
-export { ConnectionReader, type Readable } from "./readings.ts";
+export { type ConnectionLook, ConnectionReader, type Readable } from "./readings.ts";
 export * from "./rtnl.ts";
 export * from "./stream-sockets.ts";
 export * from "./subscription.ts";

@@ -1,7 +1,15 @@
-import { AF_INET, type ConnectionReading, familyOf, type SubflowReading, type Token } from "../types/index.ts";
-import { ALL_STATES, type DiagSocket, decodeDiagSocket, IPPROTO } from "../wire/index.ts";
+import {
+  AF_INET,
+  type Connection,
+  type ConnectionReading,
+  familyOf,
+  type SubflowInfo,
+  type SubflowReading,
+  type Token,
+} from "../types/index.ts";
+import { ALL_STATES, type DiagSocket, decodeDiagSocket, IPPROTO, MPTCP_INFO_FLAG } from "../wire/index.ts";
 import type { NetlinkClient, Request } from "./client.ts";
-import { diagRequest, openDiag } from "./connections.ts";
+import { diagRequest, isKernels, openDiag, subflowInfo } from "./connections.ts";
 import { NetlinkError } from "./errors.ts";
 import type { SubflowHint } from "./find-connection.ts";
 
@@ -28,6 +36,30 @@ export class ConnectionReader implements Disposable {
 
   /** What there is of them, in one send; a connection or subflow that is gone is left out. */
   read(connections: readonly Readable[]): ConnectionReading[] {
+    return this.#sockets(connections).map(({ token, socket, subflows }) => {
+      const { bytesReceived, outstanding } = socket.mptcp!;
+      return { token, bytesReceived, outstanding, subflows: subflows.map(readingOf) };
+    });
+  }
+
+  /** The same with all that there is to be shown of them. */
+  look(connections: readonly Readable[]): ConnectionLook[] {
+    return this.#sockets(connections).map(({ token, socket, subflows }) => {
+      const info = socket.mptcp!;
+      return {
+        token,
+        uid: socket.uid,
+        isEstablished: socket.state === "established",
+        fallback: (info.flags & MPTCP_INFO_FLAG.FALLBACK) !== 0,
+        isKernels: isKernels(info),
+        bytesSent: info.bytesSent,
+        bytesReceived: info.bytesReceived,
+        subflows: subflows.map((found) => ({ ...readingOf(found), ...subflowInfo(found, found.subflow!) })),
+      };
+    });
+  }
+
+  #sockets(connections: readonly Readable[]): Found[] {
     const requests: Request[] = [];
     for (const { token, subflows } of connections) {
       requests.push(diagRequest({ family: AF_INET, protocol: IPPROTO.MPTCP, states: ALL_STATES, id: { token } }));
@@ -46,39 +78,52 @@ export class ConnectionReader implements Disposable {
       const [socket, ...found] = answers.slice(at, at + 1 + subflows.length);
       at += 1 + subflows.length;
       if (!isSocket(socket) || socket.mptcp?.token !== token) return [];
-      const { bytesReceived, outstanding } = socket.mptcp;
-      return [{ token, bytesReceived, outstanding, subflows: found.flatMap((each) => readingOf(each, token)) }];
+      const isOurs = (each: DiagSocket): boolean => each.tcp !== undefined && each.subflow?.token === token;
+      return [{ token, socket, subflows: found.filter(isSocket).filter(isOurs) }];
     });
   }
+}
+
+/** A connection whose MPTCP socket was found, with its information, and its subflows, with theirs. */
+interface Found {
+  readonly token: Token;
+  readonly socket: DiagSocket;
+  readonly subflows: readonly DiagSocket[];
+}
+
+/** What is to be shown of a connection. */
+export interface ConnectionLook extends Pick<Connection, "token" | "uid" | "fallback" | "bytesSent" | "bytesReceived"> {
+  readonly isEstablished: boolean;
+  /** The in-kernel path manager has it, by what the kernel fills for its own only; false proves nothing. */
+  readonly isKernels: boolean;
+  /** Times in microseconds, as {@link SubflowInfo} has them, and in milliseconds since. */
+  readonly subflows: readonly (SubflowInfo & Pick<SubflowReading, "unacked" | "sinceAck">)[];
 }
 
 function isSocket(answer: DiagSocket | NetlinkError | undefined): answer is DiagSocket {
   return answer !== undefined && !(answer instanceof NetlinkError);
 }
 
-function readingOf(answer: DiagSocket | NetlinkError, token: Token): SubflowReading[] {
-  if (!isSocket(answer) || !answer.tcp || answer.subflow?.token !== token) return [];
-  const { local, remote, state, tcp } = answer;
-  return [
-    {
-      path: { local, remote },
-      state,
-      rtt: tcp.rtt / 1000,
-      rttVar: tcp.rttVar / 1000,
-      rto: tcp.rto / 1000,
-      unacked: tcp.unacked,
-      lost: tcp.lost,
-      retransmits: tcp.totalRetransmits,
-      backoff: tcp.backoff,
-      bytesSent: tcp.bytesSent,
-      bytesAcked: tcp.bytesAcked,
-      bytesReceived: tcp.bytesReceived,
-      bytesRetransmitted: tcp.bytesRetransmitted,
-      deliveryRate: tcp.deliveryRate,
-      mss: tcp.mss,
-      sinceSent: tcp.lastDataSent,
-      sinceAck: tcp.lastAckReceived,
-      sinceReceived: tcp.lastDataReceived,
-    },
-  ];
+function readingOf({ local, remote, state, tcp }: DiagSocket): SubflowReading {
+  const { rtt, rttVar, rto, unacked, lost, backoff, bytesSent, bytesAcked, bytesReceived, mss } = tcp!;
+  return {
+    path: { local, remote },
+    state,
+    rtt: rtt / 1000,
+    rttVar: rttVar / 1000,
+    rto: rto / 1000,
+    unacked,
+    lost,
+    retransmits: tcp!.totalRetransmits,
+    backoff,
+    bytesSent,
+    bytesAcked,
+    bytesReceived,
+    bytesRetransmitted: tcp!.bytesRetransmitted,
+    deliveryRate: tcp!.deliveryRate,
+    mss,
+    sinceSent: tcp!.lastDataSent,
+    sinceAck: tcp!.lastAckReceived,
+    sinceReceived: tcp!.lastDataReceived,
+  };
 }

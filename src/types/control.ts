@@ -1,5 +1,6 @@
 import type { Address } from "./address.ts";
 import type { AddressId, Endpoint, Limits, Token } from "./mptcp.ts";
+import type { ControlWatched, WatchParameters } from "./watching.ts";
 
 /** Version of the language of the control socket; a daemon answers requests of its own version only. */
 export const CONTROL_VERSION = 1;
@@ -54,10 +55,10 @@ export interface ControlMethods {
   /** The host plan in force, with what it leaves out and why. */
   readonly host: { readonly params: Record<string, never>; readonly result: unknown };
   /**
-   * What the userspace path manager decided after number `after` (the `next` of the answer before), as soon as there is something, within seconds at
-   * most; without `after`: from now on. Bounded: what a slow reader missed is counted in `lost`.
+   * What there is, and then what changes: answered as soon as there is something to tell, within seconds at most. No queue a reader: whoever is slow
+   * loses happenings, which are counted, and never a state.
    */
-  readonly decisions: { readonly params: { readonly after?: number | undefined }; readonly result: ControlDecisions };
+  readonly watch: { readonly params: WatchParameters; readonly result: ControlWatched };
   /** Reads the configuration again, as SIGHUP does. */
   readonly reload: { readonly params: Record<string, never>; readonly result: null };
 }
@@ -85,26 +86,6 @@ export interface ControlHello {
   readonly paths?: PathCounts | undefined;
   /** What the daemon cannot do at present and tries again ("the state cannot be written: ENOSPC ..."), a sentence each. */
   readonly troubles: readonly string[];
-}
-
-/** The daemon's answer to `decisions`. */
-export interface ControlDecisions {
-  readonly next: number;
-  readonly lost: number;
-  readonly decisions: readonly ControlDecision[];
-}
-
-/** Something that was asked of the kernel for a connection. */
-export interface ControlDecision {
-  /** By the daemon's clock, which stands still in no jump of time: milliseconds. */
-  readonly at: number;
-  /** "subflow.create", "subflow.destroy", "subflow.setBackup", "address.announce", "address.remove". */
-  readonly type: string;
-  readonly token: Token | undefined;
-  /** For people: what, from where to where. */
-  readonly text: string;
-  /** What led to it, in words. */
-  readonly because: string;
 }
 
 /** What became of paths, since the daemon began. */

@@ -6,3 +6,4 @@ export * from "./errors.ts";
 export * from "./mptcp.ts";
 export * from "./pattern.ts";
 export * from "./prefix.ts";
+export * from "./watching.ts";

@@ -6,7 +6,13 @@ import { AlreadyRunningError, removeFiles, takeLock } from "../../src/daemon/fil
 
 const [, , directory = "", rounds = "0"] = process.argv;
 const base = join(directory, "1");
-const files: RuntimeFiles = { directory, socket: `${base}.sock`, lock: `${base}.lock`, state: `${base}.json` };
+const files: RuntimeFiles = {
+  directory,
+  socket: `${base}.sock`,
+  applications: `${base}.apps.sock`,
+  lock: `${base}.lock`,
+  state: `${base}.json`,
+};
 const marker = join(directory, "inside");
 
 for (let left = Number(rounds); left > 0; ) {

@@ -46,7 +46,17 @@ function place(context: TestContext): Place {
   const base = join(directory, "1");
   const victim = join(parent, "victim");
   writeFileSync(victim, "precious");
-  return { parent, victim, files: { directory, socket: `${base}.sock`, lock: `${base}.lock`, state: `${base}.json` } };
+  return {
+    parent,
+    victim,
+    files: {
+      directory,
+      socket: `${base}.sock`,
+      applications: `${base}.apps.sock`,
+      lock: `${base}.lock`,
+      state: `${base}.json`,
+    },
+  };
 }
 
 function asRootOnly(context: TestContext): boolean {
@@ -59,7 +69,7 @@ test("runtime directory: it and its files are for the daemon and its group only"
   const { files } = place(context);
   openRuntimeDirectory(files);
   openRuntimeDirectory(files);
-  assert.equal(modeOf(files.directory), 0o750);
+  assert.equal(modeOf(files.directory), 0o751);
   closeSync(takeLock(files));
   writeState(files, STATE);
   assert.deepEqual([modeOf(files.lock), modeOf(files.state)], [0o600, 0o600]);

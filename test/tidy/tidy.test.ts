@@ -32,6 +32,7 @@ const FLOORS: Record<string, number> = {
   control: 3,
   plugin: 3,
   programs: 3,
+  client: 4,
   daemon: 4,
   cli: 5,
 };

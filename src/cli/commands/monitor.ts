@@ -1,4 +1,4 @@
-import type { ControlDecision } from "../../types/index.ts";
+import type { Decision } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { decisionJson, decisionLine, followDecisions } from "../decisions.ts";
 import { EXIT, isBrokenPipe, usageError } from "../failure.ts";
@@ -40,7 +40,7 @@ export function run({ words, global, streams }: Context): Promise<number> {
       () => guarded(() => streams.err("Warning: events came faster than they could be read; some are lost.\n")),
     );
     if (what === undefined) {
-      const decision = (each: ControlDecision): void =>
+      const decision = (each: Decision): void =>
         guarded(() =>
           streams.out(global.json ? renderJson(decisionJson(each), false) : decisionLine(each, streams.paint)),
         );

@@ -16,8 +16,8 @@ import { loadNative, netnsCookie } from "../../netlink/index.ts";
 import { ERRNO, errnoName, SubflowError } from "../../types/index.ts";
 import { freshPath, openOrCreate, readOurs, replaceFile } from "./safe-file.ts";
 
-/** The group of the socket may come in, and nobody else. */
-const DIRECTORY_MODE = 0o750;
+/** The group of the socket may look around; everybody may pass through, to the one socket that is for them. */
+const DIRECTORY_MODE = 0o751;
 /** What stands above a directory of an ordinary user. */
 const PARENT_MODE = 0o700;
 const WRITABLE_BY_OTHERS = 0o022;
@@ -165,7 +165,14 @@ export function writeState({ state }: RuntimeFiles, saved: SavedState): void {
  * @param state whether the state goes too: not where the next daemon has something to put back
  */
 export function removeFiles(files: RuntimeFiles, { state }: { readonly state: boolean }): void {
-  for (const path of [files.socket, freshPath(files.state), ...(state ? [files.state] : []), files.lock]) remove(path);
+  for (const path of [
+    files.socket,
+    files.applications,
+    freshPath(files.state),
+    ...(state ? [files.state] : []),
+    files.lock,
+  ])
+    remove(path);
 }
 
 /** A file system that fails once does not fail twice, most likely; what stays, the next daemon knows what to make of. */

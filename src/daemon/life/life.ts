@@ -1,5 +1,5 @@
 import { type Choice, type ChoiceFacts, type Config, choosePathManager, type PathManager } from "../../config/index.ts";
-import { ControlServer, type RuntimeFiles } from "../../control/index.ts";
+import { ControlServer, PUBLIC, type RuntimeFiles } from "../../control/index.ts";
 import { endpointKey, type SavedHost } from "../../host/index.ts";
 import {
   MptcpPm,
@@ -72,6 +72,7 @@ export class Life implements Disposable {
   readonly #keeper: StateKeeper<Partial<SavedHost>>;
   readonly #daemon: Daemon;
   readonly #control: ControlServer;
+  #applications: ControlServer | undefined;
   #loaded: Loaded;
   readonly #spins: boolean;
   readonly #state: HostState;
@@ -111,14 +112,32 @@ export class Life implements Disposable {
       onWarmUpStep,
     });
     // Whoever asked has been told; a request that failed half-way is mended like anything else that does.
-    this.#control = new ControlServer(files.socket, this.#daemon, (error) =>
-      isOfTheWorld(error) ? this.onFailure(error) : log.error({ err: error }, "a request failed, please report it"),
-    );
+    this.#control = new ControlServer(files.socket, this.#daemon, { onFault: this.#onFault });
   }
 
   /** In charge before any daemon. */
   get #before(): PathManager {
     return this.#choiceFacts.current;
+  }
+
+  readonly #onFault = (error: unknown): void =>
+    isOfTheWorld(error)
+      ? this.onFailure(error)
+      : this.#options.log.error({ err: error }, "a request failed, please report it");
+
+  /** What applications may see goes by the configuration in force. Without its socket the rest goes on. */
+  async #serveApplications(): Promise<void> {
+    const isWanted = this.#loaded.config.applications === "see";
+    if (isWanted === (this.#applications !== undefined)) return;
+    const { files, log } = this.#options;
+    this.#applications?.[Symbol.dispose]();
+    this.#applications = undefined;
+    if (!isWanted) return;
+    this.#applications = new ControlServer(files.applications, this.#daemon, {
+      onFault: this.#onFault,
+      audience: PUBLIC,
+    });
+    await this.#applications.listen().catch((error: Error) => log.warn(`applications see nothing: ${error.message}`));
   }
 
   /** Ready when it resolves: connections are served, and requests answered. */
@@ -127,6 +146,7 @@ export class Life implements Disposable {
     this.#setPathManager();
     const adopted = this.#daemon.start(this.#loaded.config);
     await this.#control.listen();
+    await this.#serveApplications();
     const { rules } = this.#loaded.config;
     dropCapabilities({ seesProcesses: rules.some(({ match }) => match.command !== undefined) });
     if (this.#loaded.config.answers.spin) this.#saySpins();
@@ -148,6 +168,7 @@ export class Life implements Disposable {
     }
     const { config, files } = this.#loaded;
     this.#daemon.reconfigure(config);
+    void this.#serveApplications();
     log.info({ files }, "configuration read again");
     if (config.answers.spin !== this.#spins) log.warn("answers.spin can be changed by a restart only");
     if (choosePathManager(config, this.#choiceFacts).pathManager !== this.#choice.pathManager) {
@@ -179,7 +200,7 @@ export class Life implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#comparing);
     const { log, files } = this.#options;
-    const steps = [this.#watchdog, this.#daemon, this.#control, this.#keeper];
+    const steps = [this.#watchdog, this.#daemon, this.#control, this.#applications, this.#keeper];
     for (const each of steps) {
       try {
         each?.[Symbol.dispose]();

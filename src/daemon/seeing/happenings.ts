@@ -1,0 +1,90 @@
+import type { Action, EngineEvent } from "../../engine/index.ts";
+import type { Happening, KernelHappening, Millis } from "../../types/index.ts";
+import { describe } from "../trace.ts";
+
+/** Happenings kept for who reads slowly; the oldest make room, and are counted as lost. */
+export const KEPT_MAX = 1000;
+
+/** The decisions that are told. */
+const SHOWN: ReadonlySet<string> = new Set<Action["type"]>([
+  "subflow.create",
+  "subflow.destroy",
+  "subflow.setBackup",
+  "address.announce",
+  "address.remove",
+]);
+
+/** What led to a decision, in words. */
+const OCCASIONS: Readonly<Partial<Record<EngineEvent["type"], string>>> = {
+  "connection.established": "the connection is established",
+  "subflow.established": "a subflow is established",
+  "subflow.closed": "a subflow was closed",
+  "subflow.priority": "the peer changed a priority",
+  "address.announced": "the peer announced an address",
+  "address.removed": "the peer took an address back",
+  "kernel.snapshot": "comparison with the kernel",
+  "connection.observed": "comparison with the kernel",
+  "connection.measured": "what was measured of the paths",
+  "action.done": "the kernel has done something",
+  "action.failed": "the kernel has refused something",
+  "command.received": "an endpoint or a limit was set or taken away",
+  "config.changed": "the configuration",
+  "host.addresses": "the host's addresses",
+  "network.changed": "the network has changed",
+  tick: "the time has come",
+};
+
+/** A decision is put into words only for somebody who reads it. */
+type Kept = KernelHappening | { readonly at: Millis; readonly action: Action; readonly occasion: EngineEvent["type"] };
+
+/** What happened last, numbered from 0, bounded. */
+export class Happenings {
+  #kept: Kept[] = [];
+  /** Of the next one. */
+  #next = 0;
+
+  get next(): number {
+    return this.#next;
+  }
+
+  event(happening: KernelHappening): void {
+    this.#keep(happening);
+  }
+
+  /** @returns whether watchers are told of such actions */
+  decision(at: Millis, action: Action, occasion: EngineEvent["type"]): boolean {
+    if (!SHOWN.has(action.type)) return false;
+    this.#keep({ at, action, occasion });
+    return true;
+  }
+
+  clear(): void {
+    this.#kept = [];
+  }
+
+  /** Of those from a number on, as many as are kept, at most `max`. `next`: the number behind the last of them; `lost`: those that are kept no longer. */
+  from(
+    number: number,
+    max: number,
+  ): { readonly happenings: Happening[]; readonly next: number; readonly lost: number } {
+    const first = this.#next - this.#kept.length;
+    const start = Math.max(number, first);
+    const found = this.#kept.slice(start - first, start - first + max);
+    return { happenings: found.map(shown), next: start + found.length, lost: start - number };
+  }
+
+  #keep(kept: Kept): void {
+    this.#kept.push(kept);
+    this.#next++;
+    // Seldom, for it moves all of them.
+    if (this.#kept.length > 2 * KEPT_MAX) this.#kept = this.#kept.slice(-KEPT_MAX);
+  }
+}
+
+function shown(kept: Kept): Happening {
+  if ("kind" in kept) return kept;
+  const { at, action, occasion } = kept;
+  const token = "token" in action ? action.token : undefined;
+  const because = OCCASIONS[occasion] ?? occasion;
+  return { kind: "decision", at, type: action.type, token, text: describe(action), because };
+}

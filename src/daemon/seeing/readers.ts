@@ -1,0 +1,147 @@
+import type { Answer, Asker } from "../../control/index.ts";
+import {
+  type ControlFailure,
+  type ControlWatched,
+  type Millis,
+  WATCH_KINDS,
+  type WatchKind,
+} from "../../types/index.ts";
+import type { Cursor } from "./cursor.ts";
+
+/** Readers that wait at once; those of others than root and the daemon's user have places of their own. */
+const WAITING_MAX = { trusted: 128, others: 64 } as const;
+/** An answer is given after so long although nothing has happened: clients wait ten seconds. Milliseconds. */
+export const WAIT_MAX: Millis = 5000;
+/** So long at a time readers are told something; events come in between. Milliseconds. */
+const SLICE: Millis = 2;
+/** After that, so many times as long as it took nobody is told anything: a fifth of a processor at most, whatever readers do. */
+const REST = 4;
+const REST_MIN: Millis = 5;
+
+/** Somebody who asked to watch and was not answered yet. */
+export interface Reader {
+  cursor: Cursor;
+  readonly kinds: ReadonlySet<WatchKind>;
+  readonly token: number | undefined;
+  /** Wants figures as they change. */
+  readonly isPaced: boolean;
+  readonly asker: Asker;
+  readonly answer: Answer;
+}
+
+/** What may be told to one reader; `isEmpty`: it may wait, from `cursor` on. */
+export interface Told {
+  readonly cursor: Cursor;
+  readonly isEmpty: boolean;
+  readonly watched: () => ControlWatched;
+}
+
+export interface ReadersOptions {
+  readonly now: () => Millis;
+  /** Something is there that this reader was not told of. */
+  readonly hasNews: (reader: Reader) => boolean;
+  readonly tell: (reader: Reader) => Told;
+}
+
+/**
+ * Who waits to be told something. Each is a request without its answer: there is no queue, and nothing is kept of whoever does not ask again.
+ * Everybody is told in turn, in slices with rests.
+ */
+export class Readers implements Disposable {
+  readonly #options: ReadersOptions;
+  readonly #waiting = new Map<Reader, NodeJS.Timeout>();
+  #next: NodeJS.Immediate | NodeJS.Timeout | undefined;
+  #restUntil: Millis = 0;
+
+  constructor(options: ReadersOptions) {
+    this.#options = options;
+  }
+
+  [Symbol.dispose](): void {
+    this.#unarm();
+    for (const timer of this.#waiting.values()) clearTimeout(timer);
+    this.#waiting.clear();
+  }
+
+  /** @returns why not */
+  add(reader: Reader): ControlFailure | undefined {
+    if (this.#isFull(reader.asker)) return TOO_MANY;
+    this.#waiting.set(reader, setTimeout(() => this.#end(reader), WAIT_MAX).unref());
+    this.wake();
+    return undefined;
+  }
+
+  /** There may be something to be told. */
+  wake(): void {
+    if (this.#next !== undefined || this.#waiting.size === 0) return;
+    const rest = this.#restUntil - this.#options.now();
+    // Behind the event that is being served.
+    this.#next = rest <= 0 ? setImmediate(() => this.#turn()) : setTimeout(() => this.#turn(), rest).unref();
+  }
+
+  #isFull({ isTrusted }: Asker): boolean {
+    const places = isTrusted ? WAITING_MAX.trusted : WAITING_MAX.others;
+    const taken = (): Reader[] => [...this.#waiting.keys()].filter(({ asker }) => asker.isTrusted === isTrusted);
+    if (this.#waiting.size < places || taken().length < places) return false;
+    for (const reader of taken()) if (!reader.asker.isThere) this.#forget(reader);
+    return taken().length >= places;
+  }
+
+  #turn(): void {
+    this.#unarm();
+    const { now, hasNews, tell } = this.#options;
+    const began = now();
+    let isOver = true;
+    for (const reader of [...this.#waiting.keys()]) {
+      if (!reader.asker.isThere) this.#forget(reader);
+      else if (hasNews(reader)) {
+        if (now() - began >= SLICE) {
+          isOver = false;
+          break;
+        }
+        const told = tell(reader);
+        if (told.isEmpty) this.#wait(reader, told.cursor);
+        else this.#answer(reader, told.watched());
+        isOver &&= !(told.isEmpty && hasNews(reader));
+      }
+    }
+    const ended = now();
+    this.#restUntil = ended + Math.max(REST_MIN, REST * (ended - began));
+    if (!isOver) this.wake();
+  }
+
+  /** It goes on from there, behind the others. */
+  #wait(reader: Reader, cursor: Cursor): void {
+    reader.cursor = cursor;
+    const timer = this.#waiting.get(reader);
+    this.#waiting.delete(reader);
+    if (timer) this.#waiting.set(reader, timer);
+  }
+
+  #end(reader: Reader): void {
+    this.#answer(reader, this.#options.tell(reader).watched());
+  }
+
+  #answer(reader: Reader, watched: ControlWatched): void {
+    this.#forget(reader);
+    reader.answer(watched);
+  }
+
+  #forget(reader: Reader): void {
+    clearTimeout(this.#waiting.get(reader));
+    this.#waiting.delete(reader);
+  }
+
+  #unarm(): void {
+    clearTimeout(this.#next as NodeJS.Timeout | undefined);
+    clearImmediate(this.#next as NodeJS.Immediate | undefined);
+    this.#next = undefined;
+  }
+}
+
+const TOO_MANY: ControlFailure = { code: "BUSY", message: "as many watch as there is room for; try again" };
+
+/** The kinds that are asked for. */
+export function kindsOf(kinds: readonly WatchKind[] | undefined): ReadonlySet<WatchKind> {
+  return new Set(kinds ?? WATCH_KINDS);
+}

@@ -1,0 +1,308 @@
+import { randomBytes } from "node:crypto";
+import type { Answer, Asker, Parameters } from "../../control/index.ts";
+import type { Action, ConnectionSnapshot, EngineEvent } from "../../engine/index.ts";
+import { Pace } from "../../host-facts/index.ts";
+import { type ConnectionLook, ConnectionReader, listSockets, type Readable } from "../../netlink/index.ts";
+import type { Connection, Happening, Millis, MptcpEvent, Token, WatchedConnection } from "../../types/index.ts";
+import { translate } from "../translate.ts";
+import { ChangeLog, type Since } from "./change-log.ts";
+import { type Cursor, formatCursor, parseCursor } from "./cursor.ts";
+import { Gone } from "./gone.ts";
+import { happeningOf } from "./happening.ts";
+import { Happenings } from "./happenings.ts";
+import { Measurer } from "./measurer.ts";
+import { Mirror, shown } from "./mirror.ts";
+import { kindsOf, type Reader, Readers, type Told, WAIT_MAX } from "./readers.ts";
+
+/** Connections and happenings of one answer: a millisecond, and some 100 kB. */
+const PAGE = { connections: 64, happenings: 256 } as const;
+/** Nobody asked for so long: nobody watches any more, and everything is forgotten. */
+const WATCHED_FOR: Millis = 3 * WAIT_MAX;
+/** Overruns come in rows: after one reading of everything the next waits so long. */
+const RELOAD_GAP: Millis = 2000;
+/** The pace of readers who see only what is theirs: everybody's connections are measured for them. */
+const PACE_OF_OTHERS: Millis = 1000;
+/** What a user without a name in this user namespace looks like: two of them are not the same. */
+const OVERFLOW_UID = 65_534;
+
+/** Where connections are read. */
+export interface Sockets extends Disposable {
+  /** All of them. */
+  list(): Connection[];
+  look(connections: readonly Readable[]): ConnectionLook[];
+}
+
+function openSockets(): Sockets {
+  const reader = new ConnectionReader();
+  return {
+    list: () => listSockets(),
+    look: (connections) => reader.look(connections),
+    [Symbol.dispose]: () => reader[Symbol.dispose](),
+  };
+}
+
+export interface SeeingOptions {
+  readonly now: () => Millis;
+  /** The kernel's sockets; opened where somebody watches. */
+  readonly openSockets?: (() => Sockets) | undefined;
+  /** What the userspace path manager knows of a connection. */
+  readonly managed: (token: Token) => ConnectionSnapshot | undefined;
+  /** Somebody begins to watch, or nobody does any more: only in between {@link Seeing.onEvents} and {@link Seeing.note} need be called. */
+  readonly onWatched: (isWatched: boolean) => void;
+}
+
+/**
+ * What the daemon lets others see: state first, then changes. Everything that changes has a number; a reader asks for what came after its
+ * own. Of a connection only the last change counts, so a slow reader misses steps and never the end. Nothing is kept while nobody watches.
+ */
+export class Seeing implements Disposable {
+  readonly #options: SeeingOptions;
+  readonly #life = randomBytes(6).toString("hex");
+  readonly #mirror = new Mirror();
+  readonly #changes = new ChangeLog();
+  /** Changes and new figures. */
+  readonly #figures = new ChangeLog();
+  readonly #happenings = new Happenings();
+  readonly #gone = new Gone();
+  readonly #readers: Readers;
+  readonly #measurer: Measurer;
+  readonly #reload: Pace;
+  readonly #noted: { readonly event: EngineEvent; readonly actions: readonly Action[]; readonly at: Millis }[] = [];
+  #noting: NodeJS.Immediate | undefined;
+  #open: Sockets | undefined;
+  #watched: NodeJS.Timeout | undefined;
+  /** Of the last change. */
+  #number = 0;
+
+  constructor(options: SeeingOptions) {
+    this.#options = options;
+    const { now } = options;
+    this.#readers = new Readers({
+      now,
+      hasNews: (reader) => this.#hasNews(reader),
+      tell: (reader) => this.#tell(reader),
+    });
+    const tokens = (): Iterable<Token> => this.#mirror.connections.keys();
+    this.#measurer = new Measurer({ now, tokens, look: (some) => this.#look(some), waits: WAIT_MAX });
+    this.#reload = new Pace({ now, gap: RELOAD_GAP, run: () => this.#watched && this.#load() });
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#watched);
+    clearImmediate(this.#noting);
+    this.#reload[Symbol.dispose]();
+    this.#readers[Symbol.dispose]();
+    this.#measurer[Symbol.dispose]();
+    this.#open?.[Symbol.dispose]();
+  }
+
+  /** Answers a request to watch, as soon as there is something to be told. */
+  watch({ after, kinds, token, pace }: Parameters["watch"], answer: Answer, asker: Asker): void {
+    this.#beWatched();
+    if (pace !== undefined) this.#measurer.want(asker.isTrusted ? pace : Math.max(pace, PACE_OF_OTHERS));
+    const cursor = this.#cursorOf(after);
+    const reader = { cursor, kinds: kindsOf(kinds), token, isPaced: pace !== undefined, asker, answer };
+    const refused = this.#readers.add(reader);
+    if (refused) answer(null, refused);
+  }
+
+  /** What the kernel told. */
+  onEvents(events: readonly MptcpEvent[]): void {
+    if (this.#watched === undefined) return;
+    for (const event of events) {
+      const translated = translate(event);
+      if (!translated) continue;
+      const happening = happeningOf(translated, this.#options.now());
+      if (happening) this.#happenings.event(happening);
+      this.#apply(translated);
+    }
+    this.#takeNotes();
+  }
+
+  /** The kernel dropped events: what there is is read anew. */
+  onOverrun(): void {
+    if (this.#watched !== undefined) this.#reload.ask();
+  }
+
+  /** What an event has led to. Looked at behind the turn: whoever notes has work to do, and an event comes before what it led to. */
+  note(event: EngineEvent, actions: readonly Action[]): void {
+    if (this.#watched === undefined) return;
+    this.#noted.push({ event, actions, at: this.#options.now() });
+    this.#noting ??= setImmediate(() => this.#takeNotes());
+  }
+
+  /** Whether a connection is of that user, by the kernel's word of now. */
+  isOf(uid: number, token: Token): boolean {
+    const [look] = this.#sockets.look([{ token, subflows: [] }]);
+    return look !== undefined && isSameUser(uid, look.uid);
+  }
+
+  get #sockets(): Sockets {
+    this.#open ??= (this.#options.openSockets ?? openSockets)();
+    return this.#open;
+  }
+
+  #beWatched(): void {
+    if (this.#watched) return void this.#watched.refresh();
+    this.#load();
+    this.#watched = setTimeout(() => this.#endWatch(), WATCHED_FOR).unref();
+    this.#options.onWatched(true);
+  }
+
+  #endWatch(): void {
+    this.#watched = undefined;
+    this.#options.onWatched(false);
+    this.#mirror.clear();
+    this.#changes.clear();
+    this.#figures.clear();
+    this.#happenings.clear();
+    this.#gone.clear(++this.#number);
+    this.#open?.[Symbol.dispose]();
+    this.#open = undefined;
+  }
+
+  #takeNotes(): void {
+    clearImmediate(this.#noting);
+    this.#noting = undefined;
+    for (const { event, actions, at } of this.#noted.splice(0)) {
+      for (const action of actions) {
+        if (!this.#happenings.decision(at, action, event.type)) continue;
+        if ("token" in action && action.token !== undefined) this.#touch(action.token);
+      }
+      // What is planned for a connection may show although nothing is asked of the kernel.
+      if ("token" in event && event.type !== "connection.measured") this.#touch(event.token);
+    }
+    this.#readers.wake();
+  }
+
+  #load(): void {
+    const all = this.#sockets.list().filter(({ state }) => state !== "syn-sent");
+    for (const token of this.#mirror.load(all)) this.#onGone(token, undefined);
+    for (const { token } of all) this.#touch(token);
+    this.#readers.wake();
+  }
+
+  #apply(event: EngineEvent): void {
+    if (event.type === "connection.closed") {
+      const uid = this.#mirror.connections.get(event.token)?.uid;
+      this.#mirror.apply(event);
+      this.#onGone(event.token, uid);
+    } else if (this.#mirror.apply(event) && "token" in event) this.#touch(event.token);
+  }
+
+  #onGone(token: Token, uid: number | undefined): void {
+    this.#changes.drop(token);
+    this.#figures.drop(token);
+    this.#gone.add({ number: ++this.#number, token, uid });
+  }
+
+  #touch(token: Token): void {
+    if (!this.#mirror.connections.has(token)) return;
+    this.#changes.touch(token, ++this.#number);
+    this.#figures.touch(token, this.#number);
+  }
+
+  /** Measures; what is new is new for those who want figures. */
+  #look(tokens: readonly Token[]): void {
+    const readable = tokens.flatMap((token) => this.#mirror.readable(token) ?? []);
+    if (readable.length === 0) return;
+    const at = this.#options.now();
+    for (const look of this.#sockets.look(readable)) {
+      if (this.#mirror.measured(look, at)) this.#figures.touch(look.token, ++this.#number);
+    }
+    this.#readers.wake();
+  }
+
+  #cursorOf(after: string | undefined): Cursor {
+    const fresh = { change: 0, happening: this.#happenings.next, isReset: true };
+    if (after === undefined) return fresh;
+    const parsed = parseCursor(this.#life, after);
+    const isPossible = parsed && parsed.change <= this.#number && parsed.happening <= this.#happenings.next;
+    if (!isPossible) return fresh;
+    // Too much is gone since: what it has cannot be told from what it lacks.
+    if (parsed.change < this.#gone.knownFrom) return { change: 0, happening: parsed.happening, isReset: true };
+    return { ...parsed, isReset: false };
+  }
+
+  #hasNews({ cursor, kinds }: Reader): boolean {
+    if (cursor.happening < this.#happenings.next && (kinds.has("event") || kinds.has("decision"))) return true;
+    // Who wants no connections is told once where it begins.
+    return cursor.isReset || (kinds.has("connection") && cursor.change < this.#number);
+  }
+
+  #tell(reader: Reader): Told {
+    const { cursor, kinds } = reader;
+    const state = kinds.has("connection") ? this.#state(reader) : NO_STATE;
+    const isComplete = state.upTo === Number.POSITIVE_INFINITY;
+    const change = isComplete ? this.#number : state.upTo;
+    // State first: what happened since is told when the reader knows what it happened to.
+    const news = isComplete ? this.#news(reader) : { happenings: [], next: cursor.happening, lost: 0 };
+    const { connections, gone } = state;
+    const { happenings, lost, next: happening } = news;
+    const isEmpty =
+      connections.length + gone.length + happenings.length + lost === 0 && !(cursor.isReset && isComplete);
+    return {
+      cursor: { change, happening, isReset: cursor.isReset },
+      isEmpty,
+      watched: () => ({
+        next: formatCursor(this.#life, { change, happening, isReset: false }),
+        reset: cursor.isReset,
+        isComplete: isComplete && happening === this.#happenings.next,
+        at: this.#options.now(),
+        connections,
+        gone,
+        happenings,
+        lost,
+      }),
+    };
+  }
+
+  /** A page of what changed, and what is gone as far as that page goes. */
+  #state(reader: Reader): { connections: WatchedConnection[]; gone: Token[]; upTo: number } {
+    const { cursor, isPaced, asker } = reader;
+    const { lines, upTo } = this.#linesOf(reader, isPaced ? this.#figures : this.#changes);
+    const tokens = lines.map(({ token }) => token);
+    // Whose they are must be known, and what is shown once is measured once.
+    this.#look(tokens.filter((token) => this.#mirror.connections.get(token)?.measuredAt === undefined));
+    const isTheirs = (uid: number | undefined): boolean => asker.isTrusted || isSameUser(asker.uid, uid);
+    const seen = tokens
+      .flatMap((token) => this.#mirror.connections.get(token) ?? [])
+      .filter(({ uid }) => isTheirs(uid));
+    const isMeant = (token: Token): boolean => reader.token === undefined || reader.token === token;
+    const gone = cursor.isReset && cursor.change === 0 ? [] : this.#gone.between(cursor.change, upTo);
+    return {
+      connections: seen.map((each) => shown(each, this.#options.managed(each.token))),
+      gone: gone
+        .filter(({ token, uid }) => isMeant(token) && isTheirs(uid) && !this.#mirror.connections.has(token))
+        .map(({ token }) => token),
+      upTo,
+    };
+  }
+
+  #linesOf({ token, cursor }: Reader, log: ChangeLog): Since {
+    if (token === undefined) return log.since(cursor.change, PAGE.connections);
+    const number = log.numberOf(token);
+    return { lines: number > cursor.change ? [{ token, number }] : [], upTo: Number.POSITIVE_INFINITY };
+  }
+
+  #news(reader: Reader): { happenings: Happening[]; next: number; lost: number } {
+    const { kinds, token, cursor, asker } = reader;
+    if (!kinds.has("event") && !kinds.has("decision")) return { happenings: [], next: this.#happenings.next, lost: 0 };
+    const { happenings, next, lost } = this.#happenings.from(cursor.happening, PAGE.happenings);
+    const isShown = (each: Happening): boolean =>
+      kinds.has(each.kind) && (token === undefined || token === each.token) && this.#maySee(asker, each.token);
+    return { happenings: happenings.filter(isShown), next, lost };
+  }
+
+  #maySee({ isTrusted, uid }: Asker, token: Token | undefined): boolean {
+    if (isTrusted) return true;
+    if (token === undefined) return false;
+    return isSameUser(uid, this.#mirror.connections.get(token)?.uid ?? this.#gone.uidOf(token));
+  }
+}
+
+const NO_STATE = { connections: [], gone: [], upTo: Number.POSITIVE_INFINITY };
+
+function isSameUser(asker: number, owner: number | undefined): boolean {
+  return owner !== undefined && owner === asker && asker !== OVERFLOW_UID;
+}
