@@ -52,6 +52,8 @@ export const PACKAGES = {
     setpriv: "util-linux",
     tcpdump: "tcpdump",
     capsh: "libcap2-bin",
+    /** A terminal for what draws on one. */
+    script: "bsdutils",
   },
   /** Who else manages paths: tests beside them are skipped where they are missing, except in CI. */
   peers: {

@@ -10,6 +10,7 @@ const COLOURS = {
   bad: 31,
   dim: 2,
   bold: 1,
+  inverse: 7,
 } as const;
 
 /** What a piece of text means, for {@link Streams.paint}. */

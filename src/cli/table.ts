@@ -114,6 +114,35 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./commands/connections.ts"),
   },
   {
+    words: ["top"],
+    takes: [],
+    summary: "watch connections live: rates, round-trip times, what happens and why",
+    usage: "[ --interval SECONDS ] [ --sort NAME ] [ --search TEXT ] [ --control ] [ --once ]",
+    details: [
+      "By keys: ? explains them. Needs no rights; with a daemon policies, events and reasons are shown, and of others' connections",
+      "nothing unless as root or of its group; without one what the kernel's dumps show. Where nobody looks: one picture.",
+    ],
+    options: [
+      { name: "interval", value: "SECONDS", says: "from one picture to the next, 0.2 to 60 (default 1)" },
+      {
+        name: "sort",
+        value: "NAME",
+        kind: ["rate", "trouble", "rtt", "bytes", "subflows", "token"],
+        says: "rate, trouble, rtt, bytes, subflows or token",
+      },
+      {
+        name: "search",
+        value: "TEXT",
+        kind: "free",
+        says: "only those with it in token, addresses, interfaces, policy",
+      },
+      { name: "control", says: "let keys make subflows backup and close them, after asking (CAP_NET_ADMIN)" },
+      { name: "once", says: "print one picture and end" },
+    ],
+    examples: ["top", "top --sort trouble", "top --once --search wlan0"],
+    load: () => import("./commands/top.ts"),
+  },
+  {
     words: ["status"],
     takes: [],
     summary: "show what the kernel can do, which path manager is in charge, and what it has done",

@@ -54,7 +54,10 @@ export class ConnectionReader implements Disposable {
         isKernels: isKernels(info),
         bytesSent: info.bytesSent,
         bytesReceived: info.bytesReceived,
-        subflows: subflows.map((found) => ({ ...readingOf(found), ...subflowInfo(found, found.subflow!) })),
+        subflows: subflows.map((found) => {
+          const { unacked, lastAckReceived } = found.tcp!;
+          return { ...subflowInfo(found, found.subflow!), unacked, sinceAck: lastAckReceived };
+        }),
       };
     });
   }

@@ -1,4 +1,4 @@
-import type { Path } from "./address.ts";
+import type { Path, SocketAddress } from "./address.ts";
 import type { AddressId, Millis, Side, Token } from "./mptcp.ts";
 
 /** What a reader of `watch` may ask for: the connections as they are, what the kernel tells of them, what the daemon does for them. */
@@ -128,6 +128,11 @@ export interface Decision {
   /** "subflow.create", "subflow.destroy", "subflow.setBackup", "address.announce", "address.remove". */
   readonly type: string;
   readonly token: Token | undefined;
+  /** What it is about, as far as it is about it. A port 0: any. */
+  readonly local?: SocketAddress | undefined;
+  readonly remote?: SocketAddress | undefined;
+  readonly localId?: AddressId | undefined;
+  readonly backup?: boolean | undefined;
   /** For people: what, from where to where. */
   readonly text: string;
   /** What led to it, in words. */

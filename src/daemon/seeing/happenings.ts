@@ -1,5 +1,5 @@
 import type { Action, EngineEvent } from "../../engine/index.ts";
-import type { Happening, KernelHappening, Millis } from "../../types/index.ts";
+import type { Decision, Happening, KernelHappening, Millis } from "../../types/index.ts";
 import { describe } from "../trace.ts";
 
 /** Happenings kept for who reads slowly; the oldest make room, and are counted as lost. */
@@ -86,5 +86,27 @@ function shown(kept: Kept): Happening {
   const { at, action, occasion } = kept;
   const token = "token" in action ? action.token : undefined;
   const because = OCCASIONS[occasion] ?? occasion;
-  return { kind: "decision", at, type: action.type, token, text: describe(action), because };
+  return { kind: "decision", at, type: action.type, token, ...ends(action), text: describe(action), because };
+}
+
+/** What an action is about. */
+function ends(action: Action): Pick<Decision, "local" | "remote" | "localId" | "backup"> {
+  switch (action.type) {
+    case "subflow.create": {
+      const { local, remote, localId, backup } = action;
+      return { local, remote, localId, backup };
+    }
+    case "subflow.destroy":
+      return action.path;
+    case "subflow.setBackup":
+      return { ...action.path, backup: action.backup };
+    case "address.announce": {
+      const { address, port, localId, backup } = action;
+      return { local: { address, port }, localId, backup };
+    }
+    case "address.remove":
+      return { localId: action.localId };
+    default:
+      return {};
+  }
 }

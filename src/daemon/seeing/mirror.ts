@@ -14,10 +14,21 @@ import {
 /** Rates are over at least so long: two looks in a row would show bursts. */
 const RATE_OVER: Millis = 100;
 
+// Objects are written out here, and not spread: there are tens of thousands of them, and V8 makes tables of what is spread.
+
 type Figures = Pick<
   WatchedSubflow,
-  "rtt" | "rttVar" | "lost" | "unacked" | "retransmits" | "bytesSent" | "bytesReceived" | "sendRate" | "receiveRate"
-> & { readonly sinceAck: number };
+  | "rtt"
+  | "rttVar"
+  | "lost"
+  | "unacked"
+  | "retransmits"
+  | "bytesSent"
+  | "bytesReceived"
+  | "sendRate"
+  | "receiveRate"
+  | "sinceAck"
+>;
 
 const UNMEASURED: Figures = {
   rtt: 0,
@@ -108,20 +119,26 @@ export class Mirror {
     const over = seen.measuredAt === undefined ? 0 : at - seen.measuredAt;
     if (seen.measuredAt !== undefined && over < RATE_OVER) return false;
     seen.measuredAt = at;
-    const before = seen.totals;
+    const { totals } = seen;
     let isNew = seen.uid !== look.uid || seen.fallback !== look.fallback || seen.isKernels !== look.isKernels;
     seen.uid = look.uid;
     seen.fallback = look.fallback;
     seen.isKernels = look.isKernels;
     seen.established ||= look.isEstablished;
-    seen.totals = { ...rates(before, look, over), bytesSent: look.bytesSent, bytesReceived: look.bytesReceived };
-    isNew ||= !isSame(before, seen.totals);
+    seen.totals = {
+      bytesSent: look.bytesSent,
+      bytesReceived: look.bytesReceived,
+      sendRate: rate(look.bytesSent - totals.bytesSent, over),
+      receiveRate: rate(look.bytesReceived - totals.bytesReceived, over),
+    };
+    isNew ||= hasMoved(totals, seen.totals);
     for (const found of look.subflows) {
       const subflow = seen.subflows.get(pathKey(found.path));
       if (!subflow) continue;
       const figures = figuresOf(found, subflow.figures, over);
-      isNew ||= !isSame(subflow.figures, figures) || subflow.backup !== found.backupLocal;
-      Object.assign(subflow, factsOf(found), { figures });
+      isNew ||= isOther(subflow.figures, figures) || subflow.backup !== found.backupLocal;
+      takeFacts(subflow, found);
+      subflow.figures = figures;
     }
     return isNew;
   }
@@ -204,12 +221,15 @@ function subflowOf(path: Path, localId: number, remoteId: number): SeenSubflow {
 }
 
 function seenOf(connection: Connection, known: Seen | undefined): Seen {
-  const { token, side, path, state, fallback, uid, subflows } = connection;
-  const subflowsSeen = subflows.map((info): [string, SeenSubflow] => {
+  const { token, side, path, state, fallback, uid } = connection;
+  const subflows = new Map<string, SeenSubflow>();
+  for (const info of connection.subflows) {
     const key = pathKey(info.path);
-    const figures = known?.subflows.get(key)?.figures ?? UNMEASURED;
-    return [key, { ...subflowOf(info.path, info.localId, info.remoteId), ...factsOf(info), figures }];
-  });
+    const subflow = subflowOf(info.path, info.localId, info.remoteId);
+    takeFacts(subflow, info);
+    subflow.figures = known?.subflows.get(key)?.figures ?? UNMEASURED;
+    subflows.set(key, subflow);
+  }
   return {
     token,
     side,
@@ -220,38 +240,53 @@ function seenOf(connection: Connection, known: Seen | undefined): Seen {
     uid,
     measuredAt: known?.measuredAt,
     totals: known?.totals ?? NOTHING,
-    subflows: new Map(subflowsSeen),
+    subflows,
   };
 }
 
-function factsOf(info: ConnectionLook["subflows"][number] | Connection["subflows"][number]): Partial<SeenSubflow> {
-  const { path, localId, remoteId, join, initiated, state, backupLocal, backupRemote, interfaceIndex } = info;
-  const backups = { backup: backupLocal, backupByPeer: backupRemote };
-  return { path, localId, remoteId, join, initiated, state, interfaceIndex, ...backups };
+function takeFacts(subflow: SeenSubflow, info: Connection["subflows"][number]): void {
+  subflow.path = info.path;
+  subflow.localId = info.localId;
+  subflow.remoteId = info.remoteId;
+  subflow.join = info.join;
+  subflow.initiated = info.initiated;
+  subflow.state = info.state;
+  subflow.backup = info.backupLocal;
+  subflow.backupByPeer = info.backupRemote;
+  subflow.interfaceIndex = info.interfaceIndex;
 }
 
 function figuresOf(found: ConnectionLook["subflows"][number], before: Figures, over: Millis): Figures {
-  const { lost, unacked, retransmits, bytesSent, bytesReceived, sinceAck } = found;
-  const measured = { lost, unacked, retransmits, bytesSent, bytesReceived, sinceAck };
-  return { ...measured, rtt: found.rtt / 1000, rttVar: found.rttVar / 1000, ...rates(before, found, over) };
-}
-
-interface Counted {
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
+  return {
+    rtt: found.rtt / 1000,
+    rttVar: found.rttVar / 1000,
+    lost: found.lost,
+    unacked: found.unacked,
+    retransmits: found.retransmits,
+    bytesSent: found.bytesSent,
+    bytesReceived: found.bytesReceived,
+    sendRate: rate(found.bytesSent - before.bytesSent, over),
+    receiveRate: rate(found.bytesReceived - before.bytesReceived, over),
+    sinceAck: found.sinceAck,
+  };
 }
 
 /** Bytes a second since the look before; 0 where there was none. */
-function rates(before: Counted, now: Counted, over: Millis) {
-  if (over === 0) return { sendRate: 0, receiveRate: 0 };
-  const rate = (bytes: number): number => Math.max(0, Math.round((bytes * 1000) / over));
-  const sendRate = rate(now.bytesSent - before.bytesSent);
-  return { sendRate, receiveRate: rate(now.bytesReceived - before.bytesReceived) };
+function rate(bytes: number, over: Millis): number {
+  return over === 0 ? 0 : Math.max(0, Math.round((bytes * 1000) / over));
 }
 
-/** All but the times, which move by themselves. */
-function isSame<T extends object>(a: T, b: T): boolean {
-  return Object.entries(a).every(([key, value]) => key === "sinceAck" || value === b[key as keyof T]);
+type Moving = Pick<WatchedConnection, "bytesSent" | "bytesReceived" | "sendRate" | "receiveRate">;
+
+function hasMoved(a: Moving, b: Moving): boolean {
+  if (a.bytesSent !== b.bytesSent || a.bytesReceived !== b.bytesReceived) return true;
+  return a.sendRate !== b.sendRate || a.receiveRate !== b.receiveRate;
+}
+
+/** Times since something are not compared: they move by themselves. */
+function isOther(a: Figures, b: Figures): boolean {
+  if (hasMoved(a, b) || a.rtt !== b.rtt || a.rttVar !== b.rttVar) return true;
+  return a.lost !== b.lost || a.unacked !== b.unacked || a.retransmits !== b.retransmits;
 }
 
 /** As it is told; what the engine knows of it goes before what was seen, for it decides. */
@@ -269,37 +304,62 @@ export function shown(seen: Seen, managed: ConnectionSnapshot | undefined): Watc
     uid,
     policy: isOwned ? managed.policy : undefined,
     measuredAt,
-    ...totals,
+    bytesSent: totals.bytesSent,
+    bytesReceived: totals.bytesReceived,
+    sendRate: totals.sendRate,
+    receiveRate: totals.receiveRate,
     subflows,
   };
 }
 
 function seenSubflows(seen: Seen): WatchedSubflow[] {
-  return [...seen.subflows.values()].map(({ figures, ...facts }) => ({
-    ...facts,
-    held: false,
-    quarantined: false,
-    isProbe: false,
-    ...figures,
-  }));
+  return [...seen.subflows.values()].map((subflow) =>
+    shownSubflow(
+      subflow,
+      { held: false, quarantined: false, isProbe: false, interfaceIndex: subflow.interfaceIndex },
+      subflow.figures,
+    ),
+  );
 }
 
 function managedSubflow(subflow: SubflowSnapshot, seen: Seen): WatchedSubflow {
-  const { path, localId, remoteId, join, initiated, state, backup, backupByPeer } = subflow;
-  const known = seen.subflows.get(pathKey(path));
+  const known = seen.subflows.get(pathKey(subflow.path));
+  const { held = false, quarantined = false, isProbe = false } = subflow;
+  const interfaceIndex = known?.interfaceIndex ?? 0;
+  // Others may have made it backup, and the engine not know.
+  const facts = known?.backup === true && !subflow.backup ? { ...subflow, backup: true } : subflow;
+  return shownSubflow(facts, { held, quarantined, isProbe, interfaceIndex }, known?.figures ?? UNMEASURED);
+}
+
+type Facts = Pick<
+  SeenSubflow,
+  "path" | "localId" | "remoteId" | "join" | "initiated" | "backup" | "backupByPeer" | "state"
+>;
+type Standing = Pick<WatchedSubflow, "held" | "quarantined" | "isProbe" | "interfaceIndex">;
+
+function shownSubflow(facts: Facts, standing: Standing, figures: Figures): WatchedSubflow {
   return {
-    path,
-    localId,
-    remoteId,
-    join,
-    initiated,
-    state: state === "arrived" ? "established" : state,
-    backup,
-    backupByPeer,
-    held: subflow.held === true,
-    quarantined: subflow.quarantined === true,
-    isProbe: subflow.isProbe === true,
-    interfaceIndex: known?.interfaceIndex ?? 0,
-    ...(known?.figures ?? UNMEASURED),
+    path: facts.path,
+    localId: facts.localId,
+    remoteId: facts.remoteId,
+    join: facts.join,
+    initiated: facts.initiated,
+    state: facts.state === "arrived" ? "established" : facts.state,
+    backup: facts.backup,
+    backupByPeer: facts.backupByPeer,
+    held: standing.held,
+    quarantined: standing.quarantined,
+    isProbe: standing.isProbe,
+    interfaceIndex: standing.interfaceIndex,
+    rtt: figures.rtt,
+    rttVar: figures.rttVar,
+    lost: figures.lost,
+    unacked: figures.unacked,
+    retransmits: figures.retransmits,
+    bytesSent: figures.bytesSent,
+    bytesReceived: figures.bytesReceived,
+    sendRate: figures.sendRate,
+    receiveRate: figures.receiveRate,
+    sinceAck: figures.sinceAck,
   };
 }

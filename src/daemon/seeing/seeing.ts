@@ -208,7 +208,9 @@ export class Seeing implements Disposable {
     if (readable.length === 0) return;
     const at = this.#options.now();
     for (const look of this.#sockets.look(readable)) {
-      if (this.#mirror.measured(look, at)) this.#figures.touch(look.token, ++this.#number);
+      // What was never measured was never told: who is to hear of it will.
+      const isFirst = this.#mirror.connections.get(look.token)?.measuredAt === undefined;
+      if (this.#mirror.measured(look, at) && !isFirst) this.#figures.touch(look.token, ++this.#number);
     }
     this.#readers.wake();
   }
