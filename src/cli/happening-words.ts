@@ -45,6 +45,11 @@ function eventWords(event: KernelHappening, interfaceOf: InterfaceOf): string {
       return `the peer makes the subflow${over(event, interfaceOf)} ${event.backup ? "backup" : "a normal one"}: ${pathWords(path)}`;
     case "address.announced":
       return `the peer announces ${ended(event.address ?? "?", event.port ?? 0)} (id ${event.remoteId})`;
+    case "listener.created":
+    case "listener.closed": {
+      const where = path ? ended(path.local.address, path.local.port) : "?";
+      return `a socket ${event.type === "listener.created" ? "listens" : "no longer listens"} at ${where}`;
+    }
     case "address.removed":
       return `the peer takes its address with id ${event.remoteId} back`;
     default:
@@ -62,7 +67,8 @@ function causeWords({ errno, resetReason }: KernelHappening): string {
 }
 
 function decisionWords(decision: Decision, interfaceOf: InterfaceOf): string {
-  return `${deedWords(decision, interfaceOf)}, because: ${decision.because}`;
+  const because = decision.because === "" ? "" : `, because: ${decision.because}`;
+  return `${deedWords(decision, interfaceOf)}${because}`;
 }
 
 function deedWords(decision: Decision, interfaceOf: InterfaceOf): string {

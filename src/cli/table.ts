@@ -91,14 +91,20 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["monitor"],
+    takes: [["events", "decisions"]],
     summary: "print what happens to connections as it happens, until ^C",
-    usage: "[ events ]",
+    usage: "[ events | decisions ] [ --human ] [ --token TOKEN ] [ --dev NAME ]",
     details: [
       "Where a daemon decides for connections, what it decides and why stands in between; `events`: only what the kernel tells.",
       "With -j every line is one JSON value.",
-      "While any monitor runs on this host, the kernel accepts every join to connections of the userspace path manager.",
+      "While any monitor of events runs on this host, the kernel accepts every join to connections of the userspace path manager.",
     ],
-    examples: ["monitor", "-j monitor | jq .event"],
+    options: [
+      { name: "human", says: "in words: the time, since when the connection is there, interfaces, reasons" },
+      { name: "token", value: "TOKEN", kind: "token", says: "of this connection only" },
+      { name: "dev", value: "NAME", kind: "interface", says: "of this interface only" },
+    ],
+    examples: ["monitor", "monitor --human --dev wlan0", "-j monitor | jq .event"],
     load: () => import("./commands/monitor.ts"),
   },
   {

@@ -98,6 +98,7 @@ export class Daemon implements ControlService, Disposable {
       state,
       onAddresses: (told) => this.#userspace?.setOwnAddresses(told),
       onNetwork: () => this.#userspace?.onNetwork(),
+      onDone: (type, line) => this.#seeing.noteHost(type, line),
       recovers: () => !this.#userspace?.triesAgain,
       connections: () => this.#pm.connections(),
       // The engine spares last subflows by itself.

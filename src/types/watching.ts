@@ -121,11 +121,14 @@ export interface KernelHappening {
   readonly resetReason?: number | undefined;
 }
 
-/** Something that the daemon asked of the kernel for a connection. */
+/** Something that the daemon asked of the kernel, for a connection or for the host. */
 export interface Decision {
   readonly kind: "decision";
   readonly at: Millis;
-  /** "subflow.create", "subflow.destroy", "subflow.setBackup", "address.announce", "address.remove". */
+  /**
+   * "subflow.create", "subflow.destroy", "subflow.setBackup", "address.announce", "address.remove"; without a token, of the host:
+   * "endpoint.add", "endpoint.delete", "limits.set", "rule.add", "route.add", "sysctl.set", ...
+   */
   readonly type: string;
   readonly token: Token | undefined;
   /** What it is about, as far as it is about it. A port 0: any. */

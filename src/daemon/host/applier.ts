@@ -17,6 +17,8 @@ export interface ApplierOptions {
   readonly rtnl: Rtnl;
   readonly log: Logger;
   readonly nameOf: (interfaceIndex: number) => string;
+  /** Told of what was done, as the command that it amounts to. */
+  readonly onDone?: ((type: HostChange["type"], line: string) => void) | undefined;
 }
 
 /** How a request ends of which nobody knows what became: what the kernel does not want it says in other words. */
@@ -39,7 +41,9 @@ export class Applier {
 
   /** Says that somebody else has carried it out. */
   report(change: HostChange, how: string): void {
-    this.#options.log.info(`${this.#line(change)} (${how})`);
+    const line = `${this.#line(change)} (${how})`;
+    this.#options.log.info(line);
+    this.#options.onDone?.(change.type, line);
   }
 
   #run(action: HostChange): Refusal | undefined {
@@ -85,8 +89,10 @@ export class Applier {
   #report(action: HostChange, refused: Refusal | undefined): void {
     const { log } = this.#options;
     const line = this.#line(action);
-    if (!refused) log.info(line);
-    else if (isFailure(refused.errno)) log.warn(`${line}: ${errnoName(refused.errno)} ${refused.message}`);
+    if (!refused) {
+      log.info(line);
+      this.#options.onDone?.(action.type, line);
+    } else if (isFailure(refused.errno)) log.warn(`${line}: ${errnoName(refused.errno)} ${refused.message}`);
     else log.debug(`${line}: ${errnoName(refused.errno)}`);
   }
 

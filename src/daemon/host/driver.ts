@@ -40,6 +40,8 @@ export interface HostDriverOptions {
   readonly onAddresses?: ((told: Omit<HostAddresses, "type">) => void) | undefined;
   /** Told when links, addresses or routes have changed, and the plan has followed. */
   readonly onNetwork?: (() => void) | undefined;
+  /** Told of each change of the host that was made. */
+  readonly onDone?: ((type: HostChange["type"], line: string) => void) | undefined;
   readonly rtnl: Rtnl;
   readonly capacity: Capacity;
   readonly state: HostState;
@@ -80,7 +82,7 @@ export class HostDriver implements Disposable {
       isOurs: (interfaceIndex, address) => this.#engine.isOurs(interfaceIndex, address),
     });
     const nameOf = (index: number): string => this.#model.nameOf(index);
-    this.#applier = new Applier({ endpoints, rtnl, log, nameOf });
+    this.#applier = new Applier({ endpoints, rtnl, log, nameOf, onDone: options.onDone });
     if (endpoints.requests) {
       const { requests } = endpoints;
       const network = (): Network => this.#network();

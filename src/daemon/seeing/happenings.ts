@@ -35,7 +35,7 @@ const OCCASIONS: Readonly<Partial<Record<EngineEvent["type"], string>>> = {
 };
 
 /** A decision is put into words only for somebody who reads it. */
-type Kept = KernelHappening | { readonly at: Millis; readonly action: Action; readonly occasion: EngineEvent["type"] };
+type Kept = Happening | { readonly at: Millis; readonly action: Action; readonly occasion: EngineEvent["type"] };
 
 /** What happened last, numbered from 0, bounded. */
 export class Happenings {
@@ -56,6 +56,11 @@ export class Happenings {
     if (!SHOWN.has(action.type)) return false;
     this.#keep({ at, action, occasion });
     return true;
+  }
+
+  /** A change of the host, as the command that it amounts to. */
+  ofHost(type: string, text: string, at: Millis): void {
+    this.#keep({ kind: "decision", at, type, token: undefined, text, because: "the plan for this host" });
   }
 
   clear(): void {

@@ -131,6 +131,13 @@ export class Seeing implements Disposable {
     this.#noting ??= setImmediate(() => this.#takeNotes());
   }
 
+  /** What was changed of the host. */
+  noteHost(type: string, text: string): void {
+    if (this.#watched === undefined) return;
+    this.#happenings.ofHost(type, text, this.#options.now());
+    this.#readers.wake();
+  }
+
   /** Whether a connection is of that user, by the kernel's word of now. */
   isOf(uid: number, token: Token): boolean {
     const [look] = this.#sockets.look([{ token, subflows: [] }]);
