@@ -68,6 +68,8 @@ export const PACKAGES = {
     groff: "groff-base",
     mandoc: "mandoc",
     lintian: "lintian",
+    /** Metrics and alert rules, proved by whom they are for. */
+    promtool: "prometheus",
     /** The addons are built again and compared. */
     gcc: "gcc",
     "/usr/include/linux/netlink.h": "linux-libc-dev",

@@ -149,6 +149,30 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./commands/top.ts"),
   },
   {
+    words: ["metrics"],
+    takes: [],
+    summary: "tell Prometheus and its kin: connections, subflows, events, decisions, counters",
+    usage: "[ --listen ADDRESS:PORT | --socket PATH | --textfile FILE [ --interval SECONDS ] ] [ --once ]",
+    details: [
+      "Serves /metrics (OpenMetrics) on 127.0.0.1:9822, another loopback address, or a Unix socket; or writes a file for the",
+      "textfile collector of node_exporter. Labels are from closed sets, never of a connection. A process of its own, without rights.",
+    ],
+    options: [
+      { name: "listen", value: "ADDRESS:PORT", kind: "free", says: "a loopback address (default 127.0.0.1:9822)" },
+      { name: "socket", value: "PATH", kind: "file", says: "a Unix socket instead (0660)" },
+      {
+        name: "textfile",
+        value: "FILE",
+        kind: "file",
+        says: "write this file instead, whose name should end with .prom",
+      },
+      { name: "interval", value: "SECONDS", says: "how often with --textfile (default 15)" },
+      { name: "once", says: "print it, or write the file, and end" },
+    ],
+    examples: ["metrics", "metrics --once", "metrics --textfile /var/lib/prometheus/node-exporter/subflow.prom"],
+    load: () => import("./commands/metrics.ts"),
+  },
+  {
     words: ["status"],
     takes: [],
     summary: "show what the kernel can do, which path manager is in charge, and what it has done",

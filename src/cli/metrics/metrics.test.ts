@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { Change } from "../../client/index.ts";
+import type { ControlHello, WatchedConnection, WatchedSubflow } from "../../types/index.ts";
+import { exposition } from "./exposition.ts";
+import { families } from "./families.ts";
+import { INTERFACES_MAX, Tally } from "./tally.ts";
+
+const contrib = join(import.meta.dirname, "..", "..", "..", "..", "contrib");
+
+function subflow(address: string, more: Partial<WatchedSubflow> = {}): WatchedSubflow {
+  const path = { local: { address, port: 1 }, remote: { address: "10.9.9.9", port: 2 } };
+  const figures = { bytesSent: 0, bytesReceived: 0, unacked: 0, sinceAck: 0 };
+  return {
+    path,
+    state: "established",
+    backup: false,
+    backupByPeer: false,
+    interfaceIndex: 0,
+    ...figures,
+    ...more,
+  } as WatchedSubflow;
+}
+
+function told(token: number, subflows: WatchedSubflow[], more: Partial<WatchedConnection> = {}): Change {
+  const facts = { token, side: "client", pathManager: "userspace", policy: "resilient", established: true };
+  return { type: "connection", connection: { ...facts, subflows, ...more } as WatchedConnection };
+}
+
+const closed = (errno: number, resetReason?: number): Change =>
+  ({ type: "event", event: { kind: "event", type: "subflow.closed", errno, resetReason } }) as Change;
+
+const HELLO = {
+  version: "0.1.0",
+  pathManager: "userspace",
+  policy: "resilient",
+  uptime: 1500,
+  events: 7,
+  overruns: 0,
+  foreseen: 1,
+  ahead: { sent: 3, refused: 1 },
+  troubles: ["the state cannot be written"],
+  paths: { silent: 1, probes: 2, quarantines: 3, recoveries: { count: 4, median: 50, longest: 900 } },
+} as unknown as ControlHello;
+
+function counted(changes: readonly Change[]): Tally {
+  const tally = new Tally(({ path }) => (path.local.address === "10.0.1.1" ? "wifi" : path.local.address));
+  tally.take({ type: "connected", isLimited: false });
+  for (const change of changes) tally.take(change);
+  return tally;
+}
+
+const text = (tally: Tally, format: "openmetrics" | "text" = "openmetrics"): string =>
+  exposition(families({ tally, hello: HELLO, counters: { MPJoinSynRx: 5, MPCurrEstab: 2 } }), format);
+
+test("metrics: connections, subflows, events and reasons, counted under labels of closed sets", () => {
+  const tally = counted([
+    told(1, [subflow("10.0.1.1"), subflow("10.0.2.1", { backup: true, held: true })]),
+    told(2, [], { policy: "somebody's own", side: undefined, fallback: true }),
+    told(3, [subflow("10.0.1.1", { state: "fin-wait-1", unacked: 3, sinceAck: 5000, quarantined: true })]),
+    { type: "gone", token: 9 },
+    closed(0),
+    closed(110),
+    closed(110, 6),
+    closed(9999, 99),
+    { type: "decision", decision: { type: "subflow.create" } } as Change,
+    { type: "decision", decision: { type: "something else" } } as Change,
+    { type: "lost", count: 12 },
+  ]);
+  const shown = text(tally);
+  for (const line of [
+    'subflow_daemon_info{version="0.1.0",path_manager="userspace",policy="resilient"} 1',
+    "subflow_daemon_uptime_seconds 1.5",
+    "subflow_daemon_troubles 1",
+    'subflow_daemon_ahead_requests_total{outcome="taken"} 2',
+    "subflow_recovery_median_seconds 0.05",
+    'subflow_connections{side="client",path_manager="userspace"} 2',
+    'subflow_connections{side="unknown",path_manager="userspace"} 1',
+    'subflow_connections_by_policy{policy="other"} 1',
+    "subflow_connections_without_subflow 1",
+    "subflow_connections_with_one_subflow 1",
+    "subflow_connections_fallen_back 1",
+    'subflow_subflows{interface="wifi",state="other",backup="false"} 1',
+    'subflow_subflows{interface="10.0.2.1",state="established",backup="true"} 1',
+    "subflow_subflows_held 1",
+    "subflow_subflows_quarantined 1",
+    "subflow_subflows_stalled 1",
+    'subflow_subflows_closed_total{reason="timeout"} 2',
+    'subflow_subflows_closed_total{reason="other"} 1',
+    'subflow_peer_resets_total{reason="middlebox"} 1',
+    'subflow_peer_resets_total{reason="other"} 1',
+    'subflow_decisions_total{type="other"} 1',
+    "subflow_exporter_lost_total 12",
+    'subflow_mib_total{counter="MPJoinSynRx"} 5',
+  ]) {
+    assert.ok(shown.split("\n").includes(line), `${line}\n${shown}`);
+  }
+  assert.doesNotMatch(shown, /MPCurrEstab/, "no counter: it goes down again");
+  assert.ok(shown.endsWith("# EOF\n"));
+});
+
+test("metrics: bytes by interface are what was carried since, not what was there before, nor counted twice", () => {
+  const at = (sent: number, received: number): WatchedSubflow[] => [
+    subflow("10.0.1.1", { bytesSent: sent, bytesReceived: received }),
+  ];
+  const tally = counted([
+    told(1, at(1000, 0)),
+    told(1, at(1500, 10)),
+    told(1, at(1500, 10)),
+    told(2, at(0, 0)),
+    told(2, at(7, 0)),
+  ]);
+  assert.deepEqual([tally.sent.entries, tally.received.entries], [[["wifi", 507]], [["wifi", 10]]]);
+  tally.take({ type: "disconnected" } as Change);
+  tally.take({ type: "connected", isLimited: false });
+  tally.take(told(1, at(9000, 10)));
+  assert.deepEqual(tally.sent.entries, [["wifi", 507]], "what the next daemon tells first is no news");
+});
+
+test("metrics: however many connections, interfaces and names there are, series are few", () => {
+  const changes = Array.from({ length: 5000 }, (_, token) =>
+    told(token, [subflow(`10.${token >> 8}.${token & 255}.1`, { bytesSent: 0 })], { policy: `own ${token}` }),
+  );
+  const tally = counted([...changes, ...Array.from({ length: 500 }, (_, errno) => closed(errno, errno))]);
+  const series = text(tally)
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith("#"));
+  assert.ok(series.length < 4 * INTERFACES_MAX + 100, `${series.length}`);
+  assert.ok(series.some((line) => line.startsWith('subflow_subflows{interface="other"')));
+});
+
+test("metrics: both formats name a family as they should; labels are escaped", () => {
+  const family = {
+    name: "a_b",
+    type: "counter",
+    help: "x\\y\nz",
+    samples: [{ labels: { l: 'q"\\\n' }, value: 1 }],
+  } as const;
+  assert.equal(
+    exposition([family], "openmetrics"),
+    '# TYPE a_b counter\n# HELP a_b x\\\\y\\nz\na_b_total{l="q\\"\\\\\\n"} 1\n# EOF\n',
+  );
+  assert.match(exposition([family], "text"), /^# TYPE a_b_total counter\n# HELP a_b_total .*\na_b_total\{/);
+  assert.equal(exposition([{ ...family, samples: [] }], "text"), "");
+});
+
+test("metrics: without a daemon little is said, and nothing that is not known", () => {
+  const tally = new Tally(() => undefined);
+  const shown = exposition(families({ tally, hello: undefined, counters: {} }), "text");
+  assert.match(shown, /^subflow_daemon_up 0$/m);
+  assert.doesNotMatch(shown, /subflow_connections|NaN|undefined/);
+  const limited = { version: "1", pathManager: "kernel", policy: "" } as unknown as ControlHello;
+  assert.doesNotMatch(exposition(families({ tally, hello: limited, counters: {} }), "text"), /NaN|undefined/);
+});
+
+test("metrics: alert rules and dashboard ask for what there is", () => {
+  const everything = counted([
+    told(1, [subflow("10.0.1.1")]),
+    { type: "event", event: { kind: "event", type: "subflow.closed", errno: 0, resetReason: 6 } } as Change,
+    { type: "decision", decision: { type: "subflow.create" } } as Change,
+  ]);
+  const shown = text(everything, "text");
+  const known = new Set([...shown.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name));
+  for (const file of ["prometheus/alerts.yaml", "grafana/subflow.json"]) {
+    const asked = new Set(readFileSync(join(contrib, file), "utf8").match(/\bsubflow_\w+/g));
+    assert.ok(asked.size > 5);
+    assert.deepEqual(
+      [...asked].filter((name) => !known.has(name)),
+      [],
+      file,
+    );
+  }
+});
