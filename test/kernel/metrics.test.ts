@@ -103,7 +103,7 @@ kernelTest("metrics: on a socket, as a file, and what they say follows the daemo
 peerTest("metrics: promtool finds the alert rules well, and each fires when it should", PROMTOOL, async () => {
   for (const words of [
     ["check", "rules", "alerts.yaml"],
-    ["test", "rules", "alerts.test.yaml"],
+    ["test", "rules", "alerts-tests.yaml"],
   ]) {
     const { status, stdout, stderr } = spawnSync(PROMTOOL, words, { cwd: contrib, encoding: "utf8" });
     assert.equal(status, 0, stdout + stderr);
