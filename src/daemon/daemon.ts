@@ -148,10 +148,10 @@ export class Daemon implements ControlService, Disposable {
     const { log } = this.#options;
     const made = new Plugins(plugins, {
       ...{ log, now },
-      onAnswer: (event) => this.#userspace?.tell(event),
-      onChange: (elsewhere) => this.#userspace?.tell({ type: "policies.changed", elsewhere }),
+      onAnswer: (event) => this.#userspace?.hear(event),
+      onChange: (elsewhere) => this.#userspace?.hear({ type: "policies.changed", elsewhere }),
     });
-    this.#userspace?.tell({ type: "policies.changed", elsewhere: made.standings });
+    this.#userspace?.hear({ type: "policies.changed", elsewhere: made.standings });
     return made;
   }
 

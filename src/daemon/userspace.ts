@@ -215,7 +215,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   }
 
   /** What policies in other processes say, or that they have come, gone, or do not answer. */
-  tell(event: PolicyPlanned | PoliciesChanged): void {
+  hear(event: PolicyPlanned | PoliciesChanged): void {
     this.#driver.handle(event);
     this.#watch.wake();
   }

@@ -24,8 +24,9 @@ export function consider(state: State, connection: Connection, occasion: Occasio
 /** A policy in another process has answered. */
 export function planned(state: State, connection: Connection, event: PolicyPlanned): void {
   if (!connection.owned || !connection.established || connection.ownerBy !== undefined) return;
+  const isFirst = connection.remote?.plan === undefined;
   const plan = heardRemote(state, connection, event);
-  if (plan) reconcile(state, connection, plan);
+  if (plan) reconcile(state, connection, plan, isFirst);
   arm(state, connection);
 }
 

@@ -56,7 +56,8 @@ export const LAWS: readonly Law[] = [
   {
     says: "so do paths that are good and bad by turns, and one of them is no backup all the time",
     check: (policy) => {
-      for (const period of [500, 3000, 20_000]) for (const outstanding of [0, 1e8]) isSteady(policy, period, outstanding);
+      for (const period of [500, 3000, 20_000])
+        for (const outstanding of [0, 1e8]) isSteady(policy, period, outstanding);
     },
   },
   { says: "each pair without a subflow has a reason", check: explains },
