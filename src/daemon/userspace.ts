@@ -105,7 +105,9 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       now,
       onFound: (event) => this.#driver.handle(event),
       onDenied: () =>
-        log.warn("rules that name a command need CAP_SYS_PTRACE: other users' processes cannot be looked into"),
+        log.warn(
+          "rules that name a command need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: other users' processes cannot be looked into",
+        ),
     });
     const logs = log.isLevelEnabled("debug");
     this.#world = {

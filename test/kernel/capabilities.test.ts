@@ -47,6 +47,9 @@ kernelTest("only where a rule names a command the daemon may look into processes
   const config = configFile("rules: [{ match: { command: rsync }, policy: standard }]\n");
   const daemon = await DaemonProcess.start(lab, lab.host("one"), "--config", config);
   const main = threadsOf(daemon.pid).find(({ id }) => id === daemon.pid);
-  assert.equal(main?.sets.CapEff, KEPT | (1n << BigInt(CAPABILITY.SYS_PTRACE)));
+  assert.equal(
+    main?.sets.CapEff,
+    KEPT | (1n << BigInt(CAPABILITY.SYS_PTRACE)) | (1n << BigInt(CAPABILITY.DAC_READ_SEARCH)),
+  );
   assert.equal(await daemon.end(), 0);
 });

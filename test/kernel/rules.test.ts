@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { transfer } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
 import { configFile, connectionsOf, DaemonProcess, DEADLINE, subflow } from "./daemon-support.ts";
 import { inWorld, type World } from "./outage-support.ts";
-import { kernelTest } from "./support.ts";
+import { kernelTest, peerTest } from "./support.ts";
+
+const PYTHON = "/usr/bin/python3";
 
 interface Shown {
   readonly token: string;
@@ -128,3 +131,24 @@ kernelTest("rules: read again, they hold for connections that there are", () =>
     assert.equal(await daemon.end(), 0);
   }),
 );
+
+peerTest("rules: the command of another user's process", PYTHON, async (t) => {
+  if (process.getuid?.() !== 0 || !isOutermost()) return t.skip("there is no other user in this user namespace");
+  const rules = "rules: [{ name: talkers, match: { command: python*, user: 65534 }, limits: { subflows: 0 } }]\n";
+  await withRules(2, rules, async (world) => {
+    const { lab, client, server } = world;
+    const talk = join(import.meta.dirname, "..", "..", "..", "examples", "talk.py");
+    server.spawn([PYTHON, talk, "serve"], { stdio: "ignore" });
+    const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    const untilThere = `until ${PYTHON} -c "$1"; do sleep 0.1; done`;
+    client.spawn([...nobody, "sh", "-c", untilThere, "sh", readFileSync(talk, "utf8")], { stdio: "ignore" });
+    const rule = (): string | undefined =>
+      (JSON.parse(subflow(client, "-j", "connections").stdout) as Shown[])[0]?.rule;
+    await lab.waitFor(() => rule() === "talkers", DEADLINE, "the rule");
+    assert.equal(addressesOf(world, 5000), "10.0.1.1");
+  });
+});
+
+function isOutermost(): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync("/proc/self/uid_map", "utf8"));
+}
