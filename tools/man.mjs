@@ -141,14 +141,35 @@ function describe(to, { words, summary, details, options: own, byDefault }, isOn
 }
 
 /** What a value may be, in words. */
-function typeOf({ type, enum: words, const: only, anyOf, minimum, maximum, items }) {
+function typeOf({ type, enum: words, const: only, anyOf, oneOf, minimum, maximum, items }) {
   if (words) return `one of ${words.join(", ")}`;
   if (only !== undefined) return JSON.stringify(only);
-  if (anyOf) return anyOf.map(typeOf).join(", or ");
+  if (anyOf) return [...new Set(anyOf.map(typeOf))].join(", or ");
+  if (oneOf) return "these keys";
   if (type === "array") return items?.type === "object" ? "a list; each has" : `a list, each ${typeOf(items ?? {})}`;
   if (type === "object") return "these keys";
   const range = minimum !== undefined && maximum !== undefined ? `, ${minimum} to ${maximum}` : "";
   return { integer: "a whole number", number: "a number", string: "a text", boolean: "true or false" }[type] + range;
+}
+
+/** Variants that a key tells apart (a policy's name): all their keys, and what that key may be. */
+function merged(variants) {
+  const properties = {};
+  for (const variant of variants) {
+    for (const [key, value] of Object.entries(variant.properties)) {
+      const words = [...(properties[key]?.enum ?? []), value.const];
+      properties[key] = value.const === undefined ? { ...value, of: variant.properties.name?.const } : { enum: words };
+    }
+  }
+  return { properties, required: variants[0].required };
+}
+
+/** What has keys of its own in a schema: itself, an item of the list, one of several that are possible. */
+function objectsOf(schema) {
+  if (!schema) return [];
+  if (schema.properties) return [schema];
+  if (schema.oneOf) return [merged(schema.oneOf)];
+  return [schema.items, ...(schema.anyOf ?? []), ...(schema.allOf ?? [])].flatMap(objectsOf);
 }
 
 function keys(to, { properties, required = [] }, depth = 0) {
@@ -160,11 +181,10 @@ function keys(to, { properties, required = [] }, depth = 0) {
       capitalised(typeOf(schema)),
       isPlain ? `Default: ${JSON.stringify(preset).replaceAll('"', "")}.` : "",
       required.includes(name) ? "Must be there." : "",
+      schema.of === undefined ? "" : `Only of \`${schema.of}\`.`,
     ].filter(Boolean);
     to.definition(name, parts.join(" "), depth);
-    for (const below of [schema, schema.items, ...(schema.anyOf ?? [])]) {
-      if (below?.properties) keys(to, below, depth + 1);
-    }
+    for (const below of objectsOf(schema)) keys(to, below, depth + 1);
   }
 }
 

@@ -60,7 +60,7 @@ function image(path, { debian, kernel, debs }) {
   archive.link("etc/systemd/system/serial-getty@ttyS0.service", "/dev/null");
   archive.copy(join(root, "packaging", "test", "subflow-check.service"), "etc/systemd/system/subflow-check.service");
   archive.copy(join(root, "packaging", "test", "service.sh"), "check/service.sh");
-  archive.copy(join(root, "packaging", "neighbours"), "check/neighbours");
+  archive.copy(join(root, "packaging", "drop-ins"), "check/drop-ins");
   archive.copy(debs, "check/debs");
   archive.copy(
     kernel.modules,

@@ -146,6 +146,20 @@ kill -STOP "$(property MainPID)"
 check "hung, it is ended by the watchdog and started again" within 75 bash -c '[ "$(systemctl show -P NRestarts subflow)" = 2 ] && [ "$(systemctl is-active subflow)" = active ]'
 check "data flow" beats_on
 
+# --- rules that name a command
+mkdir -p /etc/systemd/system/subflow.service.d /etc/subflow/conf.d
+cp /check/drop-ins/command-rules.conf /etc/systemd/system/subflow.service.d/
+echo 'rules: [{ match: { command: rsync }, policy: standard }]' >/etc/subflow/conf.d/rules.yaml
+systemctl daemon-reload
+check "restarts with the drop-in for rules by command" systemctl restart subflow
+is "capabilities of the main thread then" "$(awk '/CapEff/ {print $2}' /proc/$(property MainPID)/status)" 0000000000081400
+check "the daemon misses nothing for them" bash -c '! journalctl -u subflow | grep -q "need CAP_SYS_PTRACE"'
+rm -r /etc/systemd/system/subflow.service.d /etc/subflow/conf.d
+systemctl daemon-reload
+check "restarts without" systemctl restart subflow
+is "capabilities of the main thread" "$(awk '/CapEff/ {print $2}' /proc/$(property MainPID)/status)" 0000000000001400
+check "both subflows are still there" within 20 has_subflows 2
+
 # --- another namespace
 check "an instance for a namespace starts" systemctl start subflow@server
 is "and is in that namespace" "$(stat -Lc %i /proc/$(systemctl show -P MainPID subflow@server)/ns/net)" "$(stat -Lc %i /run/netns/server)"

@@ -122,7 +122,7 @@ const gzip = (content) => gzipSync(content, { level: 9 });
 function documents(place, name, epoch, version) {
   const doc = `${DOC}/${name}`;
   place.copy("packaging/debian/copyright", `${doc}/copyright`);
-  place.copy("packaging/neighbours", `${doc}/neighbours`);
+  place.copy("packaging/drop-ins", `${doc}/drop-ins`);
   place.copy("docs", `${doc}/docs`, (file) => !/\.svg$/.test(file));
   place.write(`${doc}/NEWS.gz`, gzip(readFileSync(join(place.root, "CHANGELOG.md"))));
   const date = new Date(epoch * 1000).toUTCString().replace("GMT", "+0000");
