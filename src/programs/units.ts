@@ -77,14 +77,32 @@ export function enableUnit(systemd: Systemd, unit: string): string[] {
     );
   const lines = unit.endsWith(".socket") ? socketLines(systemd) : serviceLines(systemd, unit);
   const file = fileOf(systemd, unit);
-  atRoot(`write ${file}`, () => {
-    mkdirSync(join(file, ".."), { recursive: true });
-    // In one step: systemd may read it at any moment.
-    writeFileSync(`${file}.new`, `${HEAD}${lines.text}`);
-    renameSync(`${file}.new`, file);
-  });
+  atRoot(`write ${file}`, () => replace(file, `${HEAD}${lines.text}`));
   systemd.systemctl("daemon-reload");
   return lines.notes;
+}
+
+/** In one step, for systemd may read it at any moment; a full disk leaves what there was. */
+function replace(file: string, text: string): void {
+  mkdirSync(join(file, ".."), { recursive: true });
+  const fresh = `${file}.new`;
+  try {
+    writeFileSync(fresh, text);
+    renameSync(fresh, file);
+  } catch (error) {
+    rmSync(fresh, { force: true });
+    removeEmpty(file);
+    throw error;
+  }
+}
+
+/** The folder of a file, unless others' drop-ins are in there. */
+function removeEmpty(file: string): void {
+  try {
+    rmdirSync(join(file, ".."));
+  } catch {
+    // It is not empty.
+  }
 }
 
 interface DropIn {
@@ -136,11 +154,7 @@ export function disableUnit(systemd: Systemd, unit: string): boolean {
   const file = fileOf(systemd, unit);
   if (!existsSync(file)) return false;
   atRoot(`remove ${file}`, () => rmSync(file));
-  try {
-    rmdirSync(join(file, ".."));
-  } catch {
-    // Others' drop-ins are in there.
-  }
+  removeEmpty(file);
   systemd.systemctl("daemon-reload");
   return true;
 }

@@ -21,8 +21,10 @@ export function run(context: Context): number {
   else streams.err("No program has a TCP or MPTCP socket here.\n");
   const left = [...found.apps, ...found.others].length - apps.length - others.length;
   if (left > 0) streams.err(`Left out: ${left} that use the loopback only; --all shows them.\n`);
-  if (found.hidden > 0 && others.length > 0) {
-    streams.err(`${found.hidden} processes of others may not be looked at: root sees which program has what.\n`);
+  // With hidepid (proc(5)) they are not even counted.
+  if (others.length > 0 && (found.hidden > 0 || process.geteuid?.() !== 0)) {
+    const count = found.hidden > 0 ? `${found.hidden} processes` : "Processes";
+    streams.err(`${count} of others may not be looked at: root sees which program has what.\n`);
   }
   return EXIT.success;
 }
