@@ -16,7 +16,10 @@ export const WAIT_MAX: Millis = 5000;
 const SLICE: Millis = 2;
 /** After that, so many times as long as it took nobody is told anything: a fifth of a processor at most, whatever readers do. */
 const REST = 4;
-const REST_MIN: Millis = 5;
+/** And at least so long: where things happen one after the other, what is told together costs less, and what came and went is never told. */
+const GATHER: Millis = 40;
+/** Somebody reads the state, page by page. */
+const PAGE_REST: Millis = 5;
 
 /** Somebody who asked to watch and was not answered yet. */
 export interface Reader {
@@ -33,6 +36,8 @@ export interface Reader {
 export interface Told {
   readonly cursor: Cursor;
   readonly isEmpty: boolean;
+  /** More is there that it may be told at once. */
+  readonly isPartial: boolean;
   readonly watched: () => ControlWatched;
 }
 
@@ -92,6 +97,7 @@ export class Readers implements Disposable {
     const { now, hasNews, tell } = this.#options;
     const began = now();
     let isOver = true;
+    let isPartial = false;
     for (const reader of [...this.#waiting.keys()]) {
       if (!reader.asker.isThere) this.#forget(reader);
       else if (hasNews(reader)) {
@@ -100,13 +106,14 @@ export class Readers implements Disposable {
           break;
         }
         const told = tell(reader);
+        isPartial ||= told.isPartial;
         if (told.isEmpty) this.#wait(reader, told.cursor);
         else this.#answer(reader, told.watched());
         isOver &&= !(told.isEmpty && hasNews(reader));
       }
     }
     const ended = now();
-    this.#restUntil = ended + Math.max(REST_MIN, REST * (ended - began));
+    this.#restUntil = ended + Math.max(isPartial || !isOver ? PAGE_REST : GATHER, REST * (ended - began));
     if (!isOver) this.wake();
   }
 

@@ -4,7 +4,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Action } from "../../engine/index.ts";
 import type { Readable } from "../../netlink/index.ts";
 import type { Connection, ControlWatched, MptcpEvent, WatchParameters } from "../../types/index.ts";
-import { MPTCP_EVENT } from "../../types/index.ts";
+import { MPTCP_EVENT, SubflowError } from "../../types/index.ts";
 import { Seeing } from "./seeing.ts";
 
 const PATH = { local: { address: "10.0.0.1", port: 1000 }, remote: { address: "10.0.0.2", port: 443 } };
@@ -45,13 +45,15 @@ class World implements Disposable {
   readonly states: boolean[] = [];
   at = 1000;
   looks = 0;
+  /** Nothing can be read. */
+  isBlind = false;
   readonly seeing = new Seeing({
     now: () => this.at,
     managed: () => undefined,
     onWatched: (isWatched) => this.states.push(isWatched),
     openSockets: () => ({
-      list: () => [...this.there.values()],
-      look: (some) => this.#look(some),
+      list: () => this.#seen([...this.there.values()]),
+      look: (some) => this.#seen(this.#look(some)),
       [Symbol.dispose]: () => undefined,
     }),
   });
@@ -62,6 +64,11 @@ class World implements Disposable {
 
   [Symbol.dispose](): void {
     this.seeing[Symbol.dispose]();
+  }
+
+  #seen<T>(what: T): T {
+    if (this.isBlind) throw new SubflowError("no memory", { code: "NETLINK" });
+    return what;
   }
 
   #look(some: readonly Readable[]) {
@@ -303,3 +310,30 @@ withTimers("watch: where events were lost, everything is read anew, and what is 
   );
   assert.ok(tokensOf(answers).includes(9));
 });
+
+withTimers(
+  "watch: where the kernel does not answer, whoever looks sees less, and nobody else hears of it",
+  async () => {
+    using world = new World([1, 2]);
+    world.isBlind = true;
+    const reader = world.reader({ pace: 200 });
+    assert.equal(await reader.ask(), null);
+    assert.deepEqual([reader.refused, world.states], ["INTERNAL", []]);
+    assert.equal(world.seeing.isOf(0, 1), false);
+    world.isBlind = false;
+    await reader.sync();
+    world.isBlind = true;
+    world.there.delete(1);
+    world.seeing.onOverrun();
+    world.open(3);
+    const answers = await reader.sync();
+    assert.deepEqual(tokensOf(answers).includes(3), true, "as far as events tell");
+    world.isBlind = false;
+    for (let round = 0; round < 4; round++) await world.settle();
+    assert.deepEqual(
+      (await reader.sync()).flatMap(({ gone }) => gone),
+      [1],
+      "made good when it works again",
+    );
+  },
+);

@@ -3,7 +3,15 @@ import type { Answer, Asker, Parameters } from "../../control/index.ts";
 import type { Action, ConnectionSnapshot, EngineEvent } from "../../engine/index.ts";
 import { Pace } from "../../host-facts/index.ts";
 import { type ConnectionLook, ConnectionReader, listSockets, type Readable } from "../../netlink/index.ts";
-import type { Connection, Happening, Millis, MptcpEvent, Token, WatchedConnection } from "../../types/index.ts";
+import {
+  type Connection,
+  type Happening,
+  type Millis,
+  type MptcpEvent,
+  SubflowError,
+  type Token,
+  type WatchedConnection,
+} from "../../types/index.ts";
 import { translate } from "../translate.ts";
 import { ChangeLog, type Since } from "./change-log.ts";
 import { type Cursor, formatCursor, parseCursor } from "./cursor.ts";
@@ -84,7 +92,7 @@ export class Seeing implements Disposable {
     });
     const tokens = (): Iterable<Token> => this.#mirror.connections.keys();
     this.#measurer = new Measurer({ now, tokens, look: (some) => this.#look(some), waits: WAIT_MAX });
-    this.#reload = new Pace({ now, gap: RELOAD_GAP, run: () => this.#watched && this.#load() });
+    this.#reload = new Pace({ now, gap: RELOAD_GAP, run: () => this.#onReload() });
   }
 
   [Symbol.dispose](): void {
@@ -98,7 +106,8 @@ export class Seeing implements Disposable {
 
   /** Answers a request to watch, as soon as there is something to be told. */
   watch({ after, kinds, token, pace }: Parameters["watch"], answer: Answer, asker: Asker): void {
-    this.#beWatched();
+    const failed = this.#beWatched();
+    if (failed) return answer(null, { code: "INTERNAL", message: `nothing can be watched: ${failed.message}` });
     if (pace !== undefined) this.#measurer.want(asker.isTrusted ? pace : Math.max(pace, PACE_OF_OTHERS));
     const cursor = this.#cursorOf(after);
     const reader = { cursor, kinds: kindsOf(kinds), token, isPaced: pace !== undefined, asker, answer };
@@ -140,20 +149,21 @@ export class Seeing implements Disposable {
 
   /** Whether a connection is of that user, by the kernel's word of now. */
   isOf(uid: number, token: Token): boolean {
-    const [look] = this.#sockets.look([{ token, subflows: [] }]);
-    return look !== undefined && isSameUser(uid, look.uid);
+    const looks = this.#ask((sockets) => sockets.look([{ token, subflows: [] }]));
+    return !(looks instanceof SubflowError) && isSameUser(uid, looks[0]?.uid);
   }
 
-  get #sockets(): Sockets {
-    this.#open ??= (this.#options.openSockets ?? openSockets)();
-    return this.#open;
-  }
-
-  #beWatched(): void {
-    if (this.#watched) return void this.#watched.refresh();
-    this.#load();
+  /** @returns why nothing can be seen */
+  #beWatched(): SubflowError | undefined {
+    if (this.#watched) {
+      this.#watched.refresh();
+      return undefined;
+    }
+    const failed = this.#load();
+    if (failed) return failed;
     this.#watched = setTimeout(() => this.#endWatch(), WATCHED_FOR).unref();
     this.#options.onWatched(true);
+    return undefined;
   }
 
   #endWatch(): void {
@@ -182,11 +192,25 @@ export class Seeing implements Disposable {
     this.#readers.wake();
   }
 
-  #load(): void {
-    const all = this.#sockets.list().filter(({ state }) => state !== "syn-sent");
+  /** @returns why it failed: then everything stays as it was */
+  #load(): SubflowError | undefined {
+    const all = this.#ask((sockets) => sockets.list().filter(({ state }) => state !== "syn-sent"));
+    if (all instanceof SubflowError) return all;
     for (const token of this.#mirror.load(all)) this.#onGone(token, undefined);
     for (const { token } of all) this.#touch(token);
     this.#readers.wake();
+    return undefined;
+  }
+
+  /** What a system call that fails is to those who only look: something that they do not see. The daemon has no part in it. */
+  #ask<T>(question: (sockets: Sockets) => T): T | SubflowError {
+    try {
+      this.#open ??= (this.#options.openSockets ?? openSockets)();
+      return question(this.#open);
+    } catch (error) {
+      if (error instanceof SubflowError) return error;
+      throw error;
+    }
   }
 
   #apply(event: EngineEvent): void {
@@ -195,6 +219,11 @@ export class Seeing implements Disposable {
       this.#mirror.apply(event);
       this.#onGone(event.token, uid);
     } else if (this.#mirror.apply(event) && "token" in event) this.#touch(event.token);
+  }
+
+  /** What was lost is not known before it works. */
+  #onReload(): void {
+    if (this.#watched && this.#load()) this.#reload.ask();
   }
 
   #onGone(token: Token, uid: number | undefined): void {
@@ -214,7 +243,9 @@ export class Seeing implements Disposable {
     const readable = tokens.flatMap((token) => this.#mirror.readable(token) ?? []);
     if (readable.length === 0) return;
     const at = this.#options.now();
-    for (const look of this.#sockets.look(readable)) {
+    const looks = this.#ask((sockets) => sockets.look(readable));
+    if (looks instanceof SubflowError) return;
+    for (const look of looks) {
       // What was never measured was never told: who is to hear of it will.
       const isFirst = this.#mirror.connections.get(look.token)?.measuredAt === undefined;
       if (this.#mirror.measured(look, at) && !isFirst) this.#figures.touch(look.token, ++this.#number);
@@ -253,6 +284,7 @@ export class Seeing implements Disposable {
     return {
       cursor: { change, happening, isReset: cursor.isReset },
       isEmpty,
+      isPartial: !isComplete || happening < this.#happenings.next,
       watched: () => ({
         next: formatCursor(this.#life, { change, happening, isReset: false }),
         reset: cursor.isReset,

@@ -1,0 +1,96 @@
+/**
+ * What it costs to be watched: added delay of the second subflow, and processor time, without and with viewers (`top` on a terminal, `monitor --human`,
+ * `metrics`, and a program that asks for figures five times a second). `npm run bench -- watching [connections each] [connections a block]`, default 2000
+ * and 250: a world of each, served in turns.
+ */
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Joins } from "./_joins.ts";
+import { Programs } from "./_programs.ts";
+import { printMachine, printTable, processorTime, quantile } from "./_support.ts";
+import { end, makeWorld, SERVER, type World } from "./_world.ts";
+
+const COUNT = Number(process.argv[2] ?? 2000);
+const BLOCK = Number(process.argv[3] ?? 250);
+const SUBFLOW = join(import.meta.dirname, "..", "..", "bin", "subflow");
+const CLIENT = join(import.meta.dirname, "..", "src", "client", "index.js");
+
+/** Each viewer as its command line. */
+function viewers(programs: Programs): Readonly<Record<string, readonly string[]>> {
+  const subflow = [process.execPath, SUBFLOW];
+  const asking = `for await (const _ of (await import(${JSON.stringify(CLIENT)})).changes({ pace: 200 }));`;
+  return {
+    top: ["script", "-qfec", `stty cols 100 rows 40; exec ${[...subflow, "top"].join(" ")}`, "/dev/null"],
+    monitor: [...subflow, "monitor", "--human"],
+    metrics: [...subflow, "metrics", "--socket", join(programs.directory, "metrics.sock")],
+    "a program": [process.execPath, "--input-type=module", "-e", asking],
+  };
+}
+
+interface Side {
+  readonly name: string;
+  readonly world: World;
+  readonly joins: Joins;
+  readonly viewers: ReadonlyMap<string, ChildProcess>;
+  used: number;
+  elapsed: number;
+}
+
+async function side(name: string, programs: Programs, isWatched: boolean): Promise<Side> {
+  const world = await makeWorld("subflow", programs);
+  const joins = await Joins.start(world.client, join(programs.directory, `${name}.pcap`));
+  const env = { ...process.env, SUBFLOW_RUNTIME_DIRECTORY: join(programs.directory, "run-subflow") };
+  const started = new Map<string, ChildProcess>();
+  for (const [viewer, command] of Object.entries(isWatched ? viewers(programs) : {})) {
+    started.set(viewer, world.client.spawn(command, { stdio: ["pipe", "ignore", "inherit"], env }));
+  }
+  return { name, world, joins, viewers: started, used: 0, elapsed: 0 };
+}
+
+async function turn(of: Side, count: number, programs: Programs): Promise<void> {
+  const pid = of.world.process?.pid ?? 0;
+  const [start, before] = [performance.now(), processorTime(pid)];
+  const words = [programs.program("traffic"), "series", ...SERVER, String(count)];
+  await once(of.world.client.spawn(words, { stdio: ["ignore", "ignore", "inherit"] }), "exit");
+  of.elapsed += performance.now() - start;
+  of.used += processorTime(pid) - before;
+}
+
+/** VmRSS of proc_pid_status(5), MiB; of `top` that of script(1)'s child. */
+function memory(child: ChildProcess): number {
+  const below = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "latin1").trim();
+  const status = readFileSync(`/proc/${below === "" ? child.pid : below.split(" ")[0]}/status`, "latin1");
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
+}
+
+printMachine();
+using programs = new Programs();
+const sides: Side[] = [];
+try {
+  sides.push(await side("alone", programs, false), await side("watched", programs, true));
+  // They have found the daemon, and V8 what they do.
+  await new Promise((resolve) => setTimeout(resolve, 5000));
+  for (let done = 0; done < COUNT; done += BLOCK) {
+    for (const each of sides) await turn(each, Math.min(BLOCK, COUNT - done), programs);
+  }
+  for (const { name, used, elapsed, world, viewers: shown } of sides) {
+    const daemon = world.process ? `, RSS ${memory(world.process).toFixed(0)} MiB` : "";
+    console.log(
+      `${name}: the daemon had ${((100 * used) / elapsed).toFixed(0)} % of a processor in its turns${daemon}`,
+    );
+    for (const [viewer, child] of shown) console.log(`  ${viewer}: RSS ${memory(child).toFixed(0)} MiB`);
+  }
+  const rows = await Promise.all(sides.map(async ({ name, joins }) => ({ name, values: await joins.delays() })));
+  printTable("MP_CAPABLE SYN -> MP_JOIN SYN", "us", rows);
+  const ratio = (q: number): string =>
+    (quantile(rows[1]?.values ?? [], q) / quantile(rows[0]?.values ?? [], q)).toFixed(3);
+  console.log(`watched / alone: p50 ${ratio(0.5)}, p99 ${ratio(0.99)} (target: 1.05)`);
+} finally {
+  for (const each of sides) {
+    for (const child of each.viewers.values()) await end(child);
+    await each.joins[Symbol.asyncDispose]();
+    await each.world[Symbol.asyncDispose]();
+  }
+}
