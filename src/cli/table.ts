@@ -174,6 +174,28 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./commands/metrics.ts"),
   },
   {
+    words: ["hook"],
+    takes: [],
+    summary: "run a command whenever something happens to connections",
+    usage: "[ --on TYPE,... ] [ --token TOKEN ] [ --dev NAME ] [ --user NAME ] -- COMMAND [ ARGUMENT... ]",
+    details: [
+      "The command has one line of JSON on standard input, and SUBFLOW_EVENT, SUBFLOW_TOKEN, SUBFLOW_INTERFACE and",
+      "SUBFLOW_WORDS in its environment. No shell is between; few run at once, none for long. As root --user says whose it is.",
+      "TYPE is connection.created, .established, .closed, subflow.established, .closed, .priority, address.announced, .removed,",
+      "and of the daemon subflow.create, .destroy, .setBackup, address.announce, .remove, endpoint.add, .delete, ...",
+    ],
+    options: [
+      { name: "on", value: "TYPE,...", kind: "free", says: "on these only" },
+      { name: "token", value: "TOKEN", kind: "token", says: "of this connection only" },
+      { name: "dev", value: "NAME", kind: "interface", says: "of this interface only" },
+      { name: "user", value: "NAME", kind: "free", says: "whom the command runs as; needed for root" },
+      { name: "timeout", value: "SECONDS", kind: "free", says: "that one run may take (default 10)" },
+      { name: "jobs", value: "NR", kind: "free", says: "runs at once (default 4)" },
+    ],
+    examples: ['hook --on subflow.closed --user nobody -- logger -t mptcp "a path is lost"'],
+    load: () => import("./commands/hook.ts"),
+  },
+  {
     words: ["status"],
     takes: [],
     summary: "show what the kernel can do, which path manager is in charge, and what it has done",
