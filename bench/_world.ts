@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Host, Lab } from "../src/lab/index.ts";
@@ -10,7 +10,16 @@ import type { Programs } from "./_programs.ts";
 import { spinUntil } from "./_support.ts";
 
 /** Who opens the second subflow. */
-export type Manager = "in-kernel" | "C floor" | "mptcpd" | "subflow" | "subflow spinning" | "nobody";
+export type Manager =
+  | "in-kernel"
+  | "C floor"
+  | "mptcpd"
+  | "subflow"
+  | "subflow spinning"
+  | "20 rules"
+  | "20 rules by user"
+  | "plug-in"
+  | "nobody";
 
 /** The server's address, its first port and the number of ports: several, so that 4-tuples last. */
 export const SERVER = ["10.0.1.2", "5000", "16"] as const;
@@ -96,10 +105,42 @@ export async function startManager(
       return startSubflow(client, programs, lines);
     case "subflow spinning":
       return startSubflow(client, programs, ["answers: { spin: true }", ...lines], "spin");
+    case "20 rules":
+      return startSubflow(client, programs, [...lines, ...rules("remote_port")], "rules");
+    case "20 rules by user":
+      return startSubflow(client, programs, [...lines, ...rules("user")], "user-rules");
+    case "plug-in":
+      return startSubflow(client, programs, [...lines, ...plugin(programs)], "plug-in", "plugin:bench answers");
     case "nobody":
       return undefined;
   }
 }
+
+/** Nineteen that are for others, and one for all: what is measured is treated by the last. */
+function rules(key: "remote_port" | "user"): string[] {
+  const others = Array.from({ length: 19 }, (_, nth) => `  - { match: { ${key}: ${20_000 + nth} }, policy: refresh }`);
+  return ["rules:", ...others, "  - { match: {}, policy: resilient }"];
+}
+
+/** `resilient` for one endpoint, as somebody would write it, in a process of its own. */
+function plugin(programs: Programs): string[] {
+  const file = join(programs.directory, "bench.mjs");
+  writeFileSync(file, PLUGIN);
+  // Its process is nobody's.
+  chmodSync(programs.directory, 0o755);
+  return [`plugins: { bench: ${file} }`, "policy: plugin:bench"];
+}
+
+const PLUGIN = `export const policy = {
+  name: "bench",
+  plan: (view) => ({
+    subflows: [
+      ...view.subflows.map((keep) => ({ keep })),
+      ...view.pairs.filter(({ subflows, blocked }) => subflows.length === 0 && blocked === "").map((open) => ({ open })),
+    ],
+  }),
+};
+`;
 
 async function startMptcpd(client: Host, programs: Programs): Promise<ChildProcess> {
   programs.plugin();
@@ -123,6 +164,7 @@ async function startSubflow(
   programs: Programs,
   lines: readonly string[],
   name = "subflow",
+  ready = "",
 ): Promise<ChildProcess> {
   const config = join(programs.directory, `${name}.yaml`);
   writeFileSync(config, `${lines.join("\n")}\n`);
@@ -134,7 +176,11 @@ async function startSubflow(
     env: environment,
   });
   // It serves before, but a figure of a code that is being compiled says nothing of the next day.
-  for await (const text of createInterface({ input: child.stderr! })) if (text.includes("warmed up")) break;
+  const said: string[] = [];
+  for await (const text of createInterface({ input: child.stderr! })) {
+    said.push(text);
+    if (said.some((line) => line.includes("warmed up")) && said.some((line) => line.includes(ready))) break;
+  }
   child.stderr?.on("data", (bytes: Buffer) => process.stderr.write(bytes));
   return child;
 }

@@ -2,7 +2,8 @@
  * Added delay of the second subflow: MP_CAPABLE SYN → MP_JOIN SYN at the client, by tcpdump's packet times.
  * `npm run bench -- delay [connections each] [connections a block] [spin]`, default 2000 and 250: each manager in a world of its
  * own, all there at the same time, served in turns, so that what else the machine does hits all alike. `spin`: also a daemon whose
- * answer thread never sleeps, which is stopped while others are served.
+ * answer thread never sleeps, which is stopped while others are served. `treatments` instead: beside it daemons with rules, and with a policy in a process
+ * of its own.
  */
 import { once } from "node:events";
 import { join } from "node:path";
@@ -14,12 +15,14 @@ import { type Manager, makeWorld, SERVER, type World } from "./_world.ts";
 const COUNT = Number(process.argv[2] ?? 2000);
 const BLOCK = Number(process.argv[3] ?? 250);
 const SPINNING: Manager = "subflow spinning";
+const TREATMENTS: readonly Manager[] = ["20 rules", "20 rules by user", "plug-in"];
 const MANAGERS: readonly Manager[] = [
   "in-kernel",
   "C floor",
   "mptcpd",
   "subflow",
   ...(process.argv[4] === "spin" ? [SPINNING] : []),
+  ...(process.argv[4] === "treatments" ? TREATMENTS : []),
 ];
 
 /** A world with tcpdump at its client. */

@@ -12,6 +12,7 @@ export * from "./pump.ts";
 export type * from "./remote/plain.ts";
 export { explainRules, type RuleReason } from "./rules/explain.ts";
 export type * from "./rules/rule.ts";
+export { RuleSet } from "./rules/rule-set.ts";
 export { type Unreachable, unreachableRules } from "./rules/unreachable.ts";
 export type * from "./snapshot.ts";
 export { checkGiven } from "./treat.ts";
