@@ -2,8 +2,8 @@ import type { Command } from "./command.ts";
 import { usageError } from "./failure.ts";
 import { abbreviates, nearest } from "./words.ts";
 
-/** The nouns that iproute2 abbreviates by first match; every other noun must be unambiguous. */
-const IP_MPTCP_NOUNS = ["endpoint", "limits", "monitor"];
+/** The words that iproute2 abbreviates by first match; every other noun must be unambiguous. */
+const IP_MPTCP_NOUNS = ["endpoint", "limits", "monitor", "help"];
 
 /** Every first word that a person types, once, in the order of the table. */
 export function nounsOf(table: readonly Command[]): readonly string[] {
