@@ -64,16 +64,20 @@ function judge(
   before: Memory,
   { slower, loss, hold_down: holdDown }: Values<typeof PARAMETERS>,
 ): Memory {
-  const busy = carriersOf(view, kept).filter((one) => isBusy(one, view));
+  const carriers = carriersOf(view, kept);
+  const busy = carriers.filter((one) => isBusy(one, view));
   const rtt = Math.min(...busy.map(({ measured }) => measured?.rtt ?? 0));
   const rate = Math.max(...busy.map(rateOf));
   const isSlow = (one: SubflowView): boolean => (one.measured?.rtt ?? 0) >= Math.max(slower * rtt, rtt + DELAY_MIN);
   const badSince: Record<string, Millis> = {};
   let { avoided } = before;
-  for (const one of busy) {
+  for (const one of carriers) {
+    const known = before.badSince[pathOf(one)];
+    // What is not used for a moment shows neither.
+    if (known !== undefined && !one.backup && !busy.includes(one)) badSince[pathOf(one)] = known;
     const isBad = isSlow(one) || (one.losses?.share ?? 0) > loss;
-    if (!isBad || rateOf(one) >= WORTH * rate) continue;
-    const since = before.badSince[pathOf(one)] ?? view.now;
+    if (!busy.includes(one) || !isBad || rateOf(one) >= WORTH * rate) continue;
+    const since = known ?? view.now;
     if (view.now - since >= BAD_MIN) avoided = avoid(avoided, one, view.now, holdDown);
     else badSince[pathOf(one)] = since;
   }
