@@ -153,7 +153,7 @@ export class Engine {
 
   /** How often connections are to be measured, by the policy that asks for most; Infinity: none asks. */
   get measures(): Millis {
-    return this.#state.measures;
+    return this.#state.watch.measures;
   }
 
   /** Something is in doubt: who looks again soon may find out. */

@@ -50,8 +50,6 @@ export class State {
   rules: CompiledRules | undefined = undefined;
   /** Counts changes of how new connections are treated. */
   treatmentChanges = 0;
-  /** How often connections are to be measured, by the policy that asks for most. */
-  measures: Millis = Number.POSITIVE_INFINITY;
   policies: readonly Policy[];
   /** Those of them that are in other processes, by name. */
   remotes: ReadonlyMap<string, RemotePolicy> = new Map();

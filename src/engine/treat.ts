@@ -114,7 +114,9 @@ export function remotesChanged(state: State, { elsewhere }: PoliciesChanged): vo
 /** From now on the connection is treated so. Its policy begins anew if that is another, or has other parameters. */
 export function treat(state: State, connection: Connection, next: Treatment): void {
   const isAnother = next.text !== connection.treatment.text;
+  const before = connection.treatment.measures;
   connection.treatment = next;
+  state.watch.onTreatment(before);
   watchFor(state, connection);
   if (isAnother) beginMemory(state, connection);
   consider(state, connection, { type: isAnother ? "policy" : "limits" });
@@ -124,7 +126,6 @@ export function treat(state: State, connection: Connection, next: Treatment): vo
 export function watchFor(state: State, connection: Connection): void {
   const { measures, triesAgain } = connection.treatment;
   if (!triesAgain) return;
-  if (measures !== undefined && measures < state.measures) state.measures = measures;
   if (measures !== undefined || connection.subflows.length > 1) state.watch.add(connection);
 }
 

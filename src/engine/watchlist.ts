@@ -1,16 +1,26 @@
+import type { Millis } from "../types/index.ts";
 import type { Connection } from "./model.ts";
 
 /** Connections that have another subflow to go on by, each looked at in turn; first those of which something is in doubt. */
 export class Watchlist {
   readonly #all = new Set<Connection>();
   readonly #inDoubt = new Set<Connection>();
+  #pace: Millis = Number.POSITIVE_INFINITY;
+  /** The one that set the pace is gone, or treated otherwise. */
+  #isPaceStale = false;
 
   add(connection: Connection): void {
     this.#all.add(connection);
+    this.#pace = Math.min(this.#pace, paceOf(connection));
+  }
+
+  /** It is treated otherwise from now on. */
+  onTreatment(before: Millis | undefined): void {
+    if (before === this.#pace) this.#isPaceStale = true;
   }
 
   delete(connection: Connection): void {
-    this.#all.delete(connection);
+    if (this.#all.delete(connection) && paceOf(connection) === this.#pace) this.#isPaceStale = true;
     this.#inDoubt.delete(connection);
   }
 
@@ -18,6 +28,16 @@ export class Watchlist {
   doubt(connection: Connection, isInDoubt: boolean): void {
     if (isInDoubt) this.#inDoubt.add(connection);
     else this.#inDoubt.delete(connection);
+  }
+
+  /** How often they are to be measured, by the policy that asks for most; Infinity: none asks. */
+  get measures(): Millis {
+    if (this.#isPaceStale) {
+      this.#isPaceStale = false;
+      this.#pace = Number.POSITIVE_INFINITY;
+      for (const connection of this.#all) this.#pace = Math.min(this.#pace, paceOf(connection));
+    }
+    return this.#pace;
   }
 
   get size(): number {
@@ -40,6 +60,10 @@ export class Watchlist {
       for (const set of [this.#all, this.#inDoubt]) if (set.delete(connection)) set.add(connection);
     return [...taken];
   }
+}
+
+function paceOf({ treatment }: Connection): Millis {
+  return treatment.measures ?? Number.POSITIVE_INFINITY;
 }
 
 function first(set: ReadonlySet<Connection>, max: number): Connection[] {

@@ -142,3 +142,16 @@ test("rules: other rules are for connections that there are too, and what does n
   stage.setRules([]);
   assert.equal(stage.engine.connection(1)?.policy, "resilient");
 });
+
+test("treatment: what one connection asked for in measurements ends with it, or with its policy", () => {
+  const stage = new Stage({ policy: resilient, others: policies, locals: 2 });
+  stage.pass(1000);
+  assert.equal(stage.engine.measures, Number.POSITIVE_INFINITY);
+  stage.setPolicy("refresh");
+  assert.equal(stage.engine.measures, 1000);
+  stage.setPolicy("resilient");
+  assert.equal(stage.engine.measures, Number.POSITIVE_INFINITY);
+  stage.setPolicy("refresh");
+  stage.engine.handle({ type: "connection.closed", token: 1 }, stage.now);
+  assert.equal(stage.engine.measures, Number.POSITIVE_INFINITY);
+});
