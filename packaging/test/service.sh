@@ -41,7 +41,8 @@ property() { systemctl show -P "$1" subflow; }
 path_manager() { sysctl -n net.mptcp.path_manager 2>/dev/null || sed 's/0/kernel/; s/1/userspace/' /proc/sys/net/mptcp/pm_type; }
 subflows() { subflow -j connections | grep -o '"remote_id"' | wc -l; }
 has_subflows() { [ "$(subflows)" = "$1" ]; }
-beats() { cat /run/beats 2>/dev/null || echo 0; }
+# The file may be empty for a moment.
+beats() { local n; n=$(cat /run/beats 2>/dev/null); echo "${n:-0}"; }
 beats_on() { local before; before=$(beats); within 10 test_more "$before"; }
 test_more() { [ "$(beats)" -gt "$1" ]; }
 
@@ -79,6 +80,7 @@ ip netns exec server python3 /run/talk.py serve &
 server=$!
 
 # --- install
+package=$(dpkg-deb -f /check/debs/*_0.1.0_amd64.deb Package)
 find /etc /usr /var /run /opt -xdev \( -type f -o -type l -o -type d \) 2>/dev/null | sort >/tmp/before
 check "installs" dpkg -i /check/debs/*_0.1.0_amd64.deb
 check "the user subflow is there" id subflow
@@ -243,14 +245,14 @@ is "still enabled" "$(systemctl is-enabled subflow)" enabled
 
 # --- end
 echo "# mine" >>/etc/subflow/subflow.yaml
-check "removes" dpkg -r "$(dpkg-query -Wf '${Package}\n' 'subflow*' | head -1)"
+check "removes" dpkg -r "$package"
 is "path manager after" "$(path_manager)" kernel
 is "no daemon is left" "$(pgrep -u subflow -c || true)" 0
 check "the configuration stays" grep -q mine /etc/subflow/subflow.yaml
 check "data flow" beats_on
 kill $client
 wait $client 2>/dev/null
-check "purges" dpkg -P "$(dpkg-query -Wf '${Package}\n' 'subflow*' | head -1)"
+check "purges" dpkg -P "$package"
 kill $server
 ip netns delete server
 userdel -r looker 2>/dev/null
