@@ -1,5 +1,5 @@
-import type { AddressId, Endpoint, Family, Limits, Millis, Path, Side, Token } from "../../types/index.ts";
-import type { AttemptView, LocalPoint, Occasion, RemoteAddressView, RemotePoint, SubflowView } from "../policy.ts";
+import type { AddressId, Endpoint, Millis } from "../../types/index.ts";
+import type { ConnectionView, LocalPoint, Occasion, RemotePoint } from "../policy.ts";
 
 /** An endpoint with what it is in one connection. */
 export interface PlainEndpoint extends Endpoint {
@@ -19,23 +19,26 @@ export interface PlainPair {
 }
 
 /** A {@link ConnectionView} as plain JSON, for a policy in another process. */
-export interface PlainView {
-  readonly now: Millis;
-  readonly token: Token;
-  readonly side: Side;
-  readonly initial: Path;
-  readonly initialRemote: RemotePoint;
-  readonly family: Family;
-  readonly denyJoinId0: boolean;
-  readonly subflows: readonly SubflowView[];
-  readonly extraSubflows: number;
-  readonly remotes: readonly RemoteAddressView[];
+export interface PlainView
+  extends Pick<
+    ConnectionView,
+    | "now"
+    | "token"
+    | "side"
+    | "initial"
+    | "initialRemote"
+    | "family"
+    | "denyJoinId0"
+    | "subflows"
+    | "extraSubflows"
+    | "remotes"
+    | "limits"
+    | "attempts"
+    | "isFull"
+    | "addressesAnnounced"
+  > {
   readonly endpoints: readonly PlainEndpoint[];
-  readonly limits: Limits;
-  readonly attempts: readonly AttemptView[];
   readonly pairs: readonly PlainPair[];
-  readonly isFull: boolean;
-  readonly addressesAnnounced: number;
 }
 
 /** An {@link Occasion}; subflows, remotes and endpoints by their places in the view's lists, null where they are in none any more. */
