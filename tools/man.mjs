@@ -222,7 +222,8 @@ function ofPolicies() {
   const to = page("subflow-policies", "7", "which subflows a connection is to have");
   const document = readFileSync(join(root, "docs", "policies.md"), "utf8");
   const sections = document.split(/^(?=## )/m).slice(1);
-  const named = ({ name }) => sections.some((text) => text.split("\n", 1)[0].includes(`\`${name}\``));
+  const headings = document.match(/^##+ .*$/gm) ?? [];
+  const named = ({ name }) => headings.some((heading) => heading.includes(`\`${name}\``));
   const missing = policies.filter((policy) => !named(policy)).map(({ name }) => name);
   if (missing.length > 0) throw new Error(`docs/policies.md has no section about ${missing.join(", ")}`);
   to.section("Description");
