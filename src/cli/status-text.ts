@@ -1,6 +1,6 @@
-import type { LeftOutEndpoint } from "../host/index.ts";
+import { amountText, type LeftOutEndpoint } from "../host/index.ts";
 import type { Features } from "../netlink/index.ts";
-import type { Connection, ControlHello, Endpoint, Limits } from "../types/index.ts";
+import type { Connection, ControlHello, Endpoint, Limits, QuotaUse } from "../types/index.ts";
 import { endpointJson, endpointLine, type InterfaceName, limitsJson } from "./endpoint-text.ts";
 import { type Json, machine, Named } from "./json.ts";
 import { type Row, tableLines, wrapped } from "./layout.ts";
@@ -113,9 +113,23 @@ function daemonRows({ daemon, daemonError }: Status): Row[] {
     ["uptime", `${Math.round(hello.uptime / 1000)} s`, `${hello.events} events, ${hello.overruns} overruns`],
     ["foreseen", String(hello.foreseen), aheadText(hello.ahead)],
     ...pathRows(hello.paths),
+    ...(hello.quotas ?? []).map(quotaRow),
     ...(hello.troubles ?? []).map((trouble): Row => ["trouble", "", trouble]),
     ...leftOut.map(({ what, reason }): Row => ["no endpoint", what, reason]),
   ];
+}
+
+const QUOTA_FOLLOWS = {
+  within: "",
+  warned: "",
+  backup: "; used up: backup until a new one begins",
+  off: "; used up: off until a new one begins",
+} as const;
+
+function quotaRow(quota: QuotaUse): Row {
+  const percent = Math.floor((100 * quota.used) / quota.limit);
+  const amounts = `${amountText(quota.used)} of ${amountText(quota.limit)} a ${quota.period} (${percent} %)`;
+  return ["quota", quota.interface, `${amounts}${QUOTA_FOLLOWS[quota.stage]}`];
 }
 
 /** A daemon of another version may not tell. */

@@ -159,6 +159,12 @@ const WRONG: [string, RegExp][] = [
   ],
   ["endpoints:\n  - { address: 10.0.0.1, id: 256, flags: [signal] }\n", /id is at most 255$/],
   ["interfaces:\n  - role: backup\n", /^2:5: interfaces\[0\]: a rule needs at least one of name, kind, connection$/],
+  [
+    "interfaces:\n  - { name: a, role: backup, quota: 5GB }\n",
+    /^2:37: interfaces\[0\]\.quota: "5GB" is not a quota as "5GB\/month"/,
+  ],
+  ["interfaces:\n  - { name: a, role: backup, quota: 5 }\n", /^2:37: interfaces\[0\]\.quota: a quota as "5GB\/month"/],
+  ["interfaces:\n  - { name: a, role: backup, quota: 0GB/day }\n", /a quota is at least 1kB; role: off uses nothing$/],
   ["a: 1\na: 2\n", /^2:1: Map keys must be unique$/],
   ["limits: [\n", /^\d+:\d+: /],
   ["- 1\n", /./],

@@ -4,6 +4,7 @@ export * from "./error.ts";
 export * from "./load.ts";
 export * from "./nearest.ts";
 export * from "./policy-schema.ts";
+export { type CalendarPeriod, type Moment, periodAt } from "./quota.ts";
 export * from "./rooms.ts";
 export * from "./rules.ts";
 export * from "./schema.ts";

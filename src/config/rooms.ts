@@ -2,6 +2,7 @@ import type { RemoteAddressRules } from "../engine/index.ts";
 import type { HostConfig } from "../host/index.ts";
 import { type Address, parseAddress, parsePrefix } from "../types/index.ts";
 import { choosePolicy, type PathManager } from "./choice.ts";
+import { quotaOf } from "./quota.ts";
 import { type Config, flagBits } from "./schema.ts";
 
 /** What the engine takes of a configuration's `remote_addresses`. */
@@ -17,11 +18,12 @@ export function hostConfig(config: Config, pathManager: PathManager): HostConfig
     profile: config.profile,
     automatic: config.automatic,
     interfaces: config.interfaces.map(
-      ({ name, kind, connection, role, also_without_default_route, metered, announce_as }) => ({
+      ({ name, kind, connection, role, also_without_default_route, metered, announce_as, quota }) => ({
         match: { name, kind, connection },
         role,
         alsoWithoutDefaultRoute: also_without_default_route,
         metered,
+        quota: quota === undefined ? undefined : quotaOf(quota),
         announceAs: announce_as === undefined ? undefined : parseAddress(announce_as),
       }),
     ),

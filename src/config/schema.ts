@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { INTERFACE_KINDS, ROLES } from "../host/index.ts";
 import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../types/index.ts";
 import { POLICY_OR_AUTO } from "./policy-schema.ts";
+import { QUOTA } from "./quota.ts";
 import { RULE } from "./rule-schema.ts";
 import { count, delay, limit } from "./shared-schema.ts";
 
@@ -66,6 +67,7 @@ const interfaceRule = v.pipe(
     metered: v.optional(
       v.pipe(v.boolean(), v.description("what is sent there costs money; by default: where kind is cellular")),
     ),
+    quota: v.optional(QUOTA),
   }),
   v.check(
     ({ name, kind, connection }) => name !== undefined || kind !== undefined || connection !== undefined,

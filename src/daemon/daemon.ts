@@ -25,6 +25,8 @@ import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
 import type { HostState } from "./host/state.ts";
 import type { Logger } from "./logger.ts";
 import { Plugins } from "./plugins/plugins.ts";
+import type { QuotaFile } from "./quota/quota-file.ts";
+import { Quotas } from "./quota/quotas.ts";
 import { RuleClock } from "./rules/rule-clock.ts";
 import { Seeing } from "./seeing/seeing.ts";
 import { IdleWork } from "./tuning/idle-work.ts";
@@ -36,6 +38,8 @@ export interface DaemonOptions {
   readonly version: string;
   readonly pathManager: PathManager;
   readonly state: HostState;
+  /** Where the use of quotas is written down. */
+  readonly quotaFile: QuotaFile;
   /** The thread that answers MPTCP events never sleeps; of use with the userspace path manager alone. */
   readonly spin: boolean;
   /** Policies in processes of their own: files by names. */
@@ -63,6 +67,7 @@ export class Daemon implements ControlService, Disposable {
   readonly #plugins: Plugins | undefined;
   readonly #endpoints: EndpointPort;
   readonly #host: HostDriver;
+  readonly #quotas: Quotas;
   readonly #subscription: NetlinkSubscription;
   readonly #rest = new Rest(() => this.#userspace?.refresh());
   readonly #seeing: Seeing;
@@ -91,6 +96,13 @@ export class Daemon implements ControlService, Disposable {
     this.#plugins = this.#userspace && this.#makePlugins(options.plugins);
     this.#endpoints = this.#userspace ?? new KernelEndpoints(this.#pm);
     const capacity = kernelCapacity(options.pathManager);
+    this.#quotas = new Quotas({
+      rtnl: this.#rtnl,
+      log,
+      file: options.quotaFile,
+      links: () => this.#host.links,
+      onStage: () => this.#host.compare(),
+    });
     this.#host = new HostDriver({
       ...shared,
       endpoints: this.#endpoints,
@@ -98,6 +110,7 @@ export class Daemon implements ControlService, Disposable {
       state,
       onAddresses: (told) => this.#userspace?.setOwnAddresses(told),
       onNetwork: () => this.#userspace?.onNetwork(),
+      quotaUsed: () => this.#quotas.used,
       onDone: (type, line) => this.#seeing.noteHost(type, line),
       recovers: () => !this.#userspace?.triesAgain,
       connections: () => this.#pm.connections(),
@@ -127,6 +140,7 @@ export class Daemon implements ControlService, Disposable {
     this.#rules[Symbol.dispose]();
     this.#seeing[Symbol.dispose]();
     this.#rest[Symbol.dispose]();
+    this.#quotas[Symbol.dispose]();
     this.#host[Symbol.dispose]();
     this.#plugins?.[Symbol.dispose]();
     this.#userspace?.[Symbol.dispose]();
@@ -166,7 +180,9 @@ export class Daemon implements ControlService, Disposable {
     const treatment = { ...choosePolicy(config), delay: delayOf(config.delay) };
     this.#treatment = treatment;
     this.#userspace?.useConfig({ ...treatment, rules: this.#rules.use(config.rules) }, remoteAddressRules(config));
-    this.#host.configure(hostConfig(config, this.#options.pathManager));
+    const host = hostConfig(config, this.#options.pathManager);
+    this.#quotas.configure(host);
+    this.#host.configure(host);
     this.#saveTable();
     this.#sayIdle(config);
   }
@@ -308,7 +324,8 @@ export class Daemon implements ControlService, Disposable {
       overruns: this.#overruns,
       ...aheadOf(this.#userspace?.ahead, this.#host.ahead),
       paths: userspace?.pathCounts,
-      troubles: [...this.#options.troubles(), ...this.#host.waiting],
+      ...(this.#quotas.uses && { quotas: this.#quotas.uses }),
+      troubles: [...this.#options.troubles(), ...this.#quotas.troubles, ...this.#host.waiting],
     };
   }
 

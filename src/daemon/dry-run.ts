@@ -10,6 +10,7 @@ import { KernelEndpoints } from "./host/endpoint-port.ts";
 import { HostState } from "./host/state.ts";
 import { choiceFacts } from "./life/life.ts";
 import { createLogger } from "./logger.ts";
+import { savedQuotaUse } from "./quota/quotas.ts";
 import { enterNetns, loadRunConfig, type RunOptions } from "./run.ts";
 
 /** What `subflow run` would do now. */
@@ -60,6 +61,7 @@ export function dryRun(options: RunOptions, ipFlags: ReadonlySet<string> | undef
     state: new HostState(saved?.host, () => undefined),
     connections: () => pm.connections(),
     closesSubflows: choice.pathManager === "kernel",
+    quotaUsed: () => savedQuotaUse(options.netns),
     log: createLogger(config.log),
     now: () => performance.now(),
   });

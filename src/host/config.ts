@@ -1,5 +1,6 @@
 import type { Address } from "../types/index.ts";
 import type { InterfaceKind } from "./kind.ts";
+import type { Quota } from "./quota.ts";
 
 /** What an interface's addresses are for. */
 export const ROLES = ["primary", "backup", "subflow", "signal", "fullmesh", "laminar", "off"] as const;
@@ -23,6 +24,8 @@ export interface InterfaceRule {
   readonly announceAs?: Address | undefined;
   /** What is sent there costs money; undefined: as the kind of the interface has it. */
   readonly metered?: boolean | undefined;
+  /** Of each interface that it fits; then it is backup, then off. */
+  readonly quota?: Quota | undefined;
 }
 
 /** An endpoint that the configuration names itself. */

@@ -2,7 +2,7 @@ import { type Address, ENDPOINT_FLAG, familyOf } from "../types/index.ts";
 import type { FixedEndpoint, HostConfig, Role } from "./config.ts";
 import { endpointKey, type HostAddress, type HostFacts, type HostLink, type HostMemory } from "./facts.ts";
 import type { MainRoutes } from "./main-routes.ts";
-import { type Assignment, assignRole, roleFlags, roleRank } from "./roles.ts";
+import { type Assignment, assignedFlags, assignRole, roleRank } from "./roles.ts";
 import { addressObstacle, type Obstacle } from "./usable.ts";
 
 /** An endpoint that should be there. */
@@ -109,11 +109,11 @@ function automaticEndpoints(
   const byInterface = addressesByInterface(facts.addresses);
   const there = new Set(facts.endpoints.map(endpointKey));
   for (const link of facts.links) {
-    const assignment = assignRole(config, link);
+    const assignment = assignRole(config, link, facts.quotaUsed?.get(link.name));
     const addresses = byInterface.get(link.index) ?? [];
     if (assignment.role === "off") {
       if (addresses.length > 0 && link.interfaceKind !== "loopback") {
-        leftOut.push({ what: link.name, reason: assignment.because, remedy: "give it a role in `interfaces`" });
+        leftOut.push({ what: link.name, reason: assignment.because, remedy: remedyOf(assignment) });
       }
       continue;
     }
@@ -174,15 +174,20 @@ function candidate(
     address,
     port: 0,
     id: 0,
-    flags: roleFlags(assignment.role, facts.capacity.laminar),
+    flags: assignedFlags(assignment, facts.capacity.laminar),
     interfaceIndex: link.index,
     dev: link.name,
     because: assignment.because,
     role: assignment.role,
     ...(assignment.metered && { metered: true }),
-    rank: roleRank(assignment.role),
+    rank: roleRank(assignment.isSpent ? "backup" : assignment.role),
     metric: metrics.length > 0 ? Math.min(...metrics) : Number.MAX_SAFE_INTEGER,
   };
+}
+
+function remedyOf({ quota }: Assignment): string {
+  if (!quota) return "give it a role in `interfaces`";
+  return `it returns when the ${quota.period} is over; or raise its quota in \`interfaces\``;
 }
 
 /** By role, then round robin over the interfaces (each one's first address before anybody's second), then by metric. */

@@ -5,7 +5,7 @@ import type { AddressesInUse } from "./reconcile.ts";
 import type { Rival } from "./rivals.ts";
 
 /** The host as the network and its settings are, without the table. */
-export type Network = Pick<HostFacts, "links" | "addresses" | "routes" | "rules" | "sysctls">;
+export type Network = Pick<HostFacts, "links" | "addresses" | "routes" | "rules" | "sysctls" | "quotaUsed">;
 
 /** Endpoints and limits of the table in charge. */
 export interface Table {

@@ -38,6 +38,8 @@ export interface HostFacts {
   /** Sysctls that a plan may depend on: full name → value. */
   readonly sysctls: Pick<ReadonlyMap<string, string>, "get">;
   readonly capacity: Capacity;
+  /** Bytes that interfaces with a quota have carried in its period, by their names. */
+  readonly quotaUsed?: ReadonlyMap<string, number> | undefined;
 }
 
 /** What Subflow did here before, also in an earlier life. */

@@ -12,6 +12,7 @@ export * from "./kind.ts";
 export * from "./main-routes.ts";
 export { isFailure, Memory, type SavedHost } from "./memory.ts";
 export * from "./plan.ts";
+export * from "./quota.ts";
 export * from "./reconcile.ts";
 export type { Rival } from "./rivals.ts";
 export * from "./roles.ts";

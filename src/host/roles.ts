@@ -1,6 +1,7 @@
 import { type Address, ENDPOINT_FLAG, matchesPattern } from "../types/index.ts";
 import type { HostConfig, InterfaceMatch, Role } from "./config.ts";
 import type { HostLink } from "./facts.ts";
+import { type Quota, quotaStage, quotaText } from "./quota.ts";
 
 /** A role and where it comes from. */
 export interface Assignment {
@@ -9,6 +10,9 @@ export interface Assignment {
   readonly announceAs?: Address | undefined;
   /** What is sent there costs money. */
   readonly metered: boolean;
+  readonly quota?: Quota | undefined;
+  /** Its quota is used up: whatever its role, it carries data only when nothing else can. */
+  readonly isSpent?: boolean;
   /** For people: "rule 2 of interfaces", "a bridge is ignored". */
   readonly because: string;
 }
@@ -23,15 +27,26 @@ function fits({ name, kind, connection }: InterfaceMatch, link: HostLink): boole
 /** Interfaces that are no path of their own unless a rule says so. */
 const IGNORED: ReadonlySet<string> = new Set(["container", "bridge", "vpn", "loopback"]);
 
-/** The role of an interface: the first rule that fits, else the profile's. */
-export function assignRole(config: HostConfig, link: HostLink): Assignment {
+/** The role of an interface as its quota leaves it. @param used bytes of the period; undefined: nothing is known of any */
+export function assignRole(config: HostConfig, link: HostLink, used?: number): Assignment {
+  const assignment = assignByRule(config, link);
+  const { quota, role } = assignment;
+  if (!quota || used === undefined || role === "off") return assignment;
+  const stage = quotaStage(quota, used);
+  if (stage !== "backup" && stage !== "off") return assignment;
+  const because = `its quota of ${quotaText(quota)} is used up (${assignment.because})`;
+  return stage === "off" ? { ...assignment, role: "off", because } : { ...assignment, isSpent: true, because };
+}
+
+/** The first rule that fits, else the profile's. */
+function assignByRule(config: HostConfig, link: HostLink): Assignment {
   const index = config.interfaces.findIndex(({ match }) => fits(match, link));
   const rule = config.interfaces[index];
   const metered = rule?.metered ?? link.interfaceKind === "cellular";
   if (rule) {
     const because = `rule ${index + 1} of interfaces`;
-    const { role, alsoWithoutDefaultRoute, announceAs } = rule;
-    return { role, alsoWithoutDefaultRoute, announceAs, metered, because };
+    const { role, alsoWithoutDefaultRoute, announceAs, quota } = rule;
+    return { role, alsoWithoutDefaultRoute, announceAs, metered, quota, because };
   }
   if (IGNORED.has(link.interfaceKind)) {
     return {
@@ -70,6 +85,11 @@ export function roleFlags(role: Role, hasLaminar: boolean): number {
     case "off":
       return 0;
   }
+}
+
+/** Of a role whose quota may be used up: `backup` alone comes and goes, for the kernel closes the subflows of an endpoint whose other flags change. */
+export function assignedFlags({ role, isSpent }: Assignment, hasLaminar: boolean): number {
+  return roleFlags(role, hasLaminar) | (isSpent ? backup : 0);
 }
 
 /** Who goes first where there is not room for all: lower first. */

@@ -3,6 +3,7 @@ import {
   ADDRESS_ATTRIBUTE,
   decodeInterfaceAddress,
   decodeLink,
+  decodeLinkBytes,
   decodeRoute,
   decodeRouteHead,
   decodeRtnlEvent,
@@ -10,11 +11,13 @@ import {
   encodeDumpHeader,
   encodeInterfaceAddress,
   encodeLinkFlags,
+  encodeLinkIndex,
   encodeRoute,
   encodeRule,
   IFF,
   type InterfaceAddress,
   type Link,
+  type LinkBytes,
   type MessageHeader,
   NLM_F,
   ROUTE_ATTRIBUTE,
@@ -90,6 +93,19 @@ export class Rtnl implements Disposable {
 
   links(): Link[] {
     return this.#dump("list links", RTM.GETLINK, 0, decodeLink);
+  }
+
+  /** What these links have carried, without a dump of all; those that are gone are left out. */
+  linkBytes(indexes: readonly number[]): LinkBytes[] {
+    const requests = indexes.map(
+      (index): Request => ({
+        operation: "read counters of a link",
+        type: RTM.GETLINK,
+        write: (writer) => encodeLinkIndex(writer, index),
+      }),
+    );
+    const answers = this.#client.getAll(requests, decodeLinkBytes);
+    return answers.flatMap((answer) => (answer instanceof NetlinkError ? [] : [answer]));
   }
 
   addresses(): InterfaceAddress[] {

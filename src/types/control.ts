@@ -84,8 +84,24 @@ export interface ControlHello {
   readonly ahead: AheadCounts;
   /** What became of paths; with the userspace path manager. */
   readonly paths?: PathCounts | undefined;
+  /** Interfaces with a quota, by their names; undefined: no interface has one. */
+  readonly quotas?: readonly QuotaUse[] | undefined;
   /** What the daemon cannot do at present and tries again ("the state cannot be written: ENOSPC ..."), a sentence each. */
   readonly troubles: readonly string[];
+}
+
+/** How far the quota of an interface is used. */
+export interface QuotaUse {
+  readonly interface: string;
+  /** Bytes, both ways, in the present period. */
+  readonly used: number;
+  /** Bytes. */
+  readonly limit: number;
+  readonly period: "day" | "week" | "month";
+  /** What follows from it: nothing; it was warned; its endpoints are backup; it has none. */
+  readonly stage: "within" | "warned" | "backup" | "off";
+  /** When a new period begins: "2026-12-01T00:00:00.000Z". */
+  readonly ends: string;
 }
 
 /** What became of paths, since the daemon began. */

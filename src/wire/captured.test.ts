@@ -126,6 +126,8 @@ test("links, addresses, routes, rules", () => {
   const link = captured("link2");
   const veth = wire.decodeLink(link.bytes, link.header);
   assert.deepEqual([veth.name, veth.kind, veth.carrier, veth.operationalState], ["a1", "veth", true, "up"]);
+  const { index, name, received, sent } = wire.decodeLinkBytes(link.bytes, link.header);
+  assert.deepEqual([index, name, received > 0, sent > 0], [2, "a1", true, true]);
   const address = captured("address2");
   const found = wire.decodeInterfaceAddress(address.bytes, address.header);
   assert.deepEqual(

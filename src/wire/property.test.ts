@@ -18,6 +18,7 @@ const DECODERS: Record<string, (bytes: Uint8Array) => unknown> = {
   limits: (bytes) => wire.decodeLimits(bytes, { ...whole, to: bytes.length }),
   family: (bytes) => wire.decodeFamily(bytes, { ...whole, to: bytes.length }),
   link: (bytes) => wire.decodeLink(bytes, { ...whole, to: bytes.length }),
+  linkBytes: (bytes) => wire.decodeLinkBytes(bytes, { ...whole, to: bytes.length }),
   address: (bytes) => wire.decodeInterfaceAddress(bytes, { ...whole, to: bytes.length }),
   route: (bytes) => wire.decodeRoute(bytes, { ...whole, to: bytes.length }),
   rule: (bytes) => wire.decodeRule(bytes, { ...whole, to: bytes.length }),

@@ -1,6 +1,6 @@
 import type { Address } from "../types/index.ts";
 import { decode, type Encodable, encode, type Table } from "./attributes.ts";
-import { readS32, readU16, readU32, type Writer } from "./bytes.ts";
+import { readS32, readU16, readU32, readU64, type Writer } from "./bytes.ts";
 import { CodecError } from "./errors.ts";
 import { type MessageHeader, NLM_F } from "./message.ts";
 
@@ -79,6 +79,11 @@ export const LINK_ATTRIBUTE = {
   linkNamespaceId: [37, "s32"],
 } as const satisfies Table;
 
+/** Of a link, where its counters are wanted. */
+const COUNTER_ATTRIBUTE = { name: [3, "string"], statistics: [23, "bytes"] } as const satisfies Table;
+/** rtnl_link_stats64 (linux/if_link.h): its first part, and where two of its values are. */
+const STATISTICS = { size: 32, received: 16, sent: 24 } as const;
+
 /** IFA_*: attributes of an address. `local` is ours; `address` is the peer's on a point-to-point link. */
 export const ADDRESS_ATTRIBUTE = {
   address: [1, "address"],
@@ -154,6 +159,14 @@ export interface Link {
   readonly master: number;
   /** "02:00:00:00:00:01", or "". */
   readonly hardwareAddress: string;
+}
+
+/** What an interface has carried since it was made. */
+export interface LinkBytes {
+  readonly index: number;
+  readonly name: string;
+  readonly received: number;
+  readonly sent: number;
 }
 
 /** An address of an interface. */
@@ -244,6 +257,11 @@ export function encodeDumpHeader(writer: Writer, type: number, family: number): 
   for (let i = 1; i < size; i++) writer.u8(0);
 }
 
+/** Body of RTM_GETLINK for one link. */
+export function encodeLinkIndex(writer: Writer, index: number): void {
+  encodeLinkFlags(writer, index, 0, 0);
+}
+
 /** Body of RTM_NEWLINK that sets the {@link IFF} bits of `mask` to those of `flags`. */
 export function encodeLinkFlags(writer: Writer, index: number, flags: number, mask: number): void {
   writer.u32(0); // family, padding, type
@@ -268,6 +286,20 @@ export function decodeLink(bytes: Uint8Array, header: MessageHeader): Link {
     kind: found.info?.kind,
     master: found.master ?? 0,
     hardwareAddress: Array.from(found.hardwareAddress ?? [], (byte) => byte.toString(16).padStart(2, "0")).join(":"),
+  };
+}
+
+/** The counters of an RTM_NEWLINK (IFLA_STATS64). */
+export function decodeLinkBytes(bytes: Uint8Array, header: MessageHeader): LinkBytes {
+  needs(IFINFOMSG, header, "RTM_NEWLINK");
+  const { from, to } = header;
+  const { name, statistics } = decode(COUNTER_ATTRIBUTE, bytes, from + IFINFOMSG, to);
+  if (!statistics || statistics.length < STATISTICS.size) throw new CodecError("no counters", from, "RTM_NEWLINK");
+  return {
+    index: readS32(bytes, from + 4),
+    name: name ?? "",
+    received: readU64(statistics, STATISTICS.received),
+    sent: readU64(statistics, STATISTICS.sent),
   };
 }
 

@@ -82,6 +82,7 @@ describe("the daemon has one clock", () => {
     ...["src/daemon/daemon.ts", "src/daemon/dry-run.ts", "src/daemon/foresight.ts", "src/daemon/run.ts"],
     // The time of day, which no other clock tells.
     "src/daemon/rules/rule-clock.ts",
+    "src/daemon/quota/quotas.ts",
   ];
   test("and it is read where it is made", () => {
     using room = new Room(join(root, "src", "daemon", "tsconfig.json"));

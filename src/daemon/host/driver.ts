@@ -9,6 +9,7 @@ import {
   HostEngine,
   type HostFact,
   type HostFacts,
+  type HostLink,
   type HostPlan,
   type Network,
   planHost,
@@ -42,6 +43,8 @@ export interface HostDriverOptions {
   readonly onNetwork?: (() => void) | undefined;
   /** Told of each change of the host that was made. */
   readonly onDone?: ((type: HostChange["type"], line: string) => void) | undefined;
+  /** Bytes that interfaces with a quota have carried in its period. */
+  readonly quotaUsed?: (() => ReadonlyMap<string, number>) | undefined;
   readonly rtnl: Rtnl;
   readonly capacity: Capacity;
   readonly state: HostState;
@@ -118,6 +121,15 @@ export class HostDriver implements Disposable {
   /** Of what went out ahead; undefined: nothing does. */
   get ahead(): AnswerCounts | undefined {
     return this.#foreseer?.counts;
+  }
+
+  get links(): readonly HostLink[] {
+    return this.#model.links;
+  }
+
+  /** Plans anew: something that is not of the network has changed. */
+  compare(): void {
+    this.#feed({ type: "compare" });
   }
 
   nameOf(interfaceIndex: number): string {
@@ -263,7 +275,7 @@ export class HostDriver implements Disposable {
 
   #network(): Network {
     const { links, addresses, routes, rules } = this.#model;
-    return { links, addresses, routes, rules, sysctls: this.#sysctls };
+    return { links, addresses, routes, rules, sysctls: this.#sysctls, quotaUsed: this.#options.quotaUsed?.() };
   }
 
   #readFacts(): HostFacts {

@@ -15,6 +15,7 @@ import { readState, removeFiles, type SavedState, writeState } from "../files/ru
 import { StateKeeper } from "../files/state-keeper.ts";
 import { HostState } from "../host/state.ts";
 import type { Logger } from "../logger.ts";
+import { QuotaFile, quotaPath } from "../quota/quota-file.ts";
 import { isOfTheWorld } from "./last-resort.ts";
 import { LastWill, voidLastWill } from "./last-will.ts";
 import { notify } from "./notify.ts";
@@ -32,6 +33,8 @@ export interface Loaded {
 }
 
 export interface LifeOptions {
+  /** As the command line names the namespace; undefined: the one that we were started in. */
+  readonly netns?: string | undefined;
   readonly log: Logger;
   readonly version: string;
   readonly files: RuntimeFiles;
@@ -105,6 +108,7 @@ export class Life implements Disposable {
       version,
       pathManager: this.#choice.pathManager,
       state: this.#state,
+      quotaFile: new QuotaFile(quotaPath(options.netns), log),
       spin: loaded.config.answers.spin,
       plugins: loaded.config.plugins,
       reload: () => this.reload(),
