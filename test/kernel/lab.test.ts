@@ -152,7 +152,7 @@ kernelTest("commands, sysctls and deadlines", async () => {
   await assert.rejects(one.exec(["sh", "-c", "echo no >&2; exit 3"]), /failed with status 3: no/);
   await assert.rejects(
     lab.waitFor(() => false, 10, "a miracle"),
-    /waited 10 ms in vain for: a miracle/,
+    /waited \d+ ms in vain for: a miracle/,
   );
   assert.throws(() => lab.host("two"), LabError);
   const child = one.spawn(["sleep", "1000"]);
