@@ -96,7 +96,8 @@ describe("units", () => {
 
   test("that of a namespace differs in what names the namespace only", () => {
     const [host, instance] = UNITS.map((unit) => settings(unit));
-    const isAboutNamespace = (line: string): boolean => /%i|^EnvironmentFile=|^Description=/.test(line);
+    const isAboutNamespace = (line: string): boolean =>
+      /%i|^EnvironmentFile=|^Description=|^StateDirectory=/.test(line);
     assert.deepEqual(
       instance!.filter((line) => !isAboutNamespace(line)),
       host!.filter((line) => !isAboutNamespace(line)),

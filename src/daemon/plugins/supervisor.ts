@@ -80,8 +80,10 @@ export function nodeWords(readable: readonly string[]): string[] {
 function unprivileged(): string[] {
   const alone = spawnSync("unshare", ["--net", "true"]).status === 0 ? ["unshare", "--net"] : [];
   const isNobody = process.geteuid?.() === 0 && hasNobody();
+  // Who is not root has no capability left when ambient ones are gone, and a service's filter of system calls may not let it say more.
   const user = isNobody ? [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--bounding-set=-all"] : [];
-  return [...alone, "setpriv", "--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all", ...user];
+  const inherited = process.geteuid?.() === 0 ? ["--inh-caps=-all"] : [];
+  return [...alone, "setpriv", "--no-new-privs", "--ambient-caps=-all", ...inherited, ...user];
 }
 
 /** In a user namespace there may be no such user: it has the numbers that it was given. */
