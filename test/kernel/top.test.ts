@@ -117,7 +117,7 @@ peerTest("top: on a narrow terminal, by a signal, without a terminal", SCRIPT, a
 
   const once_ = subflow(client, "top", "--interval", "0.2");
   assert.equal(once_.status, 0, once_.stderr);
-  assert.match(once_.stdout, /^subflow top {2}no daemon {2}1 connections, 1 subflows\n/);
+  assert.match(once_.stdout, /^subflow top {2}no daemon {2}1 connection, 1 subflow\n/);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them is wanted
   assert.doesNotMatch(once_.stdout, /\u001b/);
   for (const [word, says] of [

@@ -63,7 +63,10 @@ export function pageLength(canvas: Canvas): number {
 function header(world: World, view: View, { width, paint }: Canvas): string[] {
   const all = [...world.connections.values()];
   const sum = (of: (each: WatchedConnection) => number): number => all.reduce((total, each) => total + of(each), 0);
-  const counts = `${all.length} connection${all.length === 1 ? "" : "s"}, ${sum(({ subflows }) => subflows.length)} subflows`;
+  const counts = `${counted(all.length, "connection")}, ${counted(
+    sum(({ subflows }) => subflows.length),
+    "subflow",
+  )}`;
   const rates = `sent ${formatBytes(sum((each) => each.sendRate))}/s, received ${formatBytes(sum((each) => each.receiveRate))}/s`;
   const order = `sort: ${view.sort}${view.isReversed ? " reversed" : ""}  filter: ${view.filter}`;
   const searched = view.isTyping || view.search !== "" ? `  search: ${view.search}${view.isTyping ? "_" : ""}` : "";
@@ -229,4 +232,8 @@ const ESCAPES = /\u001b\[[0-9;]*m/g;
 
 function plain(text: string): string {
   return text.replace(ESCAPES, "");
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
