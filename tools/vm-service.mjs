@@ -7,11 +7,10 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { nodeModules, PACKAGES, root, systemPackages } from "./setup.mjs";
 import { Archive } from "./vm/cpio.mjs";
-import { kernelOf, VmError } from "./vm/kernel.mjs";
+import { kernelOf, telling, VmError } from "./vm/kernel.mjs";
 import { boot, joined, unpack } from "./vm/machine.mjs";
 
 const cache = join(root, "node_modules", ".cache", "vm");
-const MIRROR = "http://deb.debian.org/debian";
 const INCLUDED = "systemd,systemd-sysv,dbus,iproute2,nodejs,adduser,procps,kmod,udev,python3-minimal,curl";
 /** Of a Debian nobody looks at. */
 const UNUSED = /\/usr\/share\/(doc|locale|man|info)\/|\/var\/(cache|lib)\/apt\/.|\/boot\/./;
@@ -29,7 +28,7 @@ function debianOf(suite) {
   const fresh = `${folder}.new`;
   rmSync(fresh, { recursive: true, force: true });
   console.error(`making a Debian of ${suite}`);
-  must("debootstrap", "debootstrap", ["--variant=minbase", `--include=${INCLUDED}`, suite, fresh, MIRROR], {
+  must("debootstrap", "debootstrap", ["--variant=minbase", `--include=${INCLUDED}`, suite, fresh], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   renameSync(fresh, folder);
@@ -99,10 +98,4 @@ async function main() {
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof VmError)) throw error;
-  console.error(`vm: ${error.message}`);
-  process.exitCode = 255;
-}
+await telling(main);

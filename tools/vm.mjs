@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { build, nodeModules, PACKAGES, root, systemPackages } from "./setup.mjs";
 import { projectImage, systemImage } from "./vm/image.mjs";
 import { initScript } from "./vm/init.mjs";
-import { kernelOf, VmError } from "./vm/kernel.mjs";
+import { kernelOf, telling, VmError } from "./vm/kernel.mjs";
 import { boot, joined, QEMU, unpack } from "./vm/machine.mjs";
 
 const USAGE =
@@ -83,10 +83,4 @@ async function main() {
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof VmError)) throw error;
-  console.error(`vm: ${error.message}`);
-  process.exitCode = 255;
-}
+await telling(main);

@@ -86,8 +86,7 @@ export function ownerKnown(state: State, connection: Connection, owner: Owner): 
     treat(state, connection, next);
     return;
   }
-  connection.treatment = next;
-  watchFor(state, connection);
+  put(state, connection, next);
   beginMemory(state, connection);
   consider(state, connection, { type: "established", again: false });
 }
@@ -114,12 +113,16 @@ export function remotesChanged(state: State, { elsewhere }: PoliciesChanged): vo
 /** From now on the connection is treated so. Its policy begins anew if that is another, or has other parameters. */
 export function treat(state: State, connection: Connection, next: Treatment): void {
   const isAnother = next.text !== connection.treatment.text;
+  put(state, connection, next);
+  if (isAnother) beginMemory(state, connection);
+  consider(state, connection, { type: isAnother ? "policy" : "limits" });
+}
+
+function put(state: State, connection: Connection, next: Treatment): void {
   const before = connection.treatment.measures;
   connection.treatment = next;
   state.watch.onTreatment(before);
   watchFor(state, connection);
-  if (isAnother) beginMemory(state, connection);
-  consider(state, connection, { type: isAnother ? "policy" : "limits" });
 }
 
 /** It is looked at now and then where there is something to choose from, or its policy wants to know. */

@@ -124,7 +124,7 @@ export class Treatment {
     return [{ ...endpoint, flags: endpoint.flags | ENDPOINT_FLAG.backup }];
   }
 
-  /** Is the address on an interface that these connections are not to use? One whose interface is not known is not allowed by name. */
+  /** Is the address on an interface that these connections are not to use? Of one whose interface is not known, nothing is said. */
   forbids(address: Address, names: ReadonlyMap<Address, string>): boolean {
     const { allow = [], deny = [] } = this.#options.interfaces ?? {};
     if (allow.length + deny.length === 0) return false;

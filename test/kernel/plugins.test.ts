@@ -122,6 +122,15 @@ kernelTest("plug-in: it is read again without a restart, and ends with the daemo
   withPlugin(MODULE, async (world, daemon, file) => {
     await connect(world, 5000);
     await becomes(world, 5000, PLANNED);
+    const [{ token } = { token: "" }] = JSON.parse(subflow(world.client, "-j", "connections").stdout) as {
+      token: string;
+    }[];
+    const choose = (policy: string) => subflow(world.client, "policy", "set", token, policy);
+    assert.equal(choose("resilient").status, 0);
+    await becomes(world, 5000, RESILIENT);
+    assert.match(choose("plugin:none").stderr, /there is no policy plugin:none; there are standard, .*plugin:mine/);
+    assert.equal(choose("plugin:mine").status, 0);
+    await becomes(world, 5000, PLANNED);
     writeFileSync(file, MODULE.replace("place > 0", "false").replace("backup: true", "backup: false"));
     daemon.signal("SIGHUP");
     await becomes(world, 5000, RESILIENT);

@@ -21,6 +21,17 @@ const NEWEST = ["sid", "trixie-backports"];
 /** What stopped us, in words for people. */
 export class VmError extends Error {}
 
+/** Runs the whole, and tells what stopped it. */
+export async function telling(main) {
+  try {
+    await main();
+  } catch (error) {
+    if (!(error instanceof VmError)) throw error;
+    console.error(`vm: ${error.message}`);
+    process.exitCode = 255;
+  }
+}
+
 function output(what, command, args, env = {}) {
   const result = spawnSync(command, args, { encoding: "utf8", env: { ...process.env, ...env }, maxBuffer: 1 << 28 });
   if (result.status === 0) return result.stdout;

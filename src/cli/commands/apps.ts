@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { listApps } from "../../programs/index.ts";
 import { appsJson, appsText, hasUse } from "../apps-text.ts";
 import type { Context } from "../command.ts";
 import { EXIT } from "../failure.ts";
 import { renderJson } from "../json.ts";
 import { parseOptions } from "../options.ts";
+import { localUsers } from "../users.ts";
 
 /** `apps`. */
 export function run(context: Context): number {
@@ -29,14 +29,8 @@ export function run(context: Context): number {
   return EXIT.success;
 }
 
-/** Names of /etc/passwd; a user from elsewhere (LDAP) is a number. */
+/** A user from elsewhere is a number. */
 function userNames(): (uid: number) => string {
-  let lines: string[] = [];
-  try {
-    lines = readFileSync("/etc/passwd", "utf8").split("\n");
-  } catch {
-    // Numbers then.
-  }
-  const names = new Map(lines.map((line) => line.split(":")).map(([name, , uid]) => [Number(uid), name]));
+  const names = new Map(localUsers().map(([name, uid]) => [uid, name]));
   return (uid) => names.get(uid) ?? `${uid}`;
 }

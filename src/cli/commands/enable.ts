@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import {
   cgroupPath,
   cgroupRule,
@@ -20,6 +19,7 @@ import { EXIT, usageError, wrongArgument } from "../failure.ts";
 import { machine, renderJson } from "../json.ts";
 import { type Row, tableLines } from "../layout.ts";
 import { parseOptions } from "../options.ts";
+import { localUsers } from "../users.ts";
 
 /** `enable`, `disable` and `enabled`. */
 export function run(context: Context): number {
@@ -43,15 +43,10 @@ export function run(context: Context): number {
 function ruleOf({ user, cgroup }: Record<string, string | undefined>): SocketRule {
   if (cgroup !== undefined) return cgroupRule(cgroup);
   if (user === undefined) return { kind: "all" };
-  const uid = userNames().find(([name, number]) => user === name || user === `${number}`)?.[1] ?? Number(user);
+  const uid = localUsers().find(([name, number]) => user === name || user === `${number}`)?.[1] ?? Number(user);
   if (!Number.isInteger(uid) || user === "" || uid < 0 || uid > 0xffff_fffe)
     throw wrongArgument(user, "there is no such user in /etc/passwd; a number is possible, too");
   return { kind: "user", uid };
-}
-
-function userNames(): [name: string, uid: number][] {
-  const lines = readFileSync("/etc/passwd", "utf8").split("\n");
-  return lines.map((line) => line.split(":")).map(([name = "", , uid]) => [name, Number(uid)]);
 }
 
 /** The kernel's own doing: at once, for sockets that are made from now on. */
@@ -78,7 +73,7 @@ function describe(rule: SocketRule): string {
 }
 
 function nameOf(rule: SocketRule): string | undefined {
-  if (rule.kind === "user") return userNames().find(([, uid]) => uid === rule.uid)?.[0] ?? `${rule.uid}`;
+  if (rule.kind === "user") return localUsers().find(([, uid]) => uid === rule.uid)?.[0] ?? `${rule.uid}`;
   return rule.kind === "cgroup" ? (cgroupPath(rule) ?? `${rule.id}`) : undefined;
 }
 

@@ -33,8 +33,9 @@ export async function run(context: Context): Promise<number> {
 
 async function set(words: readonly string[], netns: string | undefined): Promise<void> {
   const token = tokenArgument(words[0]);
-  const { name } = policyArgument(words[1]);
-  await ask("policy.set", { token, policy: name, parameters: parametersOf(words.slice(2)) }, { netns });
+  // Which plug-ins there are only the daemon knows.
+  const policy = words[1]?.startsWith("plugin:") ? words[1] : policyArgument(words[1]).name;
+  await ask("policy.set", { token, policy, parameters: parametersOf(words.slice(2)) }, { netns });
 }
 
 /** ["hold_down=10s"] → { hold_down: "10s" }; what they mean is checked by who knows the policy. */

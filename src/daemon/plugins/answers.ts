@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { BOUNDS, type Parameters, type RemotePlan } from "../../engine/index.ts";
+import { BOUNDS, type Parameters } from "../../engine/index.ts";
 import { type Address, parseAddress } from "../../types/index.ts";
 
 /* What comes from a plug-in's process is not trusted: shape and size are checked here, and what it means by the engine. */
@@ -65,9 +65,4 @@ export function hear(line: string): Heard | Misheard {
     id: typeof id === "number" ? id : undefined,
     fault: `${path}: ${issue.message}`.slice(0, 200),
   };
-}
-
-/** The plan as the engine takes it. */
-export function planOf(heard: Extract<Heard, { type: "plan" }>): RemotePlan {
-  return heard.plan;
 }

@@ -3,7 +3,7 @@ import type { PolicyAsk, PolicyPlanned } from "../../engine/index.ts";
 import { PLUGIN_VERSION } from "../../plugin/index.ts";
 import type { Millis, Token } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
-import { type Heard, hear, type Misheard, planOf } from "./answers.ts";
+import { type Heard, hear, type Misheard } from "./answers.ts";
 import { nodeWords, Supervisor } from "./supervisor.ts";
 
 /** A question may stay without an answer so long: then the process hangs, or is gone. */
@@ -172,7 +172,7 @@ export class Plugin implements Disposable {
         this.#fail(`cannot be used: ${heard.fault}`);
         return false;
       case "plan":
-        return this.#answer(heard.id, { plan: planOf(heard), fault: "" });
+        return this.#answer(heard.id, { plan: heard.plan, fault: "" });
       case "fault":
         return this.#answer(heard.id, { plan: undefined, fault: heard.fault });
       case "wrong":

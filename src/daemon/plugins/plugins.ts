@@ -1,9 +1,8 @@
-import assert from "node:assert/strict";
-import { existsSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Config } from "../../config/index.ts";
 import type { PolicyAsk, PolicyPlanned, RemotePolicy } from "../../engine/index.ts";
+import { entryFile } from "../../plugin/index.ts";
 import type { Millis } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { Plugin } from "./plugin.ts";
@@ -15,12 +14,7 @@ export interface PluginsOptions {
   readonly onChange: (elsewhere: readonly RemotePolicy[]) => void;
 }
 
-/** What the process runs: beside the bundle, or where the compiler has put it. */
-function programFile(): string {
-  const here = import.meta.url.startsWith("file:") ? fileURLToPath(import.meta.url) : import.meta.url;
-  const places = [join(dirname(here), "plugin.mjs"), join(dirname(here), "..", "..", "plugin", "main.js")];
-  return places.find((place) => existsSync(place)) ?? assert.fail(`there is none of ${places.join(", ")}`);
-}
+const PROGRAM = { bundled: "plugin.mjs", built: join("..", "..", "plugin", "main.js") };
 
 /** The policies of a configuration that are in processes of their own. Made before the daemon gives up its rights. */
 export class Plugins implements Disposable {
@@ -29,7 +23,7 @@ export class Plugins implements Disposable {
 
   constructor(plugins: Config["plugins"], options: PluginsOptions) {
     this.#options = options;
-    const program = programFile();
+    const program = entryFile(import.meta.url, PROGRAM);
     for (const [name, file] of Object.entries(plugins)) {
       const { log, now, onAnswer } = options;
       const readable = [dirname(program), dirname(realpathSync(file))].map((each) => join(each, "/"));

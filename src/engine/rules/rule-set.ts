@@ -68,7 +68,7 @@ export class RuleSet {
     return { rule: best < this.rules.length ? best : undefined };
   }
 
-  /** Of the rules before number `end`, those that could cover what these facts stand for. */
+  /** Numbers of the rules that stand under something that these facts name, in order. */
   candidates(facts: RuleFacts, owner: Owner): readonly number[] {
     const found: number[] = [];
     this.#eachCandidates(facts, owner, (list) => found.push(...list));
