@@ -57,9 +57,11 @@ kernelTest("metrics: on a socket, as a file, and what they say follows the daemo
   const path = join(folder, "metrics.sock");
   const exporter = client.spawn([process.execPath, SUBFLOW, "metrics", "--socket", path], { stdio: "ignore" });
   await lab.waitFor(() => existsSync(path), DEADLINE, "the socket");
-  const connection = await connected(lab);
   const says = (line: string): Promise<unknown> =>
     lab.waitFor(async () => (await scrape(path)).split("\n").includes(line), DEADLINE, line);
+  // From the first answer on, what happens is counted.
+  await says("subflow_daemon_up 1");
+  const connection = await connected(lab);
   await says('subflow_connections{side="client",path_manager="userspace"} 1');
   await says('subflow_subflows{interface="cellular",state="established",backup="false"} 1');
   await says('subflow_events_total{type="connection.established"} 1');
