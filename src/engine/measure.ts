@@ -26,12 +26,31 @@ export function note(connection: Connection, { bytesReceived, subflows }: Connec
 }
 
 function measuredOf(reading: SubflowReading, before: Measured | undefined, now: Millis): Measured {
-  const { path, state, mss, sinceSent, sinceAck, sinceReceived, ...figures } = reading;
+  const { sinceSent, sinceAck, sinceReceived } = reading;
   const stuckSince = reading.unacked === 0 ? undefined : stuck(reading, before, now);
   // A probe may have been heard of meanwhile.
   const heardAt = Math.max(before?.heardAt ?? 0, now - Math.min(sinceAck, sinceReceived));
   const receivedAt = now - sinceReceived;
-  return { ...figures, at: now, heardAt, receivedAt, usedAt: Math.max(receivedAt, now - sinceSent), stuckSince };
+  // Named one by one: what is left of an object (`...figures`) is made slowly, and this is done for each subflow of each dump.
+  return {
+    at: now,
+    rtt: reading.rtt,
+    rttVar: reading.rttVar,
+    rto: reading.rto,
+    backoff: reading.backoff,
+    unacked: reading.unacked,
+    lost: reading.lost,
+    retransmits: reading.retransmits,
+    bytesSent: reading.bytesSent,
+    bytesAcked: reading.bytesAcked,
+    bytesReceived: reading.bytesReceived,
+    bytesRetransmitted: reading.bytesRetransmitted,
+    deliveryRate: reading.deliveryRate,
+    heardAt,
+    receivedAt,
+    usedAt: Math.max(receivedAt, now - sinceSent),
+    stuckSince,
+  };
 }
 
 /**

@@ -106,7 +106,8 @@ const CALM_EVERY = 400;
 const TICKS_AT_ONCE_MAX = 100;
 
 class Simulation {
-  readonly transcript: string[] = [];
+  /** Words, or a thing of the engine, which is written out for a failure only: most runs have none. */
+  readonly #noted: { readonly words: string; readonly thing?: EngineEvent | Action }[] = [];
   readonly #options: SimulationOptions;
   readonly #faults: Faults;
   readonly #timing: Timing;
@@ -237,7 +238,7 @@ class Simulation {
 
   /** One event, with everything that must be true of what the engine answers. */
   #step(event: EngineEvent): readonly Action[] {
-    this.#note(`${this.#now} ${JSON.stringify(event)}`);
+    this.#note(`${this.#now} `, event);
     this.#result.events++;
     this.#checkers.saw(event);
     const actions = this.#engine.handle(event, this.#now);
@@ -252,7 +253,7 @@ class Simulation {
   #run(actions: readonly Action[]): EngineEvent[] {
     const outcomes: EngineEvent[] = [];
     for (const action of actions) {
-      this.#note(`  -> ${JSON.stringify(action)}`);
+      this.#note("  -> ", action);
       this.#result.actions++;
       if (action.type === "policy.report") this.#result.reports++;
       const outcome = this.#outcome(action);
@@ -272,10 +273,14 @@ class Simulation {
     return outcome;
   }
 
-  #note(line: string): void {
-    this.transcript.push(line);
+  get transcript(): readonly string[] {
+    return this.#noted.map(({ words, thing }) => (thing ? words + JSON.stringify(thing) : words));
+  }
+
+  #note(words: string, thing?: EngineEvent | Action): void {
+    this.#noted.push(thing ? { words, thing } : { words });
     const keep = this.#options.keep ?? 400;
-    if (this.transcript.length > 2 * keep) this.transcript.splice(0, this.transcript.length - keep);
+    if (this.#noted.length > 2 * keep) this.#noted.splice(0, this.#noted.length - keep);
   }
 
   /** kill -9 and start again: same endpoints, and a dump that must not lead to a second subflow from where there is one. */

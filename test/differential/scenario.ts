@@ -13,9 +13,9 @@ export interface Scenario {
   readonly setup: string;
   /** Commands while data flow, one step after the other. */
   readonly steps?: readonly string[];
+  /** The steps come between transfers: under traffic the in-kernel path manager leaves a connection on which nothing moves any more. */
+  readonly atRest?: boolean;
   /** Where ours must not be what the kernel's is; see docs/differences.md. */
-  /** The in-kernel path manager of the client leaves a connection now and then on which nothing moves any more. */
-  readonly kernelMayStall?: boolean;
   readonly differs?: Differences;
 }
 

@@ -12,7 +12,7 @@ import { policies, resilient } from "../../src/policies/index.ts";
 import { NO_FAULTS, Random, SimulationError, simulate } from "../../src/sim/index.ts";
 
 /** SIM_RUNS=1000 for a long night. */
-const RUNS = Number(process.env.SIM_RUNS ?? 60);
+const RUNS = Number(process.env.SIM_RUNS ?? 40);
 const STEPS = 1500;
 
 test("simulation: the laws hold on a host where nothing goes wrong", () => {
@@ -62,7 +62,7 @@ test("simulation: announcements are so far apart that the peer has time for each
 
 test("simulation: the laws hold with what is tried again and again", () => {
   for (const faults of [NO_FAULTS, undefined]) {
-    for (let seed = 1; seed <= RUNS / 2; seed++) {
+    for (let seed = 1; seed <= RUNS / 4; seed++) {
       const { reports } = simulate({ seed, steps: STEPS, policies: [resilient], faults });
       assert.equal(reports, 0, "no plan of the policy was refused");
     }
@@ -77,7 +77,7 @@ const RULES: readonly Rule[] = [
 
 test("simulation: the laws hold where rules give each connection a policy of its own", () => {
   for (const faults of [NO_FAULTS, undefined]) {
-    for (let seed = 1; seed <= RUNS / 2; seed++) {
+    for (let seed = 1; seed <= RUNS / 4; seed++) {
       const { reports } = simulate({ seed, steps: STEPS, policies: [resilient, ...policies], faults, rules: RULES });
       assert.equal(reports, 0, "no plan of a policy was refused");
     }
