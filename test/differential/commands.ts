@@ -6,6 +6,7 @@ import {
   ENDPOINT_FLAG,
   type Endpoint,
   type EndpointFlagName,
+  type SubflowInfo,
   sameAddress,
 } from "../../src/types/index.ts";
 
@@ -34,13 +35,11 @@ interface Table {
   limits(limits: { subflows: number; addAddrAccepted: number }): Promise<unknown>;
 }
 
-function kernelTable(host: Host): Table {
+function kernelTable(pm: MptcpPm): Table {
   const on =
     <A extends unknown[], R>(use: (pm: MptcpPm, ...args: A) => R) =>
-    async (...args: A): Promise<R> => {
-      using pm = MptcpPm.open({ netns: host.netns });
-      return use(pm, ...args);
-    };
+    async (...args: A): Promise<R> =>
+      use(pm, ...args);
   return {
     list: on((pm) => pm.endpoints()),
     add: on((pm, endpoint) => pm.addEndpoint(endpoint)),
@@ -64,15 +63,24 @@ function ourTable(host: Host): Table {
 }
 
 /** One host of a stand, and the commands that a scenario gives it. */
-export class Side {
+export class Side implements Disposable {
   readonly host: Host;
   readonly name: HostName;
+  /** One for all looks: they are many. */
+  readonly pm: MptcpPm;
+  /** The subflows that the last look found. */
+  seen: readonly SubflowInfo[] = [];
   readonly #table: Table;
 
   constructor(host: Host, name: HostName, manager: Manager) {
     this.host = host;
     this.name = name;
-    this.#table = manager === "kernel" ? kernelTable(host) : ourTable(host);
+    this.pm = MptcpPm.open({ netns: host.netns });
+    this.#table = manager === "kernel" ? kernelTable(this.pm) : ourTable(host);
+  }
+
+  [Symbol.dispose](): void {
+    this.pm[Symbol.dispose]();
   }
 
   /** As after boot: no endpoint, the default limits, joins to the initial address welcome. */

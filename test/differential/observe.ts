@@ -1,4 +1,3 @@
-import { MptcpPm } from "../../src/netlink/index.ts";
 import { type SubflowInfo, type Token, unmap } from "../../src/types/index.ts";
 import type { HostName, Side } from "./commands.ts";
 
@@ -46,8 +45,9 @@ export type Counters = Readonly<Record<string, number>>;
 
 /** One host at one moment, a fact a line, sorted: what two path managers are compared by. */
 export function observe(side: Side, token: Token, before: Counters): string[] {
-  using pm = MptcpPm.open({ netns: side.host.netns });
-  const connection = pm.connections().find((candidate) => candidate.token === token);
+  // Looked up, not dumped: a dump goes through every socket of the machine, and there are many looks.
+  const connection = side.pm.connection(token, side.seen);
+  side.seen = connection?.subflows ?? [];
   const subflows = connection?.subflows.filter(({ state }) => state === "established" || state === "syn-sent") ?? [];
   const now = side.host.counters();
   const delta = (name: string): number => (now[name] ?? 0) - (before[name] ?? 0);

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Host, Lab, type Service, type TrafficConnection, transfer } from "../../src/lab/index.ts";
-import { MptcpPm } from "../../src/netlink/index.ts";
 import type { Millis, Token } from "../../src/types/index.ts";
 import { DaemonProcess } from "../kernel/daemon-support.ts";
 import { addressOf, LINKS, type Manager, Side } from "./commands.ts";
@@ -17,7 +16,7 @@ const QUIET_WITHOUT_ECHO: Millis = 600;
 const QUIET_BEFORE_DATA: Millis = 20;
 const DEADLINE: Millis = 2500;
 const TRAFFIC_DEADLINE: Millis = 5000;
-const POLL: Millis = 10;
+const POLL: Millis = 20;
 const BULK = 200_000;
 
 /** What was seen: once after the connection began, once after each step. */
@@ -60,6 +59,7 @@ export class Stand implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const side of Object.values(this.#sides)) side[Symbol.dispose]();
     await Promise.all(this.#daemons.map((daemon) => daemon.end()));
     await this.#lab[Symbol.asyncDispose]();
   }
@@ -73,7 +73,7 @@ export class Stand implements AsyncDisposable {
     const before = { client: client.host.counters(), server: server.host.counters() };
     const connection = await this.#connect(scenario);
     try {
-      const tokens = { client: tokenOf(client.host), server: tokenOf(server.host) };
+      const tokens = { client: tokenOf(client), server: tokenOf(server) };
       const look = (): string[] => [
         ...refusals,
         ...(["client", "server"] as const).flatMap((name) => observe(this.#sides[name], tokens[name], before[name])),
@@ -93,7 +93,7 @@ export class Stand implements AsyncDisposable {
       return record;
     } finally {
       connection.destroy();
-      await this.#lab.waitFor(() => isIdle(client.host) && isIdle(server.host), DEADLINE, "the connection to be gone");
+      await this.#lab.waitFor(() => isIdle(client) && isIdle(server), DEADLINE, "the connection to be gone");
     }
   }
 
@@ -136,18 +136,17 @@ function startDaemon(lab: Lab, host: Host): Promise<DaemonProcess> {
   return DaemonProcess.start(lab, host, "--path-manager", "userspace", "--no-automatic", "--log-level", "warn");
 }
 
-function established(host: Host) {
-  using pm = MptcpPm.open({ netns: host.netns });
+function established({ pm }: Side) {
   return pm.connections().filter(({ state }) => state === "established");
 }
 
-function isIdle(host: Host): boolean {
-  return established(host).length === 0;
+function isIdle(side: Side): boolean {
+  return established(side).length === 0;
 }
 
-function tokenOf(host: Host): Token {
-  const [connection, ...others] = established(host);
-  if (!connection || others.length > 0) throw new Error(`${host.name} has not one connection`);
+function tokenOf(side: Side): Token {
+  const [connection, ...others] = established(side);
+  if (!connection || others.length > 0) throw new Error(`${side.name} has not one connection`);
   return connection.token;
 }
 
