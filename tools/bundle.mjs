@@ -3,7 +3,7 @@
 // into chunks (which it does for ES modules only), and each chunk becomes a CommonJS function. What the commands of
 // scripts and prompts need stands together in subflow.cjs; everything else is a file each, read when it is wanted.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build, transform } from "esbuild";
 
@@ -74,6 +74,25 @@ await build({
   format: "esm",
   legalComments: "none",
 });
+
+// The page of `subflow web`: one script, one style, nothing from elsewhere.
+await build({
+  entryPoints: { page: "src/page/main.tsx" },
+  outdir: join(directory, "web"),
+  bundle: true,
+  minify: true,
+  platform: "browser",
+  target: ["chrome100", "firefox100", "safari15.4"],
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  legalComments: "none",
+});
+const { code: style } = await transform(readFileSync(join("src", "page", "page.css"), "utf8"), {
+  loader: "css",
+  minify: true,
+});
+writeFileSync(join(directory, "web", "page.css"), style);
+for (const name of ["index.html", "icon.svg"]) copyFileSync(join("src", "page", name), join(directory, "web", name));
 
 // Its status tells of the kernel of this machine only: without MPTCP there is a cache all the same.
 spawnSync(process.execPath, [join("tools", "code-cache.cjs")], { stdio: "ignore" });

@@ -68,6 +68,8 @@ export const PACKAGES = {
     groff: "groff-base",
     mandoc: "mandoc",
     lintian: "lintian",
+    /** A browser for `subflow web`. */
+    chromium: "chromium",
     /** Metrics and alert rules, proved by whom they are for. */
     promtool: "prometheus",
     /** The addons are built again and compared. */

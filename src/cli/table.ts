@@ -150,6 +150,33 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./commands/top.ts"),
   },
   {
+    words: ["web"],
+    takes: [],
+    summary: "show interfaces, connections, subflows and what happens on a page in a browser",
+    usage:
+      "[ --listen ADDRESS:PORT [ --tls-cert FILE --tls-key FILE ] | --socket PATH ] [ --name HOST,... ] [ --open | --control ]",
+    details: [
+      "Serves one page, on 127.0.0.1:9823, to whoever knows the address that it prints, with its key. Only shows, without --control.",
+      "Beyond loopback it wants TLS, its own or a reverse proxy's. A process of its own, without rights; survives the daemon.",
+    ],
+    options: [
+      { name: "listen", value: "ADDRESS:PORT", kind: "free", says: "where (default 127.0.0.1:9823)" },
+      { name: "tls-cert", value: "FILE", kind: "file", says: "certificate, for other than loopback addresses" },
+      { name: "tls-key", value: "FILE", kind: "file", says: "its key" },
+      {
+        name: "socket",
+        value: "PATH",
+        kind: "file",
+        says: "a Unix socket instead (0660), for a reverse proxy; without a key",
+      },
+      { name: "name", value: "HOST,...", kind: "free", says: "other names that browsers know it by" },
+      { name: "open", says: "without a key: every user of this host may look" },
+      { name: "control", says: "let the page make subflows backup and close them (CAP_NET_ADMIN)" },
+    ],
+    examples: ["web", "web --listen 127.0.0.1:8080 --name mptcp.example.org", "web --control"],
+    load: () => import("./commands/web.ts"),
+  },
+  {
     words: ["metrics"],
     takes: [],
     summary: "tell Prometheus and its kin: connections, subflows, events, decisions, counters",

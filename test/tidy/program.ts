@@ -120,7 +120,7 @@ export function importsOf(room: Room, file: string): string[] {
   room.visit(file, (node) => {
     if (node.kind !== SyntaxKind.StringLiteral) return;
     const { text } = node as Node & { readonly text: string };
-    if (/^[\w./-]+\.[jt]s$/.test(text)) found.push(text);
+    if (/^[\w./-]+\.[jt]sx?$/.test(text)) found.push(text);
   });
   return found;
 }

@@ -112,7 +112,10 @@ for (const config of configs) {
     const targets = importsOf(room, file).map((text) => relative(root, join(dirname(file), text)));
     imports.set(
       from,
-      targets.map((target) => target.replace(/\.js$/, ".ts")),
+      targets.map((target) => {
+        const source = target.replace(/\.jsx?$/, ".ts");
+        return existsSync(join(root, source)) ? source : source.replace(/\.ts$/, ".tsx");
+      }),
     );
   }
 }
@@ -179,8 +182,8 @@ describe("no file is dead", () => {
     );
   });
 
-  /** Bundled by themselves, for they import modules of somebody else's. */
-  const PROCESSES = ["src/plugin/main.ts", "src/cli/policy/tester.ts"];
+  /** Bundled by themselves: they import modules of somebody else's, or run in a browser. */
+  const PROCESSES = ["src/plugin/main.ts", "src/cli/policy/tester.ts", "src/page/main.tsx"];
   test("every file of src is used by the command or by a door that the package opens", () => {
     const { exports } = JSON.parse(read("package.json")) as { exports: Record<string, { types?: string }> };
     const doors = Object.keys(exports).flatMap((name) =>

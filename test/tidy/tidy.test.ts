@@ -10,14 +10,15 @@ const files = execFileSync("git", ["ls-files"], { cwd: root, encoding: "utf8" })
   .split("\n")
   .filter((file) => file !== "" && existsSync(join(root, file)));
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
-const sources = files.filter((file) => /^(src|bench|test|native|tools|examples)\/.*\.(ts|mjs|c|h)$/.test(file));
-const roomFiles = files.filter((file) => /^src\/.*\.ts$/.test(file));
+const sources = files.filter((file) => /^(src|bench|test|native|tools|examples)\/.*\.(tsx?|mjs|c|h)$/.test(file));
+const roomFiles = files.filter((file) => /^src\/.*\.tsx?$/.test(file));
 const roomOf = (file: string): string => file.split("/")[1] ?? "";
 const isTest = (file: string): boolean => file.endsWith(".test.ts");
 
 /** Rooms by floor, as in ARCHITECTURE.md. */
 const FLOORS: Record<string, number> = {
   types: 0,
+  page: 0,
   wire: 1,
   engine: 1,
   policies: 2,

@@ -1,8 +1,8 @@
-import { MptcpPm } from "../../netlink/index.ts";
 import { SubflowError } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { describeFailure, EXIT, isBrokenPipe, wrongArgument } from "../failure.ts";
 import { parseOptions } from "../options.ts";
+import { perform } from "../top/deed.ts";
 import { type Key, pressed } from "../top/keys.ts";
 import { pageLength, picture } from "../top/screen.ts";
 import { TopSource } from "../top/source.ts";
@@ -143,15 +143,10 @@ class Live implements Disposable {
 
   /** @returns what became of it */
   #do({ type, token, subflow: { path } }: Deed): string {
+    const connection = this.#source.connections.get(token);
+    if (!connection) return "it is over";
     try {
-      const pm = MptcpPm.open({ netns: this.#context.global.netns });
-      try {
-        if (type === "close") pm.destroySubflow({ token, path });
-        else pm.setBackup({ token, path, backup: type === "backup" });
-        return type === "close" ? "closed" : "done";
-      } finally {
-        pm.close();
-      }
+      return perform(this.#context.global.netns, type, connection, path);
     } catch (error) {
       if (!(error instanceof SubflowError)) throw error;
       return describeFailure(error).text.replaceAll("\n", " ");

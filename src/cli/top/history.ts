@@ -21,6 +21,11 @@ export class History {
     return this.#values.size;
   }
 
+  /** The last values, the oldest first. */
+  values(key: string): readonly number[] {
+    return this.#values.get(key) ?? [];
+  }
+
   /** The last values as blocks, the largest of them as the highest; right-aligned, for now is at the right. */
   sparkline(key: string, width: number): string {
     const values = (this.#values.get(key) ?? []).slice(-width);

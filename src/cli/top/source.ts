@@ -46,6 +46,8 @@ export class TopSource implements Disposable {
   #offset: number | undefined;
   #sampledAt = 0;
   #onFailure: (error: unknown) => void = () => undefined;
+  /** Something has changed; whoever shows it decides when. */
+  onChange: () => void = () => undefined;
 
   constructor(netns: string | undefined, pace: number) {
     this.#netns = netns;
@@ -71,6 +73,7 @@ export class TopSource implements Disposable {
       connections: this.connections,
       timeline: (token) => this.#timelines.get(token) ?? [],
       sparkline: (key, width) => this.#history.sparkline(key, width),
+      rates: (key) => this.#history.values(key),
       interfaceOf: (local, interfaceIndex) => this.#interfaceOf(local, interfaceIndex, now),
       why: (token) => this.#why(token, now),
       who: this.#who,
@@ -83,6 +86,7 @@ export class TopSource implements Disposable {
     try {
       for await (const change of changes({ netns: this.#netns, pace: this.#pace, signal: this.#stop.signal })) {
         await this.#take(change);
+        this.onChange();
         const isFirst = change.type === "connection" && !isWhole;
         if (isFirst || change.type === "complete" || change.type === "disconnected") onFirst();
       }
@@ -139,6 +143,7 @@ export class TopSource implements Disposable {
     const all = this.#kernel.read(began);
     this.connections.clear();
     for (const each of all) this.connections.set(each.token, each);
+    this.onChange();
     const took = performance.now() - began;
     this.#timer = setTimeout(() => this.#readAgain(), Math.max(this.#pace, DUMP_SHARE * took));
   }

@@ -8,6 +8,7 @@ import {
 } from "../../types/index.ts";
 import type { InterfaceOf } from "../happening-words.ts";
 import { formatToken } from "../words.ts";
+import type { DeedType } from "./deed.ts";
 
 /** What connections are sorted by: keys go through them in this order. */
 export const SORTS = ["rate", "trouble", "rtt", "bytes", "subflows", "token"] as const;
@@ -31,6 +32,8 @@ export interface World {
   /** The last ones of each connection, the oldest first. */
   readonly timeline: (token: Token) => readonly Timed[];
   readonly sparkline: (key: string, width: number) => string;
+  /** What the sparkline is drawn from: bytes a second, the oldest first. */
+  readonly rates: (key: string) => readonly number[];
   readonly interfaceOf: InterfaceOf;
   readonly why: (token: Token) => Explained | undefined;
   /** Who is in charge, in words. */
@@ -63,9 +66,9 @@ export interface View {
   readonly said: string;
 }
 
-/** Something that is done to a subflow, with --control. */
+/** Something that is done to a subflow. */
 export interface Deed {
-  readonly type: "backup" | "nobackup" | "close";
+  readonly type: DeedType;
   readonly token: Token;
   readonly subflow: WatchedSubflow;
 }

@@ -58,6 +58,7 @@ function world(more: Partial<World> = {}): World {
   return {
     connections: new Map(CONNECTIONS.map((each) => [each.token, each])),
     timeline: (token) => (token === 1 ? [{ happening: CLOSED, at: 1000 }] : []),
+    rates: () => [],
     sparkline: (_key, width) => "▁▂▃▄▅▆▇█▇▆▅▄".slice(0, width),
     interfaceOf: ({ address }) => ({ "10.0.1.1": "wifi", "10.0.2.1": "cellular" })[address as string],
     why: () => [{ what: "subflow fd00::1", reason: "not of the address family of the peer's address" }],
