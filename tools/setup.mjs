@@ -169,4 +169,9 @@ export function setup(packages = PACKAGES.run) {
   build();
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) setup();
+// `setup.mjs peers`: the packages of that name and no more.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const packages = PACKAGES[process.argv[2]];
+  if (packages) systemPackages(packages);
+  else setup();
+}

@@ -1,4 +1,6 @@
 // `npm test`: set up, lint, then every test this machine can run. `npm test -- wire` runs those whose path has "wire".
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { must, PACKAGES, root, run, setup } from "./setup.mjs";
@@ -8,6 +10,10 @@ import { must, PACKAGES, root, run, setup } from "./setup.mjs";
  * nobody listening to MPTCP events, because one listener anywhere on a host is enough for all of it (genl_has_listeners).
  */
 const KERNEL = /\/(kernel|compat|differential)\/|\.kernel\.test\.js$/;
+/** Tests of these are no tests of the kernel, but want what is installed while the others run. */
+const LATE = /\/test\/package\/|\/sanitizers\.test\.js$/;
+/** These take long: begun last, they would run alone while a processor waits. */
+const LONG = /\/(simulation|laws|differential|ip-mptcp|faults|deb|quota|plugins|policies-carrying)\.test\.js$/;
 /** No test file may take longer than this, in milliseconds: a hang fails instead of holding up the run. */
 const TIMEOUT = process.env.SOAK === undefined ? 300_000 : 3_600_000;
 
@@ -27,7 +33,11 @@ function runTests(title, files) {
   return run(process.execPath, ["--enable-source-maps", "--test", ...options, ...files], { show: true });
 }
 
-setup({ ...PACKAGES.run, ...PACKAGES.test, ...(process.env.EXPECT_KERNEL ? PACKAGES.peers : {}) });
+setup({ ...PACKAGES.run, ...PACKAGES.test });
+// A minute or two of unpacking: meanwhile there is enough to do that needs none of it.
+const peers = process.env.EXPECT_KERNEL
+  ? once(spawn(process.execPath, [join("tools", "setup.mjs"), "peers"], { stdio: "inherit" }), "exit")
+  : undefined;
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
 if (wanted.length === 0) {
   must("biome check", process.execPath, [
@@ -40,7 +50,10 @@ if (wanted.length === 0) {
 const files = ["src", "test"]
   .flatMap((directory) => testFiles(join(root, "dist", directory)))
   .filter((path) => wanted.length === 0 || wanted.some((word) => path.includes(word)));
-const isOfKernel = (path) => KERNEL.test(path);
-const pure = files.filter((path) => !isOfKernel(path));
-const failed = runTests("without the kernel", pure) + runTests("on the kernel", files.filter(isOfKernel));
+files.sort((one, other) => LONG.test(other) - LONG.test(one));
+const isLate = (path) => KERNEL.test(path) || LATE.test(path);
+const early = files.filter((path) => !isLate(path));
+let failed = runTests("without the kernel", early);
+await peers;
+failed += runTests("on the kernel, and what was made of all", files.filter(isLate));
 process.exit(failed === 0 ? 0 : 1);
