@@ -241,12 +241,13 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["doctor"],
-    takes: [],
+    takes: ["file"],
     summary: "find what keeps a second subflow from existing, and say how to mend it",
-    usage: "[ --fix [ --yes ] ] [ --all ] | --path HOST[:PORT] [ --join ]",
+    usage: "[ --fix [ --yes ] ] [ --all ] | COMMAND [ --all ] | --path HOST[:PORT] [ --join ]",
     details: [
       "Prints each finding: what was seen, why it matters, and the command that mends it. Works without rights as far as",
       "possible, and says what was not looked at. Exit status: 0 nothing but notes, 3 warnings, 4 errors.",
+      "With COMMAND: why that program does not use MPTCP, from the kernel to its connections.",
       "--path connects from each local address to a host of yours (port 443 unless given), closes at once and sends no",
       "data, and tells where MPTCP survives; exit status 3 where it does not, or nothing is known.",
     ],
@@ -257,7 +258,7 @@ export const COMMANDS: readonly Command[] = [
       { name: "path", value: "HOST[:PORT]", says: "test each local path against this host" },
       { name: "join", says: "also see whether joins work from addresses that have an endpoint; sends one byte" },
     ],
-    examples: ["doctor", "doctor --fix", "-n blue -j doctor", "doctor --path example.org:443"],
+    examples: ["doctor", "doctor --fix", "doctor curl", "-n blue -j doctor", "doctor --path example.org:443"],
     load: () => import("./commands/doctor.ts"),
   },
   {

@@ -5,5 +5,6 @@ export * from "./finding.ts";
 export * from "./firewall.ts";
 export * from "./mask.ts";
 export * from "./path.ts";
+export * from "./program.ts";
 export * from "./standing.ts";
 export { pathAddresses } from "./view.ts";

@@ -65,6 +65,13 @@ kernelTest("apps: MPTCP, plain TCP, and both ways to fall back, each with its pr
   const { stdout } = subflow(server, "apps");
   assert.match(stdout, new RegExp(`^ *${asked.pid} .* 1 +1 +0 +mptcp 5001\\n +1 fell back: the peer did not ask`, "m"));
   assert.match(stdout, new RegExp(`^ *${plain.pid} .* 0 +0 +1 +tcp 5002\\n +plain TCP could be MPTCP`, "m"));
+  const examined = subflow(client, "doctor", process.execPath);
+  assert.equal(examined.status, 3, examined.stderr);
+  assert.match(examined.stdout, /^warning 1 of its connections is plain TCP \(process \d+\) \[program-tcp\]$/m);
+  assert.match(examined.stdout, /^warning 1 connection is plain TCP: the answer to the SYN had no MPTCP/m);
+  assert.match(examined.stdout, /^ok +1 connection uses MPTCP/m);
+  const { findings } = conforms<{ findings: { id: string }[] }>("doctor", subflow(client, "-j", "doctor", "sh").stdout);
+  assert.ok(findings.some(({ id }) => id === "program-running"));
 });
 
 kernelTest("apps: without root the connections of others are counted, and it says what is not seen", async () => {

@@ -26,12 +26,18 @@ const STATUS: Record<Level, number> = {
   error: EXIT.errors,
 };
 
-/** `doctor`: the findings, or with --path a test of each path. */
+/** `doctor`: the findings of the host, of a program, or with --path a test of each path. */
 export async function run(context: Context): Promise<number> {
-  const { values } = parseOptions(context);
+  const { values, words } = parseOptions(context);
   if (values.join && values.path === undefined) throw usageError("Error: --join is for --path HOST.");
   const { netns } = context.global;
+  if (words[0] !== undefined && (values.path !== undefined || values.fix !== undefined))
+    throw usageError("Error: COMMAND is looked at alone, without --path and --fix.");
   if (netns !== undefined) enterNetns(netns);
+  if (words[0] !== undefined) {
+    const { examineProgram } = await import("../diagnosis/program-command.ts");
+    return STATUS[examineProgram(context, words[0], values.all !== undefined)];
+  }
   if (values.path !== undefined) {
     const { testPaths } = await import("../diagnosis/path-command.ts");
     return testPaths(context, values.path, { join: values.join !== undefined });
