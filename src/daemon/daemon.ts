@@ -113,7 +113,7 @@ export class Daemon implements ControlService, Disposable {
       quotaUsed: () => this.#quotas.used,
       onDone: (type, line) => this.#seeing.noteHost(type, line),
       recovers: () => !this.#userspace?.triesAgain,
-      connections: () => this.#pm.connections(),
+      connections: () => this.#pm.lives(),
       // The engine spares last subflows by itself.
       closesSubflows: !this.#userspace,
     });
@@ -242,7 +242,7 @@ export class Daemon implements ControlService, Disposable {
 
   /** Puts the host back as it was found, as far as no connection lives by what is there now. */
   restore(): Restored {
-    const bySubflows = new Set(lifelinesOf(this.#pm.connections()).flatMap((lifeline) => [...lifeline]));
+    const bySubflows = new Set(lifelinesOf(this.#pm.lives()).flatMap((lifeline) => [...lifeline]));
     const inUse = { bySubflows, byConnections: this.#pm.addressesInUse() };
     return this.#host.restore({ ofTable: this.#userspace === undefined, inUse });
   }

@@ -59,7 +59,7 @@ export function dryRun(options: RunOptions, ipFlags: ReadonlySet<string> | undef
     rtnl,
     capacity: kernelCapacity(choice.pathManager),
     state: new HostState(saved?.host, () => undefined),
-    connections: () => pm.connections(),
+    connections: () => pm.lives(),
     closesSubflows: choice.pathManager === "kernel",
     quotaUsed: () => savedQuotaUse(options.netns),
     log: createLogger(config.log),

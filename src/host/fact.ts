@@ -1,4 +1,4 @@
-import type { Connection, Endpoint, Limits, Millis, MptcpEvent } from "../types/index.ts";
+import type { ConnectionLife, Endpoint, Limits, Millis, MptcpEvent } from "../types/index.ts";
 import type { HostConfig } from "./config.ts";
 import type { HostFacts } from "./facts.ts";
 import type { AddressesInUse } from "./reconcile.ts";
@@ -38,7 +38,7 @@ export type HostFact =
   /** Answers `table.read`. */
   | ({ readonly type: "table" } & Table)
   /** Answers `connections.read`. @property cost of finding it out */
-  | { readonly type: "connections"; readonly connections: readonly Connection[]; readonly cost: Millis }
+  | { readonly type: "connections"; readonly connections: readonly ConnectionLife[]; readonly cost: Millis }
   /** Answers `rivals.find`. */
   | { readonly type: "rivals"; readonly rivals: readonly Rival[] }
   /** Answers changes: an errno for each, in order; 0: it was done. */

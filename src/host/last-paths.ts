@@ -1,4 +1,4 @@
-import type { Connection, Millis } from "../types/index.ts";
+import type { ConnectionLife, Millis } from "../types/index.ts";
 import type { HostChange, HostNote } from "./actions.ts";
 import type { HostFacts } from "./facts.ts";
 import { type Lifeline, lifelinesOf, spareLastPaths } from "./survival.ts";
@@ -43,7 +43,7 @@ export class LastPaths {
     return !(this.#lifelines && this.#spared.size > 0 && now - this.#readAt < FRESH_FOR);
   }
 
-  onConnections(connections: readonly Connection[], cost: Millis, now: Millis): void {
+  onConnections(connections: readonly ConnectionLife[], cost: Millis, now: Millis): void {
     this.#readAt = now;
     this.#lifelines = lifelinesOf(connections);
     this.#cost = cost;

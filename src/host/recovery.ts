@@ -1,6 +1,6 @@
 import {
   type Address,
-  type Connection,
+  type ConnectionLife,
   ENDPOINT_FLAG,
   type Endpoint,
   type Millis,
@@ -47,7 +47,7 @@ export interface RetryContext {
 }
 
 /** Why the endpoint may not be touched now; undefined: nobody is harmed. */
-function harmOf(endpoint: Endpoint, connections: readonly Connection[]): string | undefined {
+function harmOf(endpoint: Endpoint, connections: readonly ConnectionLife[]): string | undefined {
   if (endpoint.flags & ENDPOINT_FLAG.signal)
     return "it is announced: taking it back would close what peers opened to it";
   const users = connections.filter(
@@ -109,7 +109,7 @@ export class Recovery {
   }
 
   /** @param table as it is */
-  retry(table: readonly Endpoint[], connections: readonly Connection[], context: RetryContext): Retry {
+  retry(table: readonly Endpoint[], connections: readonly ConnectionLife[], context: RetryContext): Retry {
     const trying = this.#trying;
     this.#trying = [];
     const renewals: Renewal[] = [];

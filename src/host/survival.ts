@@ -1,4 +1,4 @@
-import { type Address, type Connection, unmap } from "../types/index.ts";
+import { type Address, type ConnectionLife, unmap } from "../types/index.ts";
 import type { HostChange } from "./actions.ts";
 import { endpointKey, type HostFacts } from "./facts.ts";
 import { linkObstacle } from "./usable.ts";
@@ -7,7 +7,7 @@ import { linkObstacle } from "./usable.ts";
 export type Lifeline = ReadonlySet<Address>;
 
 /** What the connections of the in-kernel path manager live by. */
-export function lifelinesOf(connections: readonly Connection[]): Lifeline[] {
+export function lifelinesOf(connections: readonly ConnectionLife[]): Lifeline[] {
   return connections.filter(isServed).map(({ subflows }) => {
     const works = subflows.filter(({ state }) => state === "established" || state === "close-wait");
     return new Set(works.map(({ path }) => unmap(path.local.address)));
@@ -15,7 +15,7 @@ export function lifelinesOf(connections: readonly Connection[]): Lifeline[] {
 }
 
 /** It closes nothing of what was plain TCP from its handshake on, nor what userspace has (measured on Linux 6.18). */
-function isServed({ fallback, remoteKeyReceived, pathManager }: Connection): boolean {
+function isServed({ fallback, remoteKeyReceived, pathManager }: ConnectionLife): boolean {
   return pathManager !== "userspace" && (!fallback || remoteKeyReceived);
 }
 

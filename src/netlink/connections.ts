@@ -3,6 +3,7 @@ import {
   AF_INET,
   AF_INET6,
   type Connection,
+  type ConnectionLife,
   type Endpoint,
   ERRNO,
   familyOf,
@@ -22,6 +23,7 @@ import {
   decodeDiagSocket,
   ESTABLISHED_STATE,
   encodeDiagRequest,
+  encodeTcpDump,
   IPPROTO,
   LISTEN_STATE,
   MPTCP_INFO_FLAG,
@@ -29,6 +31,7 @@ import {
   SOCK_DIAG_BY_FAMILY,
   SUBFLOW_FLAG,
   type SubflowDiag,
+  TCPDIAG_GETSOCK,
   type TcpInfo,
 } from "../wire/index.ts";
 import { NETLINK, NetlinkClient, type Request } from "./client.ts";
@@ -62,8 +65,19 @@ export function diagRequest(wanted: DiagRequest): Request {
   };
 }
 
-/** Dumps sockets of one protocol, both families. */
+/**
+ * Dumps sockets of one protocol, both families. A dump of TCP sockets is a walk of the table of the whole machine, which costs more than all
+ * else here as long as there are few of them: both families are taken in one.
+ */
 export function dumpSockets(client: NetlinkClient, protocol: DiagRequest["protocol"], states: number): DiagSocket[] {
+  if (protocol === IPPROTO.TCP) {
+    const request: Request = {
+      operation: "list TCP sockets",
+      type: TCPDIAG_GETSOCK,
+      write: (writer) => encodeTcpDump(writer, states),
+    };
+    return client.dump(request, (bytes, header) => decodeDiagSocket(bytes, header, protocol));
+  }
   const sockets: DiagSocket[] = [];
   for (const family of [AF_INET, AF_INET6]) {
     const request = diagRequest({ family, protocol, states });
@@ -120,10 +134,29 @@ export function listPlainTcp(netns?: string): { state: DiagSocket["state"]; path
     .map(({ state, local, remote }) => ({ state, path: { local, remote } }));
 }
 
-/** Every MPTCP connection of a namespace with its subflows, joined from the MPTCP and the TCP dump of sock_diag. */
-export function listConnections(pm: AddressLister, netns: string | undefined): Connection[] {
+/**
+ * What connections live by: as {@link listConnections} knows it, or by their subflows alone where the kernel cannot list MPTCP sockets.
+ * Nobody says then whose they are.
+ */
+export function listLives(pm: AddressLister, netns: string | undefined): readonly ConnectionLife[] {
+  try {
+    return listConnections(pm, netns);
+  } catch (error) {
+    if (error instanceof UnsupportedError) return listLivesBySubflows(netns);
+    throw error;
+  }
+}
+
+/** By TCP's part of sock_diag alone. The in-kernel path manager closes nothing whose peer is not capable (measured on Linux 6.18). */
+export function listLivesBySubflows(netns: string | undefined): readonly ConnectionLife[] {
   using client = openDiag(netns);
-  const sockets = dumpMptcp(client);
+  return [...dumpSubflows(client).values()].map((subflows) => {
+    const isMptcp = subflows.some(({ join, ulpFlags }) => join || (ulpFlags & SUBFLOW_FLAG.MCAP_REM) !== 0);
+    return { pathManager: undefined, fallback: !isMptcp, remoteKeyReceived: isMptcp, subflows };
+  });
+}
+
+function dumpSubflows(client: NetlinkClient): Map<Token, SubflowInfo[]> {
   const subflows = new Map<Token, SubflowInfo[]>();
   for (const socket of dumpSockets(client, IPPROTO.TCP, ALL_STATES & ~LISTEN_STATE)) {
     const { subflow } = socket;
@@ -132,6 +165,14 @@ export function listConnections(pm: AddressLister, netns: string | undefined): C
     if (list) list.push(subflowInfo(socket, subflow));
     else subflows.set(subflow.token, [subflowInfo(socket, subflow)]);
   }
+  return subflows;
+}
+
+/** Every MPTCP connection of a namespace with its subflows, joined from the MPTCP and the TCP dump of sock_diag. */
+export function listConnections(pm: AddressLister, netns: string | undefined): Connection[] {
+  using client = openDiag(netns);
+  const sockets = dumpMptcp(client);
+  const subflows = dumpSubflows(client);
   const listening = new Set<number>();
   const connected: { socket: DiagSocket; info: MptcpInfo }[] = [];
   for (const socket of sockets) {

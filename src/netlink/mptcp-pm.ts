@@ -2,6 +2,7 @@ import {
   type Address,
   type AddressId,
   type Connection,
+  type ConnectionLife,
   ENDPOINT_FLAG,
   type Endpoint,
   ERRNO,
@@ -28,7 +29,7 @@ import {
   pathAttributes,
 } from "../wire/index.ts";
 import { NETLINK, NetlinkClient, type Request } from "./client.ts";
-import { listAddressesInUse, listConnections } from "./connections.ts";
+import { listAddressesInUse, listConnections, listLives } from "./connections.ts";
 import { NetlinkError, UnsupportedError } from "./errors.ts";
 import { EventStream } from "./event-stream.ts";
 import { findConnection, type SubflowHint } from "./find-connection.ts";
@@ -289,6 +290,11 @@ export class MptcpPm implements Disposable {
   /** Every MPTCP connection of the namespace with its subflows. */
   connections(): Connection[] {
     return listConnections(this, this.#netns);
+  }
+
+  /** What each connection lives by; of what there is only where the kernel cannot list MPTCP sockets (CONFIG_INET_MPTCP_DIAG). */
+  lives(): readonly ConnectionLife[] {
+    return listLives(this, this.#netns);
   }
 
   /** Local addresses of the namespace's TCP connections, subflows included. */

@@ -214,6 +214,9 @@ export interface Connection {
   readonly subflows: readonly SubflowInfo[];
 }
 
+/** What tells whether a connection can do without an address. */
+export type ConnectionLife = Pick<Connection, "pathManager" | "fallback" | "remoteKeyReceived" | "subflows">;
+
 /** A listening MPTCP socket. */
 export interface Listener {
   readonly local: SocketAddress;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Address } from "../types/index.ts";
-import { type DiagRequest, encodeDiagRequest, IPPROTO, Writer } from "./index.ts";
+import { type DiagRequest, encodeDiagRequest, encodeTcpDump, IPPROTO, Writer } from "./index.ts";
 
 const path = (local: string, remote: string) => ({
   local: { address: local as Address, port: 0x1234 },
@@ -45,3 +45,11 @@ for (const [name, request, hex] of CASES) {
     assert.equal(Buffer.from(writer.finish()).toString("hex"), hex.replaceAll(" ", ""));
   });
 }
+
+// struct inet_diag_req: family, source and destination length, ext; ports, source, destination, interface, cookie; states, dbs.
+test("sock_diag request: one dump of both families", () => {
+  const writer = new Writer();
+  encodeTcpDump(writer, 0xbff);
+  const hex = `02000002 00000000 ${zeros(32)} 00000000 ffffffff ffffffff ff0b0000 00000000`;
+  assert.equal(Buffer.from(writer.finish()).toString("hex"), hex.replaceAll(" ", ""));
+});

@@ -1,4 +1,12 @@
-import { type Address, type Path, type SocketAddress, TCP_STATE, type TcpState, type Token } from "../types/index.ts";
+import {
+  type Address,
+  AF_INET,
+  type Path,
+  type SocketAddress,
+  TCP_STATE,
+  type TcpState,
+  type Token,
+} from "../types/index.ts";
 import { decode, type Table, walk } from "./attributes.ts";
 import { readAddress, readU16be, readU32, readU64, type Writer } from "./bytes.ts";
 import { CodecError } from "./errors.ts";
@@ -7,6 +15,8 @@ import type { MessageHeader } from "./message.ts";
 
 /** SOCK_DIAG_BY_FAMILY (linux/sock_diag.h). */
 export const SOCK_DIAG_BY_FAMILY = 20;
+/** TCPDIAG_GETSOCK (linux/inet_diag.h): the older request, the only one that dumps both families in one walk of the kernel's table. */
+export const TCPDIAG_GETSOCK = 18;
 
 /** IPPROTO_TCP and IPPROTO_MPTCP (linux/in.h). */
 export const IPPROTO = { TCP: 6, MPTCP: 262 } as const;
@@ -107,6 +117,15 @@ export function encodeDiagRequest(writer: Writer, { family, protocol, states, id
     writer.u16(INET_DIAG_REQ_PROTOCOL);
     writer.u32(protocol);
   }
+}
+
+/** Appends `struct inet_diag_req` of a dump: TCP sockets of both families (inet_diag_dump_compat takes AF_UNSPEC, whatever it says). */
+export function encodeTcpDump(writer: Writer, states: number): void {
+  for (const unused of [AF_INET, 0, 0]) writer.u8(unused);
+  writer.u8(1 << (INET_DIAG.INFO - 1));
+  encodeId(writer, undefined);
+  writer.u32(states);
+  writer.u32(0);
 }
 
 /** One socket as inet_diag reports it. */

@@ -19,7 +19,7 @@ import {
 } from "../../host/index.ts";
 import { connectionNames, findRivals, NetworkModel, Sysctls } from "../../host-facts/index.ts";
 import { type AnswerCounts, type Rtnl, readCounters, readSysctl, writeSysctl } from "../../netlink/index.ts";
-import type { Connection, Millis, MptcpEvent } from "../../types/index.ts";
+import type { ConnectionLife, Millis, MptcpEvent } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { warmUpHost } from "../tuning/warm-up-host.ts";
 import { Applier } from "./applier.ts";
@@ -35,8 +35,8 @@ export interface HostDriverOptions {
   readonly closesSubflows: boolean;
   /** Lost subflows come back by endpoints that are made anew: nobody else sees to it. */
   readonly recovers?: (() => boolean) | undefined;
-  /** Every MPTCP connection of the namespace. */
-  readonly connections: () => readonly Connection[];
+  /** What every MPTCP connection of the namespace lives by. */
+  readonly connections: () => readonly ConnectionLife[];
   /** Told of all addresses of the host, and those of its endpoints where traffic costs money: at first, and when one came or went. */
   readonly onAddresses?: ((told: Omit<HostAddresses, "type">) => void) | undefined;
   /** Told when links, addresses or routes have changed, and the plan has followed. */
