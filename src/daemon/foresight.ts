@@ -1,4 +1,4 @@
-import type { Action, Engine, EngineEvent } from "../engine/index.ts";
+import type { ConnectionEstablished, Engine, EngineEvent, Particular } from "../engine/index.ts";
 import {
   type AnswerCounts,
   type MptcpPm,
@@ -6,7 +6,7 @@ import {
   PreparedAnswers,
   type SentRequest,
 } from "../netlink/index.ts";
-import type { Millis, Token } from "../types/index.ts";
+import type { Millis, Side, Token } from "../types/index.ts";
 import {
   closedLike,
   createdLike,
@@ -16,10 +16,12 @@ import {
   establishedPattern,
   type MessageHeader,
   NLMSG_HEADER,
+  narrowed,
   readU32,
 } from "../wire/index.ts";
 import type { Ahead } from "./ahead.ts";
 import { netlinkRequest } from "./kernel-port.ts";
+import { Samples } from "./samples.ts";
 import { translate } from "./translate.ts";
 
 /** What went out for a connection. */
@@ -28,7 +30,6 @@ export interface ConnectionAhead {
   readonly requests: readonly SentRequest[];
 }
 
-const SAMPLES_MAX = 32;
 /** Slots in use lie together, because the addon goes through them: one for all ends, then two for each sample. */
 const END_SLOT = 0;
 const answerSlot = (sample: number): number => 1 + 2 * sample;
@@ -37,18 +38,21 @@ const holdSlot = (sample: number): number => 2 + 2 * sample;
 /** At most one sample in this time: learning must not cost much, whatever peers do. */
 const LEARNING_PACE: Millis = 10;
 
+/** What whoever began the connection chose by chance: nothing that comes again can be expected to have it. */
+const BY_CHANCE = { client: "local port", server: "remote port" } as const satisfies Record<Side, Particular>;
+
 /**
  * Knows beforehand what a connection will get. Policies are pure, so what the engine asks for when a connection is established
- * follows from its local address and the tables: it is worked out once for each local address and left with the socket, where it
- * goes out before JavaScript wakes. The engine hears of everything afterwards and comes to the same.
+ * follows from its local address and the tables: it is worked out once for each local address, and for each port or peer where rules or the
+ * policy go by those, and left with the socket, where it goes out before JavaScript wakes. The engine hears of everything afterwards and
+ * comes to the same.
  */
 export class Foresight implements Ahead<ConnectionAhead> {
   readonly #engine: Engine;
   readonly #pm: MptcpPm;
   readonly #subscription: NetlinkSubscription;
   readonly #answers: PreparedAnswers<EstablishedPattern>;
-  readonly #samples: EstablishedPattern[] = [];
-  #next = 0;
+  readonly #samples = new Samples();
   #learnAgain: Millis = 0;
   #revision = -1;
   #renewal: NodeJS.Immediate | undefined;
@@ -105,52 +109,64 @@ export class Foresight implements Ahead<ConnectionAhead> {
     if (this.#engine.revision === this.#revision) return;
     this.#revision = this.#engine.revision;
     this.#answers.withdraw();
-    if (this.#samples.length > 0) this.#renewal ??= setImmediate(() => this.#renew());
+    if (!this.#samples.isEmpty) this.#renewal ??= setImmediate(() => this.#renew());
   }
 
   #learn({ from, to }: MessageHeader): void {
     const now = performance.now();
-    if (now < this.#learnAgain) return;
-    const sample = establishedPattern(this.#subscription.bytes.slice(from - NLMSG_HEADER, to));
-    if (!sample || this.#samples.some(({ key }) => key === sample.key)) return;
+    const message = this.#subscription.bytes.slice(from - NLMSG_HEADER, to);
+    if (this.#samples.has(message) || now < this.#learnAgain) return;
+    const pattern = establishedPattern(message);
+    if (!pattern) return;
     this.#learnAgain = now + LEARNING_PACE;
-    this.#samples[this.#next] = sample;
-    this.#prepare(this.#next, sample);
-    this.#next = (this.#next + 1) % SAMPLES_MAX;
+    this.#add(pattern);
   }
 
   #renew(): void {
     this.#renewal = undefined;
-    for (const [index, sample] of this.#samples.entries()) this.#prepare(index, sample);
+    // What was alike may differ now, and the other way round.
+    for (const { message } of this.#samples.clear()) {
+      const pattern = this.#samples.has(message) ? undefined : establishedPattern(message);
+      if (pattern) this.#add(pattern);
+    }
   }
 
-  #prepare(index: number, sample: EstablishedPattern): void {
+  #add(pattern: EstablishedPattern): void {
+    const event = establishmentOf(pattern.message);
+    if (!event) return;
+    const fixed = new Set<Particular>(this.#engine.foresee(event).because);
+    // What nothing can be prepared for is remembered too, so that it is not thought over each time.
+    fixed.delete(BY_CHANCE[event.side]);
+    const sample = narrowed(pattern, fixed);
+    const place = this.#samples.add(sample);
+    if (place !== undefined) this.#prepare(place, sample, fixed);
+  }
+
+  #prepare(place: number, sample: EstablishedPattern, fixed: ReadonlySet<Particular>): void {
     const { message, token, varying } = sample;
-    const isPrepared = this.#answers.prepare(answerSlot(index), {
+    const isPrepared = this.#answers.prepare(answerSlot(place), {
       sample: message,
       varying,
       meaning: sample,
       answer: (variation) => {
-        const requests = this.#foresee(variation).map((action) => netlinkRequest(this.#pm, action));
+        const event = establishmentOf(variation);
+        const foreseen = event && this.#engine.foresee(event);
+        if (!foreseen || [...foreseen.because].some((what) => !fixed.has(what))) return undefined;
+        const requests = foreseen.actions.map((action) => netlinkRequest(this.#pm, action));
         return requests.every((request) => request !== undefined) ? requests : undefined;
       },
     });
-    if (!isPrepared) return this.#answers.free(holdSlot(index));
+    if (!isPrepared) return this.#answers.free(holdSlot(place));
     // Nothing follows from the creation or the end of a connection, and JavaScript that is busy with them delays the establishment.
-    this.#answers.hold(holdSlot(index), createdLike(sample), varying);
+    this.#answers.hold(holdSlot(place), createdLike(sample), varying);
     this.#answers.hold(END_SLOT, closedLike(sample), [token]);
-  }
-
-  #foresee(message: Uint8Array): readonly Action[] {
-    const event = eventOf(message);
-    return event?.type === "connection.established" ? this.#engine.foresee(event) : [];
   }
 }
 
-function eventOf(message: Uint8Array): EngineEvent | undefined {
+function establishmentOf(message: Uint8Array): ConnectionEstablished | undefined {
   let event: EngineEvent | undefined;
   eachMessage(message, 0, message.length, (header) => {
     event = translate(decodeEvent(message, header));
   });
-  return event;
+  return event?.type === "connection.established" ? event : undefined;
 }

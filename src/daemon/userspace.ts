@@ -235,6 +235,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   /** The addresses of this host with their interfaces, and those where traffic costs money. Peers that announce one of them are not believed. */
   setOwnAddresses(told: Omit<HostAddresses, "type">): void {
     this.#driver.handle({ type: "host.addresses", ...told });
+    this.#foresight?.check();
   }
 
   endpoints(): readonly Endpoint[] {

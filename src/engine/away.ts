@@ -25,13 +25,24 @@ export function isLeftToPeer(connection: Connection, endpoint: Endpoint): boolea
 
 /** The addresses that this host has. */
 export function addressesChanged(state: State, { addresses, metered, interfaceNames }: HostAddresses): void {
-  if (interfaceNames) state.interfaceNames = interfaceNames;
+  if (interfaceNames) nameInterfaces(state, interfaceNames);
   state.metered = new Set(metered);
   state.admission.setOwnAddresses(addresses);
   for (const each of state.table.away) {
     if (state.admission.isOwn(each.endpoint.address)) each.until = Number.POSITIVE_INFINITY;
     else if (each.until === Number.POSITIVE_INFINITY) each.until = state.now + state.timing.returnMax;
   }
+}
+
+/** Rules and treatments go by these names: what was foreseen by others is void. */
+function nameInterfaces(state: State, names: State["interfaceNames"]): void {
+  const before = state.interfaceNames;
+  state.interfaceNames = names;
+  if (
+    state.rules?.nameInterfaces &&
+    (names.size !== before.size || [...names].some(([address, name]) => before.get(address) !== name))
+  )
+    state.treatmentChanges++;
 }
 
 /** When the next one is not waited for any longer; undefined: none is waited for. */

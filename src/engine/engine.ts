@@ -27,7 +27,7 @@ import type {
   SubflowPriority,
 } from "./events.ts";
 import { explainPairs } from "./explain.ts";
-import { Watch, watchedPath, watchedPolicy, watchedRules } from "./foresee.ts";
+import { type Foreseen, Watch, watchedPath, watchedPolicy, watchedRules } from "./foresee.ts";
 import { probeIdle } from "./idle.ts";
 import {
   announced,
@@ -101,10 +101,10 @@ export class Engine {
 
   /**
    * What {@link handle} would answer to the establishment of a connection it has not heard of; changes nothing. Good as long as
-   * {@link revision} is the same, for every connection of the same side, local address and families. Nothing when the policy
-   * decides by more than that.
+   * {@link revision} is the same, for every connection of the same side, local address and families, and of the same values of what
+   * it says it was decided by.
    */
-  foresee(event: ConnectionEstablished): readonly Action[] {
+  foresee(event: ConnectionEstablished): Foreseen {
     const { table, timing, treatment, interfaceNames, rules } = this.#state;
     const watch = new Watch();
     const watched = treatment.under(watchedPolicy(treatment.policy, watch));
@@ -112,7 +112,7 @@ export class Engine {
     state.interfaceNames = interfaceNames;
     state.rules = rules && watchedRules(rules, watch);
     established(state, { ...event, path: watchedPath(event.path, watch) });
-    return watch.hasSeen ? NO_ACTIONS : state.actions;
+    return { actions: watch.seen.has("itself") ? NO_ACTIONS : state.actions, because: watch.seen };
   }
 
   /** Another number whenever new connections may be treated otherwise than before: endpoints, limits, policy. */

@@ -1,22 +1,34 @@
 import type { Path } from "../types/index.ts";
+import type { Action } from "./actions.ts";
 import type { Connection } from "./model.ts";
 import type { ConnectionView, PairView, Policy, RemotePoint } from "./policy.ts";
 import type { RuleFacts } from "./rules/rule.ts";
-import type { Found } from "./rules/rule-set.ts";
+import type { Found } from "./rules/rule-index.ts";
 import type { CompiledRules } from "./treatment.ts";
 
 /*
- * A plan can be prepared if the policy came to it without looking at what only the connection itself will tell: its token, its ports,
- * the peer's address, the time. So it is given a view that writes down whether it looks.
+ * A plan can be prepared for all connections that are alike in what it was made from. What only the connection itself will tell (its token,
+ * its ports, the peer's address) and the time may be looked at, so policies and rules are given a view that writes down what they look at.
  */
+
+/** What one connection tells and the next may tell otherwise; "itself": what no other has again, or nobody knows beforehand. */
+export type Particular = "remote address" | "remote port" | "local port" | "itself";
+
+/** What a connection would get. */
+export interface Foreseen {
+  /** Nothing where it depends on the connection itself. */
+  readonly actions: readonly Action[];
+  /** Whatever has other values here may get something else. */
+  readonly because: ReadonlySet<Particular>;
+}
 
 /** What is written down: `isOn` while the policy thinks, not while the engine answers it. */
 export class Watch {
   isOn = false;
-  hasSeen = false;
+  readonly seen = new Set<Particular>();
 
-  note(): void {
-    if (this.isOn) this.hasSeen = true;
+  note(what: Particular): void {
+    if (this.isOn) this.seen.add(what);
   }
 
   /** The engine's own look. */
@@ -37,7 +49,7 @@ export function watchedPath({ local, remote }: Path, watch: Watch): Path {
     local: {
       address: local.address,
       get port() {
-        watch.note();
+        watch.note("local port");
         return local.port;
       },
     },
@@ -49,11 +61,11 @@ function watchedPoint(point: RemotePoint, watch: Watch): RemotePoint {
   return {
     id: point.id,
     get address() {
-      watch.note();
+      watch.note("remote address");
       return point.address;
     },
     get port() {
-      watch.note();
+      watch.note("remote port");
       return point.port;
     },
   };
@@ -78,25 +90,25 @@ export function watchedPolicy(policy: Policy, watch: Watch): Policy {
 }
 
 /** The same rules under a watch; what a rule asks of the owner no one knows beforehand. */
-export function watchedRules({ set, treatments }: CompiledRules, watch: Watch): CompiledRules {
+export function watchedRules({ set, treatments, nameInterfaces }: CompiledRules, watch: Watch): CompiledRules {
   const find = (facts: RuleFacts): Found => {
     watch.isOn = true;
     const found = set.find(facts, undefined);
-    if ("needs" in found) watch.note();
+    if ("needs" in found) watch.note("itself");
     watch.isOn = false;
     return found;
   };
   const watched = treatments.map((treatment) => treatment.under(watchedPolicy(treatment.policy, watch)));
-  return { set: { find, rules: set.rules }, treatments: watched };
+  return { set: { find, rules: set.rules }, treatments: watched, nameInterfaces };
 }
 
 /** What differs from connection to connection, or from one moment to the next. */
-const PARTICULAR: ReadonlySet<string | symbol> = new Set(["token", "now"]);
+const ALWAYS_ANOTHER: ReadonlySet<string | symbol> = new Set(["token", "now"]);
 
 function watchedView(connection: Connection, watch: Watch): ConnectionView {
   return new Proxy<ConnectionView>(connection, {
     get(_view, key) {
-      if (PARTICULAR.has(key)) watch.note();
+      if (ALWAYS_ANOTHER.has(key)) watch.note("itself");
       const value: unknown = watch.quietly(() => Reflect.get(connection, key, connection));
       if (key === "pairs") return (value as readonly PairView[]).map((pair) => watchedPair(pair, watch));
       if (key === "initialRemote") return watchedPoint(value as RemotePoint, watch);

@@ -6,6 +6,7 @@ export * from "./bounds.ts";
 export type * from "./commands.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
 export type * from "./events.ts";
+export type { Foreseen, Particular } from "./foresee.ts";
 export * from "./parameters.ts";
 export * from "./policy.ts";
 export * from "./pump.ts";

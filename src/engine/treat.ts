@@ -41,7 +41,10 @@ function compile(state: State, rules: readonly Rule[], base: TreatmentOptions): 
     const policy = state.policies.find((candidate) => candidate.name === wanted);
     return new Treatment({ ...base, ...(policy && { policy, given }), limits, interfaces, delay, rule: name });
   });
-  return { set: new RuleSet(rules), treatments };
+  const nameInterfaces = rules.some(
+    ({ match, interfaces }) => match.interfaces !== undefined || interfaces !== undefined,
+  );
+  return { set: new RuleSet(rules), treatments, nameInterfaces };
 }
 
 function isSameRules(a: CompiledRules | undefined, b: CompiledRules | undefined): boolean {

@@ -31,6 +31,8 @@ export interface TreatmentOptions {
 export interface CompiledRules {
   readonly set: Pick<RuleSet, "find" | "rules">;
   readonly treatments: readonly Treatment[];
+  /** Does any of them say something of interfaces? */
+  readonly nameInterfaces: boolean;
 }
 
 /** Where endpoints are, and what there are. */

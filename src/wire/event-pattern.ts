@@ -10,14 +10,15 @@ export interface MessagePart {
   readonly length: number;
 }
 
+/** What may be otherwise in the next event that is like one. */
+export type Variable = "token" | "local port" | "remote port" | "remote address";
+
 /** An establishment as it came once, and what may be otherwise in the next that is like it. */
 export interface EstablishedPattern {
-  /** The same for all that are alike. */
-  readonly key: string;
   readonly message: Uint8Array;
   readonly token: MessagePart;
-  /** Token, ports, and the peer's address: whoever plans looks at the rest. */
-  readonly varying: readonly MessagePart[];
+  /** Token, ports, and the peer's address, in the order in which they stand there: whoever plans looks at the rest. */
+  readonly varying: readonly (MessagePart & { readonly what: Variable })[];
 }
 
 const V4_MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
@@ -32,11 +33,32 @@ export function establishedPattern(message: Uint8Array): EstablishedPattern | un
   const [token] = part("token", 4);
   if (!token) return undefined;
   const remote = [...part("daddr4", 4), ...part("daddr6", 16).map((whole) => varyingPartOf(message, whole))];
-  const varying = [token, ...part("sport", 2), ...part("dport", 2), ...remote];
-  const fixed = message.slice();
-  fixed.fill(0, 0, NLMSG_HEADER);
-  for (const { at, length } of varying) fixed.fill(0, at, at + length);
-  return { key: fixed.join(), message, token, varying };
+  const named: readonly (readonly [Variable, readonly MessagePart[]])[] = [
+    ["token", [token]],
+    ["local port", part("sport", 2)],
+    ["remote port", part("dport", 2)],
+    ["remote address", remote],
+  ];
+  const varying = named.flatMap(([what, parts]) => parts.map((each) => ({ ...each, what })));
+  varying.sort((a, b) => a.at - b.at);
+  return { message, token, varying };
+}
+
+/** The same for those only that are alike in these, too. */
+export function narrowed(pattern: EstablishedPattern, fixed: ReadonlySet<string>): EstablishedPattern {
+  return { ...pattern, varying: pattern.varying.filter(({ what }) => !fixed.has(what)) };
+}
+
+/** Is the message one of the pattern's? */
+export function isLike({ message: sample, varying }: EstablishedPattern, message: Uint8Array): boolean {
+  if (message.length !== sample.length) return false;
+  let at = NLMSG_HEADER;
+  for (const part of varying) {
+    for (; at < part.at; at++) if (message[at] !== sample[at]) return false;
+    at = part.at + part.length;
+  }
+  for (; at < sample.length; at++) if (message[at] !== sample[at]) return false;
+  return true;
 }
 
 /** The creation that such an establishment follows: it has the same attributes. */

@@ -33,9 +33,10 @@ async function life(
   wanted: readonly string[],
   listen = "10.0.1.2",
   to = listen,
+  port = 0,
 ): Promise<{ readonly foreseen: number; readonly token: Token }> {
   const before = (await daemon.hello())?.foreseen ?? 0;
-  const service = await server.listen({ address: listen });
+  const service = await server.listen({ address: listen, port });
   const connection = await service.connect(client.netns, { to });
   try {
     assert.ok((await transfer(connection.client, connection.server, 1000)).isIntact);
@@ -148,5 +149,43 @@ kernelTest("a server's announcement is foreseen, and what it leads to is as ever
     assert.doesNotMatch(ours.log + theirs.log, /not what the policy planned/);
     await ours.end();
     await theirs.end();
+  }),
+);
+
+const RULES = `${CONFIG}
+rules:
+  - { match: { remote_port: 5001, side: client }, limits: { subflows: 0 } }
+  - { match: { remote_port: 5002 }, limits: { subflows: 1 } }
+  - { match: { remote: 10.0.3.0/24 }, interfaces: { deny: [two] } }
+  - { match: { local_port: 5003, side: server }, policy: refresh }
+`;
+
+kernelTest("what rules decide by port and peer is foreseen for each by itself, and never for another", () =>
+  world(async (here) => {
+    const daemon = await DaemonProcess.start(here.lab, here.client, ...USERSPACE, "--config", configFile(RULES));
+    await daemon.logged(/warmed up/);
+    await here.client.ip(["route add 10.0.3.2 via 10.0.1.2 src 10.0.1.1"]);
+    const alone = ["10.0.1.1>10.0.1.2"];
+    const both = [...alone, "10.0.2.1>10.0.1.2"];
+    const lives = [
+      [5001, "10.0.1.2", alone],
+      [5002, "10.0.1.2", both],
+      [5004, "10.0.1.2", both],
+      [5004, "10.0.3.2", ["10.0.1.1>10.0.3.2"]],
+    ] as const;
+    const foreseen = [];
+    for (const round of [1, 2, 3]) {
+      for (const [port, to, wanted] of lives) {
+        const { foreseen: count } = await life(here, daemon, wanted, to, to, port);
+        if (round > 1) foreseen.push(count);
+      }
+    }
+    assert.deepEqual(foreseen, [0, 1, 1, 0, 0, 1, 1, 0]);
+    subflow(here.client, "endpoint", "add", "10.0.3.1", "dev", "three", "subflow");
+    const { foreseen: renewed } = await life(here, daemon, both, "10.0.1.2", "10.0.1.2", 5002);
+    assert.equal(renewed, 1, "thought over with the table");
+    assert.doesNotMatch(daemon.log, /not what the policy planned/);
+    assert.deepEqual((await daemon.hello())?.ahead, { sent: 5, refused: 0 });
+    await daemon.end();
   }),
 );

@@ -22,7 +22,7 @@ export function explainRules(
   for (const { name, match } of rules) {
     const verdict = judge(match, facts, owner);
     if (!verdict) return [...reasons, { rule: name, reason: "" }];
-    reasons.push({ rule: name, reason: "needs" in verdict ? UNKNOWN[verdict.needs] : verdict.mismatch });
+    reasons.push({ rule: name, reason: "needs" in verdict ? UNKNOWN[verdict.needs] : verdict.mismatch() });
   }
   return reasons;
 }

@@ -5,7 +5,7 @@ import type { Match, Owner, PortRange, RuleFacts } from "./rule.ts";
 export type Need = "socket" | "process";
 
 /** undefined: it matches. Else why it does not, or what must be known. */
-export type Verdict = undefined | { readonly mismatch: string } | { readonly needs: Need };
+export type Verdict = undefined | { readonly mismatch: () => string } | { readonly needs: Need };
 
 interface Condition {
   /** Does the rule say anything of it? */
@@ -13,7 +13,8 @@ interface Condition {
   judge(match: Match, facts: RuleFacts, owner: Owner | undefined): Verdict;
 }
 
-const mismatch = (text: string): Verdict => ({ mismatch: text });
+/** In words only when somebody wants them: they cost time, and name more than was looked at. */
+const mismatch = (text: () => string): Verdict => ({ mismatch: text });
 const isIn = (ranges: readonly PortRange[], port: number): boolean =>
   ranges.some(([from, to]) => from <= port && port <= to);
 
@@ -36,7 +37,7 @@ function prefixes(key: "local" | "remote"): Condition {
       const address = unmap(initial[key].address);
       const wanted = match[key] ?? [];
       if (wanted.some((prefix) => isWithin(prefix, address))) return undefined;
-      return mismatch(`${key} address ${address} is not in ${wanted.map(formatPrefix).join(", ")}`);
+      return mismatch(() => `${key} address ${address} is not in ${wanted.map(formatPrefix).join(", ")}`);
     },
   };
 }
@@ -47,7 +48,9 @@ function ports(key: "local" | "remote", of: "localPorts" | "remotePorts"): Condi
     judge(match, { initial }) {
       const wanted = match[of] ?? [];
       if (isIn(wanted, initial[key].port)) return undefined;
-      return mismatch(`${key} port of ${formatSocketAddress(initial[key])} is not ${wanted.map(rangeText).join(", ")}`);
+      return mismatch(
+        () => `${key} port of ${formatSocketAddress(initial[key])} is not ${wanted.map(rangeText).join(", ")}`,
+      );
     },
   };
 }
@@ -67,9 +70,10 @@ function ofSocket<K extends "users" | "units" | "cgroups">(
     judge(match, _facts, owner) {
       if (!owner) return { needs: "socket" };
       const wanted = match[key];
-      if (!owner.socket) return mismatch("whose socket it is cannot be found out");
+      if (!owner.socket) return mismatch(() => "whose socket it is cannot be found out");
       if (wanted !== undefined && holds(wanted, owner.socket)) return undefined;
-      return mismatch(`${name(owner.socket)} is not ${wanted?.join(", ")}`);
+      const { socket } = owner;
+      return mismatch(() => `${name(socket)} is not ${wanted?.join(", ")}`);
     },
   };
 }
@@ -78,7 +82,7 @@ function ofSocket<K extends "users" | "units" | "cgroups">(
 export const CONDITIONS: readonly Condition[] = [
   {
     isSaid: ({ side }) => side !== undefined,
-    judge: ({ side }, facts) => (side === facts.side ? undefined : mismatch(`this host is the ${facts.side}`)),
+    judge: ({ side }, facts) => (side === facts.side ? undefined : mismatch(() => `this host is the ${facts.side}`)),
   },
   ports("remote", "remotePorts"),
   ports("local", "localPorts"),
@@ -88,9 +92,9 @@ export const CONDITIONS: readonly Condition[] = [
     isSaid: ({ interfaces }) => interfaces !== undefined,
     judge({ interfaces = [] }, { interfaceName: name }) {
       if (name !== undefined && interfaces.some((pattern) => matchesPattern(pattern, name))) return undefined;
-      const text =
-        name === undefined ? "the interface is not known" : `interface ${name} is not ${interfaces.join(", ")}`;
-      return mismatch(text);
+      return mismatch(() =>
+        name === undefined ? "the interface is not known" : `interface ${name} is not ${interfaces.join(", ")}`,
+      );
     },
   },
   ofSocket(
@@ -113,9 +117,9 @@ export const CONDITIONS: readonly Condition[] = [
     judge({ commands = [] }, _facts, owner) {
       if (owner?.command === undefined) return { needs: "process" };
       const { command } = owner;
-      if (command === null) return mismatch("which command has the socket cannot be found out");
+      if (command === null) return mismatch(() => "which command has the socket cannot be found out");
       if (commands.some((pattern) => matchesPattern(pattern, command))) return undefined;
-      return mismatch(`command ${command} is not ${commands.join(", ")}`);
+      return mismatch(() => `command ${command} is not ${commands.join(", ")}`);
     },
   },
 ];

@@ -153,7 +153,8 @@ for (const { name, endpoints, limits, side, expected } of CASES) {
       denyJoinId0: false,
     } as const;
     const { revision } = engine;
-    const foreseen = engine.foresee(event);
+    const { actions: foreseen, because } = engine.foresee(event);
+    assert.deepEqual([...because], []);
     assert.deepEqual(engine.snapshot().connections, [], "nothing is remembered");
     assert.equal(foreseen.length, expected.length);
     const strip = (action: object) => ({ ...action, id: 0 });
@@ -162,7 +163,7 @@ for (const { name, endpoints, limits, side, expected } of CASES) {
   });
 }
 
-test("a policy that decides by more than the local address is not asked beforehand", () => {
+test("what a policy that decides by the peer's port is asked beforehand holds for that port", () => {
   const curious: Policy<Memory> = {
     ...standard,
     plan: (view, memory, occasion, values) =>
@@ -171,6 +172,7 @@ test("a policy that decides by more than the local address is not asked beforeha
   const engine = new Engine({ policies: [curious] });
   engine.handle({ type: "config.changed", endpoints: [{ address: address("10.0.9.2"), flags: subflow }] }, 0);
   const event = { type: "connection.established", token: 7, side: "client", path: CLIENT, denyJoinId0: false } as const;
-  assert.deepEqual(engine.foresee(event), []);
+  const { actions, because } = engine.foresee(event);
+  assert.deepEqual([actions.length, [...because]], [1, ["remote port"]]);
   assert.equal(engine.handle(event, 0).length, 1);
 });
