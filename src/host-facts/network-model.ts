@@ -44,6 +44,7 @@ export class NetworkModel implements Disposable {
   #pending: Haste | undefined;
   #revision = 0;
   #addressRevision = 0;
+  #losses = 0;
   /** As they are given out, until something changes. */
   #addressList: readonly HostAddress[] | undefined;
   #linkList: readonly HostLink[] | undefined;
@@ -83,6 +84,11 @@ export class NetworkModel implements Disposable {
   /** Another number after each change. */
   get revision(): number {
     return this.#revision;
+  }
+
+  /** Another number after whatever may take a path away: something went, or a link changed. */
+  get losses(): number {
+    return this.#losses;
   }
 
   /** Another number after each change of the addresses. */
@@ -189,6 +195,7 @@ export class NetworkModel implements Disposable {
   #onEvent(event: RtnlEvent): void {
     this.#revision++;
     const gone = event.change === "del";
+    if (gone || event.kind === "link") this.#losses++;
     switch (event.kind) {
       case "link":
         return this.#onLink(event.link, gone);

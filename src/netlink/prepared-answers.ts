@@ -28,6 +28,11 @@ export interface Expectation<T> {
   readonly varying: readonly MessagePart[];
   /** The requests that such a message leads to; undefined: more than requests. Called with variations of the sample. */
   readonly answer: (message: Uint8Array) => readonly Request[] | undefined;
+  /**
+   * Where nothing varies that answers copy: a word of the message that the answer has too, and at the same place whatever takes back what
+   * the message says. A batch in which it comes again is left to JavaScript.
+   */
+  readonly anchor?: MessagePart;
   /** Only the next one is answered. */
   readonly once?: boolean;
   /** Comes back with {@link Given}. */
@@ -108,7 +113,7 @@ export class PreparedAnswers<T> implements Disposable {
   }
 
   /** From now on the expected message is answered at once. False: it cannot be; the slot is free. */
-  prepare(slot: number, { sample, varying, answer, once = false, meaning }: Expectation<T>): boolean {
+  prepare(slot: number, { sample, varying, answer, anchor, once = false, meaning }: Expectation<T>): boolean {
     this.free(slot);
     const all = [ALWAYS_VARYING, ...varying];
     const [first, second] = VARIATIONS.map((value) => vary(sample, all, value)) as [Uint8Array, Uint8Array];
@@ -118,6 +123,9 @@ export class PreparedAnswers<T> implements Disposable {
     const encoded = encode(requests);
     const copies = copiesBetween([first, second], [encoded, encode(others)], varying);
     if (!copies) return false;
+    if (copies.length === 0 && anchor) copies.push(...anchored(sample, encoded, anchor));
+    // Without a copy the batch could not be searched for a follower.
+    if (copies.length === 0) return false;
     return this.#put(slot, { pattern: first, mask: maskOf(sample, all) }, { requests, meaning }, copies, once);
   }
 
@@ -248,8 +256,15 @@ function copiesBetween(messages: Pair, answers: Pair, varying: readonly MessageP
     if (!copy) return undefined;
     copies.push(...copy);
   }
-  // Without a copy an answer would be the same for every message, and the batch could not be searched for a follower.
-  return copies.length > 0 ? copies : undefined;
+  return copies;
+}
+
+/** The first word of the answer that is the message's: to copy it changes nothing. */
+function anchored(message: Uint8Array, answer: Uint8Array, { at: from }: MessagePart): readonly number[] {
+  const word = readU32(message, from);
+  for (let at = NLMSG_HEADER; at + WORD <= answer.length; at += WORD)
+    if (readU32(answer, at) === word) return [from, at, COPY.WORD];
+  return [];
 }
 
 type Pair = readonly [Uint8Array, Uint8Array];

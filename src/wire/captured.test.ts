@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CAPTURED, captured } from "../../test/captured/linux-6.18.ts";
+import { addressBytes } from "../types/index.ts";
 import * as wire from "./index.ts";
 
 function event(name: keyof typeof CAPTURED) {
@@ -162,3 +163,29 @@ test("the expected word of a local route is what the kernel sends, in all that m
     named.sort((a, b) => a - b),
   );
 });
+
+for (const [name, expect] of [
+  ["localRoute6Added", (route: wire.Route) => wire.expectedLocalRoute6(route.destination!, route.outputInterface)],
+  ["defaultRouteAdded", wire.expectedDefaultRoute],
+  ["leasedRouteAdded", wire.expectedDefaultRoute],
+  ["advertisedRouteAdded", wire.expectedDefaultRoute],
+] as const) {
+  test(`what is expected of ${name} is how the kernel's message begins, and its anchor stands in it`, () => {
+    const { bytes, header } = captured(name);
+    const route = wire.decodeRoute(bytes, header);
+    const { message, varying, anchor } = expect(route);
+    const begins = bytes.subarray(header.from, header.from + message.length - wire.NLMSG_HEADER);
+    assert.deepEqual(message.subarray(wire.NLMSG_HEADER), begins);
+    assert.deepEqual(
+      varying.map(({ at }) => at),
+      [0, 6],
+    );
+    const word = wire.readU32(message, anchor.at);
+    const { destination } = route;
+    const expected = destination === undefined ? route.outputInterface : addressBytes(destination)!.slice(-4);
+    assert.deepEqual(
+      typeof expected === "number" ? word : [...message.subarray(anchor.at, anchor.at + 4)],
+      typeof expected === "number" ? expected : [...expected],
+    );
+  });
+}

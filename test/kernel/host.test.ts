@@ -89,6 +89,83 @@ kernelTest(
     }),
 );
 
+kernelTest(
+  "an IPv6 address whose detection is over, and a default route that comes again, are served ahead of the plan",
+  () =>
+    threeLinks(async ({ lab, host, hub }) => {
+      await hub.ip(["address add 2001:db8:2::2/64 dev eth2 nodad"]);
+      const gateway6 = "route add default via 2001:db8:2::2 dev eth2 metric 200";
+      await host.ip(["address add 2001:db8:2::1/64 dev eth2 nodad", gateway6]);
+      const all = [...ALL, "2001:db8:2::1 eth2"];
+      const daemon = await DaemonProcess.start(lab, host, ...KERNEL);
+      await becomes(lab, host, all, "at start");
+      const aheads = () =>
+        [...daemon.log.matchAll(/endpoint add (\S+) [^"]*\(went ahead\)/g)].map(([, which]) => which);
+      // A busy machine may need another moment to foresee what comes next.
+      const isServed = async (
+        address: string,
+        there: readonly string[],
+        come: string,
+        go: string,
+      ): Promise<boolean> => {
+        daemon.log = "";
+        await pause(200);
+        await host.ip([come]);
+        await becomes(lab, host, [...there, `${address} eth2`], come);
+        if (aheads().includes(address)) return true;
+        await host.ip([go]);
+        await becomes(lab, host, there, go);
+        return false;
+      };
+      const one = "address add 2001:db8:2::9/64 dev eth2";
+      const without = "address del 2001:db8:2::9/64 dev eth2";
+      await lab.waitFor(() => isServed("2001:db8:2::9", all, one, without), 30_000, "an IPv6 address that went ahead");
+      const more = [...all, "2001:db8:2::9 eth2"];
+      for (const [lost, there, address, come] of [
+        [
+          "route del default via 10.0.2.2 dev eth2",
+          more.filter((each) => !each.startsWith("10.0.2")),
+          "10.0.2.1",
+          defaultRoute(2),
+        ],
+        ["route del default via 2001:db8:2::2 dev eth2", ALL, "2001:db8:2::9", gateway6],
+      ] as const) {
+        const go = async (): Promise<boolean> => {
+          await host.ip([lost]);
+          await becomes(lab, host, there, lost);
+          daemon.log = "";
+          await pause(200);
+          await host.ip([come]);
+          await becomes(lab, host, more, come);
+          return aheads().includes(address);
+        };
+        await lab.waitFor(go, 30_000, `${come}: went ahead`);
+      }
+      // Another route than the one that was there is not taken for it, and what is no path stays none.
+      await host.ip(["route del default via 10.0.2.2 dev eth2"]);
+      await becomes(
+        lab,
+        host,
+        more.filter((each) => !each.startsWith("10.0.2")),
+        "route lost",
+      );
+      daemon.log = "";
+      await pause(200);
+      await host.ip([
+        "route add default via 10.0.2.7 dev eth2 metric 200",
+        "address add fd00:2::9/64 dev eth2",
+        "address add 2001:db8:2::a/64 dev eth2 preferred_lft 0 valid_lft 100",
+      ]);
+      await becomes(lab, host, more, "another gateway");
+      assert.deepEqual(aheads(), []);
+      await pause(2500);
+      await becomes(lab, host, more, "neither a unique local nor a deprecated address");
+      assert.doesNotMatch(daemon.log, /fd00:2::9|2001:db8:2::a |removed by somebody else/);
+      assert.equal(await daemon.end(), 0);
+      assert.deepEqual(await endpoints(host), []);
+    }),
+);
+
 for (const pathManager of ["kernel", "userspace"] as const) {
   kernelTest(`an address without its local route is not bound to: no endpoint, ${pathManager}`, () =>
     threeLinks(async ({ lab, host }) => {

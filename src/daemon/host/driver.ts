@@ -271,6 +271,7 @@ export class HostDriver implements Disposable {
       this.#applier.report(action, "went ahead");
       this.#engine.handle({ type: "endpoint.foreseen", endpoint: action.endpoint }, this.#options.now());
     }
+    this.#foreseer?.doubt();
   }
 
   #network(): Network {

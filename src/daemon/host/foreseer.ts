@@ -2,6 +2,7 @@ import { type HostEngine, type Memory, type Network, REST } from "../../host/ind
 import { type NetworkModel, Pace, type Sysctls } from "../../host-facts/index.ts";
 import type { AnswerCounts } from "../../netlink/index.ts";
 import type { Millis } from "../../types/index.ts";
+import { type Route, RT_TABLE, RTN } from "../../wire/index.ts";
 import type { EndpointPort } from "./endpoint-port.ts";
 import { HostForesight } from "./foresight.ts";
 
@@ -24,9 +25,12 @@ export class Foreseer implements Disposable {
   readonly #options: ForeseerOptions;
   readonly #foresight: HostForesight;
   readonly #renewing: Pace;
+  /** Default routes as they were there last, by family and interface: one that was lost comes again as it was, most often. */
+  readonly #defaults = new Map<string, Route>();
   /** What was foreseen follows from this. */
   #because: string | undefined;
   #revision = -1;
+  #losses = -1;
 
   constructor(options: ForeseerOptions) {
     this.#options = options;
@@ -48,6 +52,11 @@ export class Foreseer implements Disposable {
     return this.#foresight.given();
   }
 
+  /** What was foreseen is for a host that still has its paths: a loss that is in no haste makes it untrue at once, too. */
+  doubt(): void {
+    if (this.#options.model.losses !== this.#losses) this.#foresight.withdraw();
+  }
+
   withdraw(): void {
     this.#foresight.withdraw();
   }
@@ -66,7 +75,7 @@ export class Foreseer implements Disposable {
   #renew(): void {
     const { engine, model, network, sysctls, memory } = this.#options;
     const { facts } = engine;
-    const { addresses, links, routes, revision } = model;
+    const { addresses, links, routes, revision, losses } = model;
     if (!facts) return;
     if (addresses.length + links.length + routes.length > FORESEEABLE_MAX) return this.#foresight.withdraw();
     const { endpoints, limits } = facts;
@@ -76,6 +85,23 @@ export class Foreseer implements Disposable {
     if (because === this.#because) return;
     this.#because = because;
     this.#revision = revision;
-    this.#foresight.renew({ ...facts, ...network() }, memory);
+    this.#losses = losses;
+    this.#foresight.renew({ ...facts, ...network() }, memory, this.#lostDefaults());
+  }
+
+  /** Those that are not there now, of interfaces that are; remembers those that are there. */
+  #lostDefaults(): readonly Route[] {
+    const { links, routes } = this.#options.model;
+    const there = new Set<string>();
+    for (const route of routes) {
+      if (route.destinationLength !== 0 || route.table !== RT_TABLE.MAIN || route.type !== RTN.UNICAST) continue;
+      const key = `${route.family} ${route.outputInterface}`;
+      there.add(key);
+      this.#defaults.set(key, route);
+    }
+    const indexes = new Set(links.map(({ index }) => index));
+    for (const [key, { outputInterface }] of this.#defaults)
+      if (!indexes.has(outputInterface)) this.#defaults.delete(key);
+    return [...this.#defaults].flatMap(([key, route]) => (there.has(key) ? [] : [route]));
   }
 }
