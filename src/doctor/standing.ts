@@ -42,7 +42,8 @@ const WITHOUT_SUBFLOW: Standing = {
   id: "connection-without-subflow",
   seen: "has no subflow left",
   why: "Nothing can be sent or received until one is opened; the kernel closes the connection net.mptcp.close_timeout seconds after its last subflow went.",
-  remedy: "bring a link, an address or a route of it back; `subflow doctor` says what is missing",
+  remedy:
+    "bring a link, an address or a route of it back, `subflow doctor` says what is missing; `sysctl net.mptcp.close_timeout=3600` gives it more time",
 };
 
 function whyUnmanaged({ pathManager }: Connection, { daemon, isManaged }: Steering): Standing | undefined {
