@@ -1,11 +1,12 @@
 /**
  * What an application loses when a path goes silent: of two paths, the one that carries most begins to swallow packets without a sign.
- * `npm run bench -- silence [rounds] [words of the rows]`, as `npm run bench -- silence 10 up userspace`.
+ * `npm run bench -- silence [rounds] [words of the rows]`, as `npm run bench -- silence 10 up userspace`. `LOSS=link-down` instead (or another one of
+ * `_matrix-losses.ts`): a loss that the kernel tells of; what is lost is told in 3 s then. `LOSS=none`: what the machine itself loses, without any.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TrafficConnection, TrafficEnd } from "../src/lab/index.ts";
 import type { Millis } from "../src/types/index.ts";
-import { strike } from "./_matrix-losses.ts";
+import { LOSS_KINDS, strike } from "./_matrix-losses.ts";
 import { addressOf, EMPTY, type Setup, World } from "./_matrix-world.ts";
 import { printMachine, printTable, type Samples } from "./_support.ts";
 
@@ -16,7 +17,8 @@ const DIRECTIONS = ["up", "down"] as const;
 const RATES = [1, 50];
 /** A gap in what arrives that is longer is a loss to the application; all of them together within the watch are its cost. */
 const GAP_MIN: Millis = 50;
-const WATCH: Millis = 10_000;
+const LOSS = [...LOSS_KINDS, "none" as const].find((kind) => kind === process.env.LOSS) ?? "silent-drop";
+const WATCH: Millis = LOSS === "silent-drop" ? 10_000 : 3000;
 /** Until both paths are there and are used. */
 const WARM: Millis = 1200;
 const PACE: Millis = 10;
@@ -58,7 +60,7 @@ async function play({ setup, direction, rate }: Row): Promise<{ lost: Millis; lo
   try {
     await sleep(WARM);
     to.startClock();
-    await strike(world, { kind: "silent-drop", host: "client", n: 1 });
+    if (LOSS !== "none") await strike(world, { kind: LOSS, host: "client", n: 1 });
     await sleep(WATCH);
     const gaps = to.stalls.map(({ duration }) => duration).filter((duration) => duration > GAP_MIN);
     return { lost: gaps.reduce((sum, gap) => sum + gap, 0), longest: Math.max(0, ...gaps) };
@@ -82,4 +84,4 @@ for (const row of rows) {
   for (let round = 0; round < ROUNDS; round++) values.push((await play(row)).lost);
   lost.push({ name: `${row.rate} Mbit/s ${row.direction} ${row.setup}`, values });
 }
-printTable("lost by the application in 10 s after one of two paths went silent", "ms, gaps above 50 ms", lost);
+printTable(`lost by the application in ${WATCH / 1000} s after one of two paths was lost (${LOSS})`, "ms, gaps above 50 ms", lost);

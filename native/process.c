@@ -153,12 +153,14 @@ static napi_value verb_become(napi_env env, napi_callback_info info) {
       !read_bytes(env, values[3], &room) || !read_lengths(env, values[4], &kept, &kept_count) ||
       !read_int(env, values[5], &open_files_max))
     return NULL;
-  const char **end = (const char **)(room.data + room.length);
-  char **arguments = (char **)room.data, **variables = list_texts(words, arguments, end);
   const bool ends = words.length > 0 && words.data[words.length - 1] == 0 &&
                     (environment.length == 0 || environment.data[environment.length - 1] == 0);
-  if ((uintptr_t)room.data % sizeof(char *) != 0 || !ends || !variables || !list_texts(environment, variables, end))
-    return number(env, -EINVAL_);
+  if ((uintptr_t)room.data % sizeof(char *) != 0 || !ends) return number(env, -EINVAL_);
+  char **arguments = (char **)room.data;
+  /* Of a place that is cut off nothing is used. */
+  const char **end = (const char **)arguments + room.length / sizeof(char *);
+  char **variables = list_texts(words, arguments, end);
+  if (!variables || !list_texts(environment, variables, end)) return number(env, -EINVAL_);
   undo_node(open_files_max);
   for (size_t i = 0; i < kept_count; i++) syscall3(__NR_fcntl, kept[i], F_SETFD_, 0);
   return number(env, syscall3(__NR_execve, path, arguments, variables));

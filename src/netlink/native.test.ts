@@ -129,6 +129,11 @@ describe("arguments", () => {
       "no room",
     );
     assert.equal(
+      addon.become("/nonexistent", words, nothing, room.subarray(0, 23), kept, -1),
+      -ERRNO.EINVAL,
+      "room for half of the last one",
+    );
+    assert.equal(
       addon.become("/nonexistent", Buffer.from("x"), nothing, room, kept, -1),
       -ERRNO.EINVAL,
       "without its end",

@@ -8,7 +8,7 @@ const hasCompiler = spawnSync("gcc", ["--version"]).status === 0;
 
 test("the answer thread stands a storm under ThreadSanitizer and AddressSanitizer", (context) => {
   if (!hasCompiler) return context.skip("there is no gcc");
-  const { status, stdout, stderr } = spawnSync(process.execPath, [tool, "500"], { encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [tool, "500", "stress"], { encoding: "utf8" });
   assert.equal(status, 0, stdout + stderr);
   assert.match(stdout, /^thread: .*\baddress,undefined: /s);
 });
