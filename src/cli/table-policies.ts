@@ -54,8 +54,11 @@ export const POLICY_COMMANDS: readonly Command[] = [
     takes: ["token", "policy", ...Array.from({ length: 8 }, () => "free" as const)],
     summary: "give one connection another policy (userspace path manager)",
     usage: "TOKEN NAME [ PARAMETER=VALUE ... ]",
-    details: ["It stays until the connection ends, whatever the configuration says. A daemon must run."],
-    examples: ["policy set 1b2c3d4e active-backup hold_down=10s"],
+    details: [
+      "It stays until the connection ends, whatever the configuration says. A daemon must run. Beside the policy's own parameters there is",
+      "delay=64kB, delay=300ms or delay='64kB or 300ms': no further subflow before.",
+    ],
+    examples: ["policy set 1b2c3d4e active-backup hold_down=10s", "policy set 1b2c3d4e resilient delay=64kB"],
     load: () => import("./commands/policy.ts"),
   },
   {

@@ -271,7 +271,7 @@ test("the nearest word, swaps and dashes included", () => {
 test("a policy has its parameters beside its name, and a fault of theirs its place", () => {
   const written = load("policy: { name: active-backup, hold_down: 1.5min }\ndelay: 300ms\n").config;
   assert.deepEqual(choosePolicy(written), { policy: "active-backup", given: { hold_down: 90_000 } });
-  assert.equal(delayOf(written.delay), 300);
+  assert.deepEqual(delayOf(written.delay), { age: 300 });
   assert.deepEqual(faults("policy: { name: active-backup, hold_down: 10 }\n"), [
     '1:43: policy.hold_down: 10 is not a time as "300ms", "5s", "2min", "1h"',
   ]);
@@ -284,6 +284,23 @@ test("a policy has its parameters beside its name, and a fault of theirs its pla
   );
   assert.match(faults("policy: { hold_down: 10s }\n")[0]!, /the name is missing/);
   assert.deepEqual(faults("delay: 2h\n"), ['1:8: delay: "2h" is above 1h']);
+  for (const [wrong, why] of [
+    ["500", /"500" is neither a time as "500ms" nor an amount as "64kB"/],
+    ["64kB or", /"64kB or" is neither/],
+    ["64kB or 1MB", /has two of a kind: one time, one amount/],
+    ["64kB and 1s", /is neither/],
+    ["0B", /is below 1B/],
+    ["[1s]", /a time as "500ms", an amount as "64kB", or both/],
+  ] as const)
+    assert.match(faults(`delay: ${wrong}\n`).join(), why, wrong);
+  for (const [written, delay] of [
+    ["64kB", { bytes: 64_000 }],
+    ["500ms or 64KiB", { age: 500, bytes: 65_536 }],
+    ["1MB or 2s", { age: 2000, bytes: 1e6 }],
+    ["0", {}],
+  ] as const)
+    assert.deepEqual(delayOf(written), delay);
+  assert.deepEqual(faults("rules: [{ match: {}, delay: 64kB or 1s }]\n"), []);
   assert.match(faults("path_manager: kernel\ndelay: 1s\n")[0]!, /2:8: delay needs the userspace path manager/);
 });
 

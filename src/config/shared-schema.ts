@@ -1,6 +1,5 @@
 import * as v from "valibot";
-import { duration, parseValue } from "../engine/index.ts";
-import type { Millis } from "../types/index.ts";
+import { type Delay, NO_DELAY, parseDelay } from "../engine/index.ts";
 
 /** A whole number between bounds. */
 export const count = (what: string, min: number, max: number) =>
@@ -15,22 +14,22 @@ export const count = (what: string, min: number, max: number) =>
 export const limit = (what: string) =>
   v.optional(v.union([count(what, 0, 64), v.literal("auto")], `${what} is a number or auto`));
 
-/** Longer than that no connection waits for its second subflow. */
-const DELAY = duration("", 0, [0, 3_600_000]);
-/** How old connections must be. */
+/** How old connections must be, or what they must have carried. */
 export const delay = v.optional(
   v.pipe(
-    v.union([v.string(), v.number()], "a time"),
+    v.union([v.string(), v.number()], 'a time as "500ms", an amount as "64kB", or both with "or" between'),
     v.rawCheck(({ dataset, addIssue }) => {
-      const parsed = dataset.typed ? parseValue(DELAY, dataset.value) : undefined;
+      const parsed = dataset.typed ? parseDelay(dataset.value) : undefined;
       if (parsed && "fault" in parsed) addIssue({ message: parsed.fault });
     }),
-    v.description("no subflow is opened before a connection is so old: 500ms"),
+    v.description(
+      "no subflow is opened before a connection is so old, or has carried so much: 500ms, 64kB, 64kB or 500ms",
+    ),
   ),
 );
 
-/** "500ms" → 500; nothing → 0. */
-export function delayOf(written: string | number | undefined): Millis {
-  const parsed = written === undefined ? undefined : parseValue(DELAY, written);
-  return parsed && "value" in parsed ? Number(parsed.value) : 0;
+/** "64kB or 500ms" as the engine takes it; nothing: none. */
+export function delayOf(written: string | number | undefined): Delay {
+  const parsed = written === undefined ? undefined : parseDelay(written);
+  return parsed && "delay" in parsed ? parsed.delay : NO_DELAY;
 }

@@ -38,6 +38,7 @@ import {
   type Token,
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
+import { ByteWatch } from "./byte-watch.ts";
 import { Driver } from "./driver.ts";
 import { Foresight } from "./foresight.ts";
 import type { EndpointPort, EndpointRemoval, Refusal } from "./host/endpoint-port.ts";
@@ -77,6 +78,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   readonly #owners: Owners;
   #foresight: Foresight | undefined;
   readonly #watch: PathWatch;
+  readonly #bytes: ByteWatch;
   readonly #audit: NodeJS.Timeout;
   readonly #answers = new Map<number, Refusal>();
   readonly #resync: Pace;
@@ -134,6 +136,11 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       handleAll: (events) => this.#driver.handleAll(events),
       now,
     });
+    this.#bytes = new ByteWatch({
+      engine: this.#engine,
+      handleAll: (events) => this.#driver.handleAll(events),
+      now,
+    });
     this.#audit = setInterval(() => {
       this.adopt();
       this.#reopenListeners();
@@ -143,6 +150,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#audit);
     this.#watch[Symbol.dispose]();
+    this.#bytes[Symbol.dispose]();
     this.#resync[Symbol.dispose]();
     this.#reopen[Symbol.dispose]();
     this.#retry[Symbol.dispose]();
@@ -172,7 +180,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#driver.handleAll(translateBatch(events));
     if (!this.#port.ahead.isEmpty) this.#endAhead();
     this.#foresight?.end(last);
-    this.#watch.wake();
+    this.#wake();
     if (events.some((event) => this.#isOfOurListener(event))) this.#reopen.ask();
   }
 
@@ -191,7 +199,13 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   /** Reads the connections that exist, at start and in the audit. */
   adopt(): void {
     this.#driver.handle({ type: "kernel.snapshot", connections: observeAll(this.#options.pm) });
+    this.#wake();
+  }
+
+  /** There may be something to be looked at now. */
+  #wake(): void {
     this.#watch.wake();
+    this.#bytes.wake();
   }
 
   /** Steps that let V8 compile the way from an event to its command. */
@@ -219,7 +233,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   /** What policies in other processes say, or that they have come, gone, or do not answer. */
   hear(event: PolicyPlanned | PoliciesChanged): void {
     this.#driver.handle(event);
-    this.#watch.wake();
+    this.#wake();
   }
 
   /** The policy in charge brings lost subflows back itself. */

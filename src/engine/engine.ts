@@ -17,6 +17,7 @@ import type {
   AddressAnnounced,
   AddressRemoved,
   ConfigChanged,
+  ConnectionCounted,
   ConnectionEstablished,
   ConnectionMeasured,
   ConnectionOwner,
@@ -54,6 +55,7 @@ import { EndpointTable } from "./table.ts";
 import { Timers } from "./timers.ts";
 import { chooseTreatments, ownerKnown, remotesChanged } from "./treat.ts";
 import { Treatment } from "./treatment.ts";
+import { opensAtOf } from "./waiting.ts";
 
 const NO_ACTIONS: readonly Action[] = Object.freeze([]);
 
@@ -163,10 +165,22 @@ export class Engine {
 
   /** The next connections to be looked at, with where their subflows are; `connection.measured` is the answer. */
   watched(max: number): readonly Watched[] {
-    return this.#state.watch.take(max).map(({ token, subflows }) => ({
-      token,
-      subflows: subflows.filter(({ state }) => state === "established"),
-    }));
+    return this.#state.watch.take(max).map(watchedOf);
+  }
+
+  /** How many connections get further subflows when they have carried enough; 0: nothing needs to be counted. */
+  get waitingCount(): number {
+    return this.#state.waiting.size;
+  }
+
+  /** How many have begun to wait for that, ever: another number, and there is a new one. */
+  get waitingAdded(): number {
+    return this.#state.waiting.added;
+  }
+
+  /** The next of those, with where their subflows are; `connection.counted` is the answer. */
+  waiting(max: number): readonly (Watched & { readonly moved: number })[] {
+    return this.#state.waiting.take(max).map((connection) => ({ ...watchedOf(connection), moved: connection.moved }));
   }
 
   get connectionCount(): number {
@@ -270,6 +284,9 @@ export class Engine {
       case "connection.measured":
         this.#measured(event);
         return;
+      case "connection.counted":
+        counted(state, event);
+        return;
       case "action.done":
         done(state, event.action, event.source);
         return;
@@ -368,6 +385,20 @@ function ofConnection(state: State, known: Connection, event: ConnectionEvent): 
     case "policy.planned":
       return planned(state, known, event);
   }
+}
+
+function watchedOf({ token, subflows }: Connection): Watched {
+  return { token, subflows: subflows.filter(({ state }) => state === "established") };
+}
+
+/** What waited for that gets its subflows. */
+function counted(state: State, { token, bytes }: ConnectionCounted): void {
+  const connection = state.connections.get(token);
+  if (!connection) return;
+  connection.moved = bytes;
+  if (opensAtOf(connection) > state.now) return;
+  state.waiting.delete(connection);
+  consider(state, connection, { type: "wake" });
 }
 
 function earliest(one: Millis | undefined, other: Millis | undefined): Millis | undefined {

@@ -5,7 +5,6 @@ import type {
   ConnectionReading,
   Endpoint,
   Limits,
-  Millis,
   Path,
   Side,
   Token,
@@ -13,6 +12,7 @@ import type {
 import type { Action } from "./actions.ts";
 import type { RemoteAddressRules } from "./admission.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
+import type { Delay } from "./delay.ts";
 import type { GivenValues } from "./parameters.ts";
 import type { RemotePlan, RemotePolicy } from "./remote/plain.ts";
 import type { Owner, Rule } from "./rules/rule.ts";
@@ -40,6 +40,7 @@ export type EngineEvent =
   | KernelSnapshot
   | ConnectionObserved
   | ConnectionMeasured
+  | ConnectionCounted
   | ActionDone
   | ActionFailed
   | CommandReceived
@@ -162,6 +163,13 @@ export interface ConnectionMeasured extends ConnectionReading {
   readonly isQuiet: boolean;
 }
 
+/** How many bytes a connection has carried, to and fro, that was to be counted ({@link Engine.waiting}). */
+export interface ConnectionCounted {
+  readonly type: "connection.counted";
+  readonly token: Token;
+  readonly bytes: number;
+}
+
 /** The kernel took an action. For `subflow.create` it means only that the SYN went out. */
 export interface ActionDone {
   readonly type: "action.done";
@@ -194,10 +202,10 @@ export interface ConfigChanged {
   /** undefined: leave the table as it is. */
   readonly endpoints?: readonly EndpointRequest[] | undefined;
   readonly limits?: Partial<Limits> | undefined;
-  /** Name of one of the policies given to the engine; with it what of its parameters is given, and from which age connections get subflows. */
+  /** Name of one of the policies given to the engine; with it what of its parameters is given, and from when on connections get subflows. */
   readonly policy?: string | undefined;
   readonly given?: GivenValues | undefined;
-  readonly delay?: Millis | undefined;
+  readonly delay?: Delay | undefined;
   /** With `policy`: the first that matches says how a connection is treated; those whose time it is not left out. */
   readonly rules?: readonly Rule[] | undefined;
   /** Connections that there are stay as they are. */

@@ -1,9 +1,11 @@
-import { errnoText } from "../types/index.ts";
+import { errnoText, type Millis } from "../types/index.ts";
+import { formatBytes } from "./delay.ts";
 import type { Connection } from "./model.ts";
-import { opensAtOf, toBeAnnounced, whichLimit, whyNotNow } from "./persist.ts";
+import { toBeAnnounced, whichLimit, whyNotNow } from "./persist.ts";
 import { type AttemptView, isSignal, type LeftOut, type Occasion, type PairView } from "./policy.ts";
 import { isElsewhere, planOf } from "./remote/remote.ts";
 import type { State } from "./state.ts";
+import { opensAtOf } from "./waiting.ts";
 
 /*
  * Why a pair of addresses has no subflow, for policies that wish persistently: it needs no policy to tell, because everything that
@@ -41,15 +43,25 @@ function whyMissing({ now }: State, connection: Connection, pair: PairView): Rea
   const reason = whyNotNow(connection, pair);
   if (reason !== "") return { reason, remedy: whatEnds(pair) };
   const left = opensAtOf(connection) - now;
-  if (left > 0) {
-    const seconds = (left / 1000).toFixed(1);
-    return { reason: `the connection is young: subflows are opened in ${seconds} s (\`delay\`)`, remedy: "wait" };
-  }
+  if (left > 0)
+    return {
+      reason: `the connection is young: subflows are opened ${whenIn(connection, left)} (\`delay\`)`,
+      remedy: "wait",
+    };
   if (attempt && attempt.retryAt > now) {
     const seconds = Math.max(0.1, (attempt.retryAt - now) / 1000).toFixed(1);
     return { reason: `${failures(attempt)}; tried again in ${seconds} s`, remedy: "wait" };
   }
   return { reason: "it is about to be opened", remedy: "wait" };
+}
+
+/** "in 0.3 s, or when it has carried 64kB (12kB so far)". @param left Infinity: only by what it carries */
+function whenIn({ treatment, moved }: Connection, left: Millis): string {
+  const { bytes } = treatment.delay;
+  const time = left === Number.POSITIVE_INFINITY ? [] : [`in ${(left / 1000).toFixed(1)} s`];
+  const amount =
+    bytes === undefined ? [] : [`when it has carried ${formatBytes(bytes)} (${formatBytes(moved)} so far)`];
+  return [...time, ...amount].join(", or ");
 }
 
 function whyUnwanted(policy: string, pair: PairView, known: readonly LeftOut[]): Reason {

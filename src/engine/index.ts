@@ -4,6 +4,7 @@ export { CONFIG_REQUEST } from "./admin.ts";
 export type { RemoteAddressRules } from "./admission.ts";
 export * from "./bounds.ts";
 export type * from "./commands.ts";
+export * from "./delay.ts";
 export { Engine, type EngineOptions } from "./engine.ts";
 export type * from "./events.ts";
 export type { Foreseen, Particular } from "./foresee.ts";

@@ -155,6 +155,8 @@ export class Connection implements ConnectionView, Timed {
   askPace: Millis = 0;
   /** What of the peer's data has arrived in order, and since when data arrive behind a hole; see silence.ts. */
   received: Received | undefined = undefined;
+  /** Bytes that went to and fro, as they were last counted: only where a delay asks (waiting.ts). */
+  moved = 0;
   /** The first plan of a policy that was refused; kept when a later one is taken, so that it is reported once. */
   refusal: PlanRefusal | undefined = undefined;
   /** Ids that differ from the endpoint's own: [endpoint, id]. */

@@ -1,4 +1,4 @@
-import type { Endpoint, Millis } from "../types/index.ts";
+import type { Endpoint } from "../types/index.ts";
 import { BOUNDS } from "./bounds.ts";
 import type { Connection } from "./model.ts";
 import { announce, create } from "./opening.ts";
@@ -7,6 +7,7 @@ import { attemptOf, type ConnectionPlan, isSignal, type OpenPair } from "./polic
 import { retryAtOf } from "./retry.ts";
 import type { State } from "./state.ts";
 import type { Subflow } from "./subflow.ts";
+import { opensAtOf } from "./waiting.ts";
 
 /*
  * What a policy wishes persistently. Wishes beyond the limits wait for room, those that failed for their back-off, announcements for
@@ -19,7 +20,9 @@ export function carryOut(state: State, connection: Connection, plan: ConnectionP
   const opened: Subflow[] = [];
   const opensAt = opensAtOf(connection);
   if (opensAt > state.now) {
-    if (plan.subflows.some(({ open }) => open)) connection.wakeAt = Math.min(connection.wakeAt, opensAt);
+    if (!plan.subflows.some(({ open }) => open)) return opened;
+    connection.wakeAt = Math.min(connection.wakeAt, opensAt);
+    if (connection.treatment.delay.bytes !== undefined) state.waiting.add(connection);
     return opened;
   }
   let waiting = 0;
@@ -37,13 +40,6 @@ export function carryOut(state: State, connection: Connection, plan: ConnectionP
     opened.push(subflow);
   }
   return opened;
-}
-
-/** From when on subflows are opened: a rule may spare short connections theirs. Not where the one that it began with is gone. */
-export function opensAtOf({ subflows, treatment }: Connection): Millis {
-  if (treatment.delay === 0) return 0;
-  const initial = subflows.find(({ join, state }) => !join && state === "established");
-  return initial?.since === undefined ? 0 : initial.since + treatment.delay;
 }
 
 /** Why a subflow that is wanted cannot be opened at this time, whatever came of earlier attempts; "": it can. */

@@ -13,6 +13,7 @@ import type { EngineCounters } from "./snapshot.ts";
 import type { EndpointTable } from "./table.ts";
 import type { Timers } from "./timers.ts";
 import type { CompiledRules, Treatment } from "./treatment.ts";
+import { Waiting } from "./waiting.ts";
 import { Watchlist } from "./watchlist.ts";
 
 /** `Omit` over a union keeps its members apart. */
@@ -33,6 +34,7 @@ export class State {
   readonly timers: Timers<Connection>;
   readonly admission = new Admission();
   readonly watch = new Watchlist();
+  readonly waiting = new Waiting();
   readonly paths = new Paths();
   readonly recoveries = new Recoveries();
   /** Subflows that stay although they were to be closed: their policy is to be told before it is asked anything else. */
@@ -97,6 +99,7 @@ export class State {
   forget(connection: Connection): void {
     this.timers.set(connection, undefined);
     this.watch.delete(connection);
+    this.waiting.delete(connection);
     this.connections.delete(connection.token);
   }
 }

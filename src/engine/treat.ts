@@ -1,5 +1,6 @@
 import { ERRNO, type Millis, type Token, unmap } from "../types/index.ts";
 import { beginMemory } from "./consult.ts";
+import { parseDelay } from "./delay.ts";
 import type { ConfigChanged, PoliciesChanged } from "./events.ts";
 import type { Connection } from "./model.ts";
 import { type GivenValues, parseValue } from "./parameters.ts";
@@ -135,7 +136,7 @@ export function watchFor(state: State, connection: Connection): void {
   if (measures !== undefined || connection.subflows.length > 1) state.watch.add(connection);
 }
 
-/** Somebody asks for a policy of one connection. */
+/** Somebody asks for a policy of one connection, and perhaps (as if it were a parameter of each) for a delay. */
 export function setPolicy(
   state: State,
   { token, policy: name, given }: { readonly token: Token; readonly policy: string; readonly given: GivenValues },
@@ -148,9 +149,12 @@ export function setPolicy(
     const names = state.policies.map((each) => each.name).join(", ");
     return { errno: ERRNO.EINVAL, message: `there is no policy ${name}; there are ${names}` };
   }
-  const checked = state.remotes.has(name) ? { given } : checkGiven(policy, given);
+  const { delay: written, ...rest } = given;
+  const delay = written === undefined ? { delay: undefined } : parseDelay(written);
+  if ("fault" in delay) return { errno: ERRNO.EINVAL, message: `delay: ${delay.fault}` };
+  const checked = state.remotes.has(name) ? { given: rest } : checkGiven(policy, rest);
   if ("fault" in checked) return { errno: ERRNO.EINVAL, message: checked.fault };
-  treat(state, connection, connection.treatment.withPolicy(policy, checked.given));
+  treat(state, connection, connection.treatment.withPolicy(policy, checked.given, delay.delay));
   return undefined;
 }
 

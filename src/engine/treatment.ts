@@ -7,6 +7,7 @@ import {
   matchesPattern,
   unmap,
 } from "../types/index.ts";
+import { type Delay, NO_DELAY, sameDelay } from "./delay.ts";
 import { formatValue, type GivenValues, type Values, valuesOf } from "./parameters.ts";
 import type { Policy } from "./policy.ts";
 import type { InterfaceChoice } from "./rules/rule.ts";
@@ -21,8 +22,8 @@ export interface TreatmentOptions {
   readonly rule?: string | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly interfaces?: InterfaceChoice | undefined;
-  /** No subflow is opened before the connection is so old. */
-  readonly delay?: Millis | undefined;
+  /** No subflow is opened before. */
+  readonly delay?: Delay | undefined;
   /** Somebody asked for it, of this connection: rules do not change it. */
   readonly isByHand?: boolean | undefined;
 }
@@ -49,7 +50,7 @@ export class Treatment {
   /** What of its parameters was given. */
   readonly given: GivenValues;
   readonly rule: string;
-  readonly delay: Millis;
+  readonly delay: Delay;
   readonly isByHand: boolean;
   /** "active-backup hold_down=10s": policy and what of it was given. The same text, the same plans. */
   readonly text: string;
@@ -58,7 +59,7 @@ export class Treatment {
   #listOf: { readonly revision: number; readonly names: ReadonlyMap<Address, string> } | undefined;
 
   constructor(options: TreatmentOptions) {
-    const { policy, given, rule = "", delay = 0, isByHand = false } = options;
+    const { policy, given, rule = "", delay = NO_DELAY, isByHand = false } = options;
     this.#options = options;
     this.policy = policy;
     this.given = given ?? {};
@@ -71,7 +72,7 @@ export class Treatment {
 
   /** Nothing would change if it took the other's place. */
   isLike(other: Treatment): boolean {
-    return this.text === other.text && this.delay === other.delay;
+    return this.text === other.text && sameDelay(this.delay, other.delay);
   }
 
   /** The same under a watch (foresee.ts). */
@@ -80,8 +81,8 @@ export class Treatment {
   }
 
   /** The same but for the policy, because somebody asked for it. */
-  withPolicy(policy: Policy, given: GivenValues | undefined): Treatment {
-    return new Treatment({ ...this.#options, policy, given, isByHand: true });
+  withPolicy(policy: Policy, given: GivenValues | undefined, delay: Delay = this.delay): Treatment {
+    return new Treatment({ ...this.#options, policy, given, delay, isByHand: true });
   }
 
   /** What is wished and missing is tried again. */

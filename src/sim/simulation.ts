@@ -181,6 +181,8 @@ class Simulation {
       const connection = this.#world.kernel.connections.get(token);
       if (connection) this.#handle(readingOf(connection, this.#figures, this.#now));
     }
+    for (const { token, moved } of this.#engine.waiting(8))
+      this.#handle({ type: "connection.counted", token, bytes: moved + this.#figures.below(4000) });
   }
 
   /** The event socket is read, with what may go wrong there. */

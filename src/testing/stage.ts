@@ -1,5 +1,6 @@
 import {
   type Action,
+  type Delay,
   Engine,
   type EngineEvent,
   type GivenValues,
@@ -39,8 +40,8 @@ export interface StageOptions {
   readonly owner?: Owner | undefined;
   /** Names of the interfaces of its addresses, by number. */
   readonly interfaceNames?: readonly string[] | undefined;
-  /** No subflow is opened before the connection is so old. */
-  readonly delay?: Millis | undefined;
+  /** No subflow is opened before. */
+  readonly delay?: Delay | undefined;
   /** Others that can be asked for ({@link Stage.setPolicy}). */
   readonly others?: readonly Policy[] | undefined;
   /** How many addresses the host has, and how many the peer; the connection begins at the first of each. Default: 2 and 1. */
@@ -255,6 +256,11 @@ export class Stage {
   /** The same where of the peer's data only so many bytes have arrived in order. */
   hole(inOrder: number, figures: Figures = {}): void {
     this.#measured(inOrder, figures, false);
+  }
+
+  /** What it has carried is counted: so many bytes. */
+  count(bytes: number): void {
+    this.#feed({ type: "connection.counted", token: TOKEN, bytes });
   }
 
   #measured(bytesReceived: number, figures: Figures, isQuiet: boolean, outstanding = 0): void {

@@ -10,7 +10,7 @@ const BACKUP = { policy: "active-backup" };
 const backup = activeBackup as Policy;
 
 test("treatment: no subflow before the delay is over, and why says so", () => {
-  const stage = new Stage({ policy: resilient, locals: 3, delay: 500 });
+  const stage = new Stage({ policy: resilient, locals: 3, delay: { age: 500 } });
   stage.pass(499);
   assert.equal(stage.subflows, "0>0");
   const [left] = stage.engine.why(1, stage.now)?.leftOut ?? [];
@@ -20,10 +20,53 @@ test("treatment: no subflow before the delay is over, and why says so", () => {
 });
 
 test("treatment: a delay is no hindrance where the subflow that it began with is gone", () => {
-  const stage = new Stage({ policy: resilient, locals: 2, delay: 60_000 });
+  const stage = new Stage({ policy: resilient, locals: 2, delay: { age: 60_000 } });
   stage.reset(0, 0);
   stage.pass(1000);
   assert.match(stage.subflows, /1>0/);
+});
+
+test("treatment: no subflow before so much was carried, or the time is over, whichever comes first", () => {
+  const amount = new Stage({ policy: resilient, locals: 2, delay: { bytes: 64_000 } });
+  amount.pass(60_000);
+  amount.count(63_999);
+  assert.deepEqual([amount.subflows, amount.engine.waitingCount], ["0>0", 1]);
+  const [left] = amount.engine.why(1, amount.now)?.leftOut ?? [];
+  assert.match(
+    left?.reason ?? "",
+    /young: subflows are opened when it has carried 64kB \(63\.9kB so far\) \(`delay`\)/,
+  );
+  amount.count(64_000);
+  amount.pass(100);
+  assert.deepEqual([amount.subflows, amount.engine.waitingCount], ["0>0 1>0", 0], "and nobody counts any more");
+  const both = new Stage({ policy: resilient, locals: 2, delay: { age: 500, bytes: 64_000 } });
+  const [young] = both.engine.why(1, both.now)?.leftOut ?? [];
+  assert.match(young?.reason ?? "", /opened in 0\.5 s, or when it has carried 64kB \(0B so far\)/);
+  both.pass(600);
+  assert.equal(both.subflows, "0>0 1>0");
+  assert.deepEqual([both.engine.waiting(8), both.engine.waitingCount], [[], 0], "it waits no more");
+});
+
+test("treatment: nothing is counted where no subflow is wanted, or the connection has ended", () => {
+  const alone = new Stage({ policy: resilient, locals: 1, delay: { bytes: 1 } });
+  assert.equal(alone.engine.waitingCount, 0);
+  const ended = new Stage({ policy: resilient, locals: 2, delay: { bytes: 1 } });
+  assert.equal(ended.engine.waitingCount, 1);
+  ended.engine.handle({ type: "connection.closed", token: 1 }, ended.now);
+  assert.equal(ended.engine.waitingCount, 0);
+});
+
+test("treatment: a delay can be asked for, for one connection, with its policy", () => {
+  const stage = new Stage({ policy: resilient, locals: 2, delay: { bytes: 64_000 } });
+  assert.match(stage.setPolicy("resilient", { delay: "soon" }) ?? "", /delay: "soon" is neither a time as "500ms" nor/);
+  assert.equal(stage.setPolicy("resilient", { delay: "1kB or 3s" }), undefined);
+  stage.count(1000);
+  stage.pass(100);
+  assert.equal(stage.subflows, "0>0 1>0");
+  const other = new Stage({ policy: resilient, locals: 2, delay: { bytes: 64_000 } });
+  assert.equal(other.setPolicy("resilient", { delay: "0" }), undefined);
+  other.pass(100);
+  assert.equal(other.subflows, "0>0 1>0", "none any more");
 });
 
 test("treatment: a policy plans by the parameters that are given", () => {
@@ -87,7 +130,7 @@ test("rules: without one that matches all is as without rules", () => {
   const stage = new Stage({
     policy: resilient,
     locals: 2,
-    rules: [{ name: "x", match: { side: "server" }, delay: 9e5 }],
+    rules: [{ name: "x", match: { side: "server" }, delay: { age: 9e5 } }],
   });
   stage.pass(1000);
   assert.equal(stage.subflows, "0>0 1>0");

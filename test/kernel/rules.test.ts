@@ -103,6 +103,51 @@ kernelTest("rules: whose connection it is: the user, and the command where the d
   ),
 );
 
+kernelTest("rules: a connection that has carried too little keeps its one path, whichever way the bytes went", () =>
+  withRules(
+    2,
+    `rules:
+  - { match: { remote_port: 5001-5003 }, delay: 64kB }
+  - { match: { remote_port: 5004 }, delay: 64kB or 300ms }
+`,
+    async (world) => {
+      const { lab, client } = world;
+      const becomes = (port: number, expected: string) =>
+        lab.waitFor(() => addressesOf(world, port) === expected, DEADLINE, `${port}: ${expected}`);
+      const [small, up, down] = [await connect(world, 5001), await connect(world, 5002), await connect(world, 5003)];
+      await connect(world, 5004);
+      const { token } = shown(world, 5001);
+      const why = (): string => subflow(client, "why", token).stdout;
+      // It is looked at, and what it has carried is known.
+      await lab.waitFor(() => /when it has carried 64kB \(1(\.\d)?kB so far\)/.test(why()), DEADLINE, "counted");
+      await becomes(5004, "10.0.1.1 10.0.2.1");
+      await transfer(up.client, up.server, 70_000);
+      await transfer(down.server, down.client, 70_000);
+      await becomes(5002, "10.0.1.1 10.0.2.1");
+      await becomes(5003, "10.0.1.1 10.0.2.1");
+      assert.equal(addressesOf(world, 5001), "10.0.1.1", "and the small one has one path still");
+      assert.match(why(), /when it has carried 64kB/);
+      await transfer(small.client, small.server, 70_000);
+      await becomes(5001, "10.0.1.1 10.0.2.1");
+      await connect(world, 5005);
+      await becomes(5005, "10.0.1.1 10.0.2.1");
+    },
+  ),
+);
+
+kernelTest("rules: one connection is given another delay", () =>
+  withRules(2, "rules: [{ match: { remote_port: 5001 }, delay: 1MB }]\n", async (world) => {
+    const { lab, client } = world;
+    await connect(world, 5001);
+    const { token } = shown(world, 5001);
+    const refused = subflow(client, "policy", "set", token, "resilient", "delay=64");
+    assert.match(refused.stderr, /delay: "64" is neither a time as "500ms" nor an amount as "64kB"/);
+    assert.equal(addressesOf(world, 5001), "10.0.1.1");
+    assert.equal(subflow(client, "policy", "set", token, "resilient", "delay=1kB").status, 0);
+    await lab.waitFor(() => addressesOf(world, 5001) === "10.0.1.1 10.0.2.1", DEADLINE, "both");
+  }),
+);
+
 kernelTest("rules: read again, they hold for connections that there are", () =>
   inWorld(2, async (world) => {
     const { lab, client } = world;

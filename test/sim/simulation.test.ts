@@ -71,7 +71,7 @@ test("simulation: the laws hold with what is tried again and again", () => {
 
 const RULES: readonly Rule[] = [
   { name: "slow", match: { users: [1] }, policy: "active-backup", given: { hold_down: 100 } },
-  { name: "late", match: { users: [2], side: "client" }, delay: 300, limits: { subflows: 1 } },
+  { name: "late", match: { users: [2], side: "client" }, delay: { age: 300, bytes: 5000 }, limits: { subflows: 1 } },
   { name: "as the kernel", match: { side: "server" }, policy: "standard" },
 ];
 

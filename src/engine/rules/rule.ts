@@ -1,4 +1,5 @@
-import type { Limits, Millis, Prefix, Side, SocketAddress } from "../../types/index.ts";
+import type { Limits, Prefix, Side, SocketAddress } from "../../types/index.ts";
+import type { Delay } from "../delay.ts";
 import type { GivenValues } from "../parameters.ts";
 
 /** From a port to a port, both included. */
@@ -41,7 +42,7 @@ export interface Rule {
   readonly given?: GivenValues | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly interfaces?: InterfaceChoice | undefined;
-  readonly delay?: Millis | undefined;
+  readonly delay?: Delay | undefined;
 }
 
 /** Whose socket it is, as the kernel says. */
