@@ -42,6 +42,19 @@ export class Client {
     return (answer as ConnectionExplanation | null | undefined) ?? undefined;
   }
 
+  /**
+   * From now on a connection is planned by this policy, whatever rules say; `delay` ("64kB or 300ms") may stand beside its parameters. Programs that
+   * are neither root's nor the daemon's may ask for their own connections, and for what the configuration lets them (`applications: { steer }`).
+   * @throws NoDaemonError; DaemonError where the engine refuses; SubflowError with DENIED
+   */
+  async setPolicy(
+    token: Token,
+    policy: string,
+    parameters: Readonly<Record<string, string | number | boolean>> = {},
+  ): Promise<void> {
+    await ask("policy.set", { token, policy, parameters }, { netns: this.#netns });
+  }
+
   /** State first, then changes, by events; {@link Watching.connections} is kept up to date. */
   watch(options: Omit<WatchOptions, "netns"> = {}): Watching {
     return new Watching({ ...options, netns: this.#netns });

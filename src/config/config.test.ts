@@ -304,6 +304,18 @@ test("a policy has its parameters beside its name, and a fault of theirs its pla
   assert.match(faults("path_manager: kernel\ndelay: 1s\n")[0]!, /2:8: delay needs the userspace path manager/);
 });
 
+test("applications see, see nothing, or ask for the policies that are named", () => {
+  for (const right of ["none", "see", "{ steer: [resilient, active-backup, plugin:mine] }"])
+    assert.deepEqual(faults(`applications: ${right}\n`), [], right);
+  for (const [wrong, why] of [
+    ["steer", /applications is none, see, or \{ steer: \[POLICY, \.\.\.\] \}/],
+    ["{ steer: [] }", /the list is empty/],
+    ["{ steer: [activ] }", /"activ" is no policy: there are standard, .*, and plugin:NAME/],
+    ["{ steer: [resilient], see: true }", /applications is none, see, or/],
+  ] as const)
+    assert.match(faults(`applications: ${wrong}\n`).join(), why, wrong);
+});
+
 test("parameters of a policy in one file are none of another policy in a later one", () => {
   const { config } = load("policy: { name: active-backup, hold_down: 3s }\n", {
     "a.yaml": "policy: { name: refresh, every: 2s }\n",

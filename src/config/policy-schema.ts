@@ -49,6 +49,15 @@ function policySchema<const W extends readonly string[]>(words: W) {
   ]);
 }
 
+/** A name alone. */
+export const POLICY_NAME = v.pipe(
+  v.string(),
+  v.check(
+    (name) => POLICIES.includes(name) || PLUGIN_NAME.test(name),
+    ({ input }) => `${JSON.stringify(input)} is no policy: there are ${POLICIES.join(", ")}, and plugin:NAME`,
+  ),
+);
+
 /** `policy: fullmesh`, or `policy: { name: active-backup, hold_down: 10s }`. */
 export const POLICY = policySchema([]);
 export const POLICY_OR_AUTO = policySchema(["auto"]);

@@ -2,7 +2,7 @@ import { isAbsolute } from "node:path";
 import * as v from "valibot";
 import { INTERFACE_KINDS, ROLES } from "../host/index.ts";
 import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../types/index.ts";
-import { POLICY_OR_AUTO } from "./policy-schema.ts";
+import { POLICY_NAME, POLICY_OR_AUTO } from "./policy-schema.ts";
 import { QUOTA } from "./quota.ts";
 import { RULE } from "./rule-schema.ts";
 import { count, delay, limit } from "./shared-schema.ts";
@@ -202,8 +202,20 @@ export const CONFIG_SCHEMA = v.strictObject({
   ),
   applications: v.optional(
     v.pipe(
-      v.picklist(["none", "see"]),
-      v.description("what programs of other users may do: see their own connections, or nothing"),
+      v.union(
+        [
+          v.picklist(["none", "see"]),
+          v.strictObject({
+            steer: v.pipe(
+              v.array(POLICY_NAME),
+              v.minLength(1, "the list is empty"),
+              v.description("policies that they may ask for, of connections of their own"),
+            ),
+          }),
+        ],
+        "applications is none, see, or { steer: [POLICY, ...] }",
+      ),
+      v.description("what programs of other users may do with their own connections: nothing, see them, or also steer"),
     ),
     "see",
   ),

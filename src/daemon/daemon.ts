@@ -7,7 +7,7 @@ import {
   remoteAddressRules,
 } from "../config/index.ts";
 import { type Answer, type Asker, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
-import type { ConfigChanged } from "../engine/index.ts";
+import type { Command, ConfigChanged } from "../engine/index.ts";
 import { idleReasons, lifelinesOf, type Restored } from "../host/index.ts";
 import { kernelCapacity } from "../host-facts/index.ts";
 import { type AnswerCounts, MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
@@ -29,6 +29,8 @@ import type { QuotaFile } from "./quota/quota-file.ts";
 import { Quotas } from "./quota/quotas.ts";
 import { RuleClock } from "./rules/rule-clock.ts";
 import { Seeing } from "./seeing/seeing.ts";
+import { NOT_YOURS, refusalOf, steerable } from "./steering.ts";
+import { tokenOf } from "./trace.ts";
 import { IdleWork } from "./tuning/idle-work.ts";
 import { Rest } from "./tuning/rest.ts";
 import { UserspacePathManager } from "./userspace.ts";
@@ -76,6 +78,8 @@ export class Daemon implements ControlService, Disposable {
   /** Of connections that no rule is for. */
   #treatment: Pick<ConfigChanged, "policy" | "given" | "delay"> = {};
   #batch: MptcpEvent[] = [];
+  /** Policies that programs of other users may ask for. */
+  #steerable: readonly string[] = [];
   /** Of the last ESTABLISHED of the batch. */
   #established: MessageHeader | undefined;
   /** Why there was nothing to set, as it was last said. */
@@ -179,6 +183,7 @@ export class Daemon implements ControlService, Disposable {
   configure(config: Config): void {
     const treatment = { ...choosePolicy(config), delay: delayOf(config.delay) };
     this.#treatment = treatment;
+    this.#steerable = steerable(config);
     this.#userspace?.useConfig({ ...treatment, rules: this.#rules.use(config.rules) }, remoteAddressRules(config));
     const host = hostConfig(config, this.#options.pathManager);
     this.#quotas.configure(host);
@@ -263,12 +268,13 @@ export class Daemon implements ControlService, Disposable {
     answer(null);
   }
 
-  /** Whoever is neither root nor ours sees what is theirs, by the kernel's word, and changes nothing. */
+  /** Whoever is neither root nor ours sees what is theirs, by the kernel's word, and changes nothing but that, and that only where they may. */
   #queryOfOthers(request: CheckedRequest, answer: Answer, asker: Asker): void {
     switch (request.method) {
       case "hello": {
         const { product, version, control, pathManager, policy } = this.#hello();
-        return answer({ product, version, control, pathManager, policy });
+        const steer = this.#steerable;
+        return answer({ product, version, control, pathManager, policy, ...(steer.length > 0 && { steer }) });
       }
       case "watch":
         return this.#seeing.watch(request.params, answer, asker);
@@ -278,9 +284,25 @@ export class Daemon implements ControlService, Disposable {
         const isTheirs = (token: number): boolean => this.#seeing.isOf(asker.uid, token);
         return answer(theirs.map((token) => (isTheirs(token) ? (this.#userspace?.why(token) ?? null) : null)));
       }
+      case "policy.set":
+        return this.#steer(request, answer, asker);
       default:
         return answer(null, { code: "DENIED", message: `${request.method} is for root and the daemon's group` });
     }
+  }
+
+  /** Somebody wants another policy for a connection of their own. */
+  #steer(request: Extract<CheckedRequest, { method: "policy.set" }>, answer: Answer, { uid }: Asker): void {
+    const { token, policy } = request.params;
+    const refusal = refusalOf(policy, this.#steerable);
+    if (refusal) return answer(null, refusal);
+    if (!this.#userspace) return answer(null, KERNEL_IN_CHARGE);
+    this.#subscription.release();
+    if (!this.#seeing.isOf(uid, token)) return answer(null, NOT_YOURS);
+    const refused = this.#userspace.command(commandOf(request) as Command);
+    if (refused) return answer(null, { code: "KERNEL", ...refused });
+    this.#options.log.info(tokenOf({ token }), `user ${uid} asks for policy ${policy}`);
+    answer(null);
   }
 
   #query({ method, params }: CheckedRequest, answer: Answer, asker: Asker): void {

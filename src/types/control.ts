@@ -39,7 +39,7 @@ export interface ControlMethods {
     readonly params: { readonly subflows?: number | undefined; readonly addAddrAccepted?: number | undefined };
     readonly result: null;
   };
-  /** Gives one connection another policy; parameters by name, as somebody writes them ("300ms"). */
+  /** Gives one connection another policy, of others' programs only of their own, and only where they may; parameters by name, as somebody writes them ("300ms"). */
   readonly "policy.set": {
     readonly params: {
       readonly token: Token;
@@ -73,6 +73,8 @@ export interface ControlHello {
   readonly pid: number;
   readonly pathManager: "kernel" | "userspace";
   readonly policy: string;
+  /** To programs of other users: which policies they may ask for, of their own connections. */
+  readonly steer?: readonly string[] | undefined;
   /** Milliseconds since its start. */
   readonly uptime: number;
   readonly connections: number;

@@ -131,7 +131,7 @@ export class Life implements Disposable {
 
   /** What applications may see goes by the configuration in force. Without its socket the rest goes on. */
   async #serveApplications(): Promise<void> {
-    const isWanted = this.#loaded.config.applications === "see";
+    const isWanted = this.#loaded.config.applications !== "none";
     if (isWanted === (this.#applications !== undefined)) return;
     const { files, log } = this.#options;
     this.#applications?.[Symbol.dispose]();
