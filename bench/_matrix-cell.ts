@@ -194,7 +194,7 @@ export function short(paths: readonly string[], { local, remote, family }: Size)
 }
 
 /** Both sides say something all the time, and check what they hear. */
-class Talk {
+export class Talk {
   readonly ends: readonly [TrafficEnd, TrafficEnd];
   readonly #timer: NodeJS.Timeout;
 

@@ -1,12 +1,15 @@
+import type { ChildProcess } from "node:child_process";
 import { type Host, Lab, type Topology } from "../src/lab/index.ts";
 import { MptcpPm, Rtnl } from "../src/netlink/index.ts";
 import { type Address, ENDPOINT_FLAG } from "../src/types/index.ts";
 import { configFile, DaemonProcess } from "../test/kernel/daemon-support.ts";
+import { spinUntil } from "./_support.ts";
+import { end, MPTCPD } from "./_world.ts";
 
-/** Who manages the paths of one host: Subflow in one of its modes, or the kernel with endpoints that somebody set by hand. */
-export type Manager = "userspace" | "kernel" | "bare";
+/** Who manages the paths of one host: Subflow in one of its modes, the kernel with endpoints that somebody set by hand, or mptcpd as Debian has it. */
+export type Manager = "userspace" | "kernel" | "bare" | "mptcpd";
 
-interface Managers {
+export interface Managers {
   readonly client: Manager;
   readonly server: Manager;
   /** Of the server's daemon, where it says more than nothing. */
@@ -80,6 +83,7 @@ export class World implements AsyncDisposable {
   readonly lab: Lab;
   readonly size: Size;
   readonly daemons: Partial<Record<HostName, DaemonProcess>> = {};
+  readonly #others: ChildProcess[] = [];
   readonly #routes: ReadonlyMap<string, readonly Route[]>;
 
   private constructor(lab: Lab, size: Size, routes: ReadonlyMap<string, readonly Route[]>) {
@@ -89,8 +93,8 @@ export class World implements AsyncDisposable {
   }
 
   /** Builds the network and starts the managers; resolves when both serve. */
-  static async create(size: Size, setup: Setup, configs = EMPTY): Promise<World> {
-    const managers: Managers = SETUPS[setup];
+  static async create(size: Size, setup: Setup | Managers, configs = EMPTY): Promise<World> {
+    const managers: Managers = typeof setup === "string" ? SETUPS[setup] : setup;
     const routes = routesOf(size);
     const lab = await Lab.create(topologyOf(size, routes, managers));
     const world = new World(lab, size, routes);
@@ -118,14 +122,35 @@ export class World implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(HOSTS.map((host) => this.daemons[host]?.end()));
+    await Promise.all(this.#others.map((child) => end(child)));
     await this.lab[Symbol.asyncDispose]();
   }
 
   async #manage(host: HostName, manager: Manager, config: string): Promise<void> {
     if (manager === "bare") return setByHand(this.host(host), host, this.size);
+    if (manager === "mptcpd") {
+      this.#others.push(
+        await startPackagedMptcpd(this.host(host), host === "client" ? this.size.local : this.size.remote),
+      );
+      return;
+    }
     const args = ["--path-manager", manager, "--config", configFile(config)];
     this.daemons[host] = await DaemonProcess.start(this.lab, this.host(host), ...args);
   }
+}
+
+/** As the Debian package is set up, with the flag of endpoints that a client needs; its limits are the admin's. Resolves when it has added the endpoints. */
+async function startPackagedMptcpd(host: Host, addresses: number): Promise<ChildProcess> {
+  using pm = MptcpPm.open({ netns: host.netns });
+  pm.setLimits({ subflows: 8, addAddrAccepted: 8 });
+  const words = [
+    "--addr-flags=subflow",
+    "--notify-flags=existing,skip_link_local,skip_loopback",
+    "--path-manager=addr_adv",
+  ];
+  const child = host.spawn([MPTCPD, ...words], { stdio: "ignore" });
+  await spinUntil(() => pm.endpoints().length >= addresses, 10_000, "the endpoints of mptcpd");
+  return child;
 }
 
 /** As the kernel's documentation has it: the client opens subflows from its addresses, the server announces its own. */
@@ -178,7 +203,7 @@ function topologyOf(size: Size, routes: ReadonlyMap<string, readonly Route[]>, m
   const links: Topology["links"] = [];
   for (const [host, count] of sides(size)) {
     // Whoever sets endpoints by hand sets source routes too; Subflow has to bring its own.
-    hosts[host] = { sourceRoutes: managers[host] === "bare", routes: lines(host) };
+    hosts[host] = { sourceRoutes: managers[host] === "bare" || managers[host] === "mptcpd", routes: lines(host) };
     for (const n of numbers(count)) {
       const [inner, outer] = [network(host, n, family, "near").ends, network(host, n, family, "far").ends];
       const router = routerOf(host, n);

@@ -24,7 +24,7 @@ export type Manager =
 /** The server's address, its first port and the number of ports: several, so that 4-tuples last. */
 export const SERVER = ["10.0.1.2", "5000", "16"] as const;
 const LOCAL = "10.0.2.1";
-const MPTCPD = "/usr/libexec/mptcpd";
+export const MPTCPD = "/usr/libexec/mptcpd";
 const SUBFLOW = join(import.meta.dirname, "..", "..", "bin", "subflow");
 const DEADLINE = 10_000;
 
