@@ -1,3 +1,4 @@
+import { KERNEL_POLICIES, type KernelPolicy } from "../host/index.ts";
 import { ENDPOINT_FLAG, type Endpoint } from "../types/index.ts";
 import { type PolicyChoice, policyChoice } from "./policy-schema.ts";
 import type { Config } from "./schema.ts";
@@ -17,6 +18,12 @@ export function choosePolicy({ policy, automatic }: Pick<Config, "policy" | "aut
   return { policy: automatic ? "resilient" : "standard", given: {} };
 }
 
+/** The policy as flags and limits have the in-kernel path manager do it; undefined: it is none of those that they can say. */
+export function kernelPolicyOf(config: Pick<Config, "policy" | "automatic">): KernelPolicy | undefined {
+  const { policy, given } = choosePolicy(config);
+  return Object.keys(given).length === 0 ? KERNEL_POLICIES.find((name) => name === policy) : undefined;
+}
+
 /** What flags and limits of the in-kernel path manager come close to. */
 const IN_KERNEL: ReadonlySet<string> = new Set(["auto", "resilient", "standard"]);
 
@@ -30,14 +37,20 @@ function onlyOurs({ policy, delay, rules }: Pick<Config, "policy" | "delay" | "r
 
 /** What a configuration asks for that cannot be had together; undefined: nothing. */
 export function contradiction(
-  config: Pick<Config, "policy" | "delay" | "rules" | "path_manager">,
+  config: Pick<Config, "policy" | "delay" | "rules" | "path_manager" | "automatic">,
 ): { readonly key: string; readonly problem: string } | undefined {
-  const ours = config.path_manager === "kernel" ? onlyOurs(config) : undefined;
+  if (config.path_manager !== "kernel") return undefined;
+  // As near as flags come, where somebody asks for it; by itself nobody is given less than the policy says.
+  const isSaid = kernelPolicyOf(config) !== undefined;
+  const ours = onlyOurs(isSaid ? { ...config, policy: "auto" } : config);
   if (ours === undefined) return undefined;
   const key = ours.split(" ")[0] ?? "";
+  const { policy, given } = policyChoice(config.policy);
+  const isNear = key === "policy" && KERNEL_POLICIES.some((name) => name === policy);
+  const what = isNear ? `${ours} with ${Object.keys(given).join(", ")}` : ours;
   return {
     key,
-    problem: `${ours} ${ours === "rules" ? "need" : "needs"} the userspace path manager, and path_manager is kernel`,
+    problem: `${what} ${ours === "rules" ? "need" : "needs"} the userspace path manager, and path_manager is kernel`,
   };
 }
 

@@ -117,6 +117,19 @@ describe("path_manager: auto", () => {
   }
 });
 
+test("path_manager: kernel takes the policies that flags and limits say, without parameters", () => {
+  for (const name of ["fullmesh", "active-backup", "announce-only", "none"]) {
+    const { config } = load(`path_manager: kernel\npolicy: ${name}\n`);
+    assert.equal(hostConfig(config, "kernel").kernelPolicy, name);
+    assert.equal(hostConfig(config, "userspace").kernelPolicy, undefined);
+  }
+  assert.equal(hostConfig(load("policy: resilient\n").config, "kernel").kernelPolicy, undefined);
+  const given = "path_manager: kernel\npolicy: { name: active-backup, hold_down: 1s }\n";
+  assert.match(faults(given).join(), /policy active-backup with hold_down needs the userspace path manager/);
+  const more = "path_manager: kernel\npolicy: active-backup\ndelay: 1s\n";
+  assert.match(faults(more).join(), /^3:8: delay needs the userspace path manager/);
+});
+
 test("what contradicts each other is told of all files together, and of the command line", () => {
   const kernel = { "50.yaml": "path_manager: kernel\n" };
   assert.deepEqual(faults("policy: refresh\n", { "50.yaml": "path_manager: auto\n" }), []);

@@ -1,7 +1,7 @@
 import type { RemoteAddressRules } from "../engine/index.ts";
 import type { HostConfig } from "../host/index.ts";
 import { type Address, parseAddress, parsePrefix } from "../types/index.ts";
-import { choosePolicy, type PathManager } from "./choice.ts";
+import { choosePolicy, kernelPolicyOf, type PathManager } from "./choice.ts";
 import { quotaOf } from "./quota.ts";
 import { type Config, flagBits } from "./schema.ts";
 
@@ -41,6 +41,7 @@ export function hostConfig(config: Config, pathManager: PathManager): HostConfig
     remoteAddresses: config.remote_addresses.expected,
     routing: config.routing,
     plansPairs: pathManager === "userspace" && choosePolicy(config).policy !== "standard",
+    kernelPolicy: pathManager === "kernel" ? kernelPolicyOf(config) : undefined,
     rpFilter: config.rp_filter,
     enableMptcp: config.enable_mptcp,
     behindLoadBalancer: config.behind_load_balancer,

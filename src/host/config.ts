@@ -6,6 +6,10 @@ import type { Quota } from "./quota.ts";
 export const ROLES = ["primary", "backup", "subflow", "signal", "fullmesh", "laminar", "off"] as const;
 export type Role = (typeof ROLES)[number];
 
+/** Policies that flags of endpoints and limits say to the in-kernel path manager, when they have no parameters (kernel-policy.ts). */
+export const KERNEL_POLICIES = ["fullmesh", "active-backup", "announce-only", "none"] as const;
+export type KernelPolicy = (typeof KERNEL_POLICIES)[number];
+
 /** Which interfaces a rule means: all that is given must fit. */
 export interface InterfaceMatch {
   /** A shell pattern: `wlan*`, `eth[01]`. */
@@ -58,6 +62,8 @@ export interface HostConfig {
    * subflows to it. Otherwise it is the in-kernel algorithm, which covers as flags and limits let it.
    */
   readonly plansPairs?: boolean | undefined;
+  /** What flags and limits are to have the in-kernel algorithm do; undefined: cover every address. */
+  readonly kernelPolicy?: KernelPolicy | undefined;
   /** May a strict rp_filter be relaxed? */
   readonly rpFilter: boolean;
   /** May net.mptcp.enabled be set? */

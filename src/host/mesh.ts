@@ -10,22 +10,29 @@ const MESH = fullmesh | laminar;
 /** Roles that say that subflows are opened, and not which. */
 const OPENING: ReadonlySet<Role | undefined> = new Set(["primary", "subflow", "backup"]);
 
+/** Its interface's role says that it opens subflows. */
+export function opens({ role }: Pick<PlannedEndpoint, "role">): boolean {
+  return OPENING.has(role);
+}
+
 /**
  * Where the in-kernel algorithm is in charge, what opens subflows is `fullmesh`: so it answers announcements from every address (`coverageGaps`).
  * Not the best endpoint, from which connections begin: the kernel keeps the initial subflow in its list when that is closed, and would open none
  * from there to the initial address again when its link returns (fill_remote_addresses_vec). Alone it has to.
  *
  * What is there already stays as it is: the kernel closes all subflows of an endpoint whose `fullmesh` changes (mptcp_pm_nl_fullmesh).
+ * @param which all: the best one too, because somebody wants each pair more than its return
  */
 export function meshed(
   endpoints: readonly PlannedEndpoint[],
   facts: HostFacts,
   memory: HostMemory,
+  which: "all" | "others" = "others",
 ): readonly PlannedEndpoint[] {
   const there = new Map(facts.endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]));
-  const best = bestOfMany(endpoints);
+  const best = which === "all" ? new Set<PlannedEndpoint>() : bestOfMany(endpoints);
   return endpoints.map((endpoint) => {
-    if (!OPENING.has(endpoint.role)) return endpoint;
+    if (!opens(endpoint)) return endpoint;
     const key = endpointKey(endpoint);
     const isOurs = memory.owned.has(key) || isUnwritten(key, memory);
     const known = isOurs ? there.get(key)?.flags : undefined;

@@ -2,9 +2,9 @@ import type { Limits } from "../types/index.ts";
 import type { HostConfig } from "./config.ts";
 import { type LeftOutEndpoint, type PlannedEndpoint, planEndpoints } from "./endpoints.ts";
 import type { HostFacts, HostMemory } from "./facts.ts";
+import { shaped } from "./kernel-policy.ts";
 import { planLimits } from "./limits.ts";
 import { MainRoutes } from "./main-routes.ts";
-import { meshed } from "./mesh.ts";
 import { type PlannedRoute, type PlannedRule, planRouting } from "./routing.ts";
 import { type PlannedSysctl, planSysctls } from "./sysctls.ts";
 
@@ -27,7 +27,7 @@ export function planHost(
   main = new MainRoutes(facts.routes),
 ): HostPlan {
   const { endpoints: wanted, leftOut } = planEndpoints(facts, main, config, memory);
-  const endpoints = config.plansPairs ? wanted : meshed(wanted, facts, memory);
+  const endpoints = config.plansPairs ? wanted : shaped(wanted, config, facts, memory);
   const { rules, routes } = planRouting(facts, main, config, endpoints);
   return {
     endpoints,
