@@ -38,7 +38,6 @@ import {
   type Token,
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
-import { ByteWatch } from "./byte-watch.ts";
 import { Driver } from "./driver.ts";
 import { Foresight } from "./foresight.ts";
 import type { EndpointPort, EndpointRemoval, Refusal } from "./host/endpoint-port.ts";
@@ -46,6 +45,7 @@ import { KernelPort } from "./kernel-port.ts";
 import { PortListeners } from "./listeners.ts";
 import type { Logger } from "./logger.ts";
 import { observeAll } from "./observe.ts";
+import { ByteWatch } from "./rules/byte-watch.ts";
 import { Owners } from "./rules/owners.ts";
 import { describe, tokenOf } from "./trace.ts";
 import { translateBatch } from "./translate.ts";

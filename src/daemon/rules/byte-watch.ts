@@ -1,6 +1,6 @@
-import type { Engine, EngineEvent } from "../engine/index.ts";
-import { ConnectionReader } from "../netlink/index.ts";
-import type { Millis } from "../types/index.ts";
+import type { Engine, EngineEvent } from "../../engine/index.ts";
+import { ConnectionReader } from "../../netlink/index.ts";
+import type { Millis } from "../../types/index.ts";
 
 /** From one look to the next: while what waits moves data, and at most, where it does not. */
 const PACE = { moving: 10, still: 500 } as const satisfies Record<string, Millis>;
@@ -32,8 +32,7 @@ export class ByteWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#rest();
     this.#reader?.[Symbol.dispose]();
     this.#reader = undefined;
   }
@@ -54,9 +53,27 @@ export class ByteWatch implements Disposable {
   }
 
   #turn(): void {
-    this.#timer = undefined;
-    const { engine, handleAll, now } = this.#options;
+    // A look that fails costs this turn, not those that wait.
+    this.#arm(PACE.still);
+    const { engine, now } = this.#options;
     const start = now();
+    const isMoving = this.#look();
+    if (engine.waitingCount === 0) return this.#rest();
+    this.#pace = isMoving ? PACE.moving : Math.min(this.#pace * 2, PACE.still);
+    // Each has its turn in that time.
+    const each = this.#pace / Math.ceil(engine.waitingCount / LOOK_MAX);
+    this.#arm(Math.max(PACE.moving, each, REST * (now() - start)));
+  }
+
+  /** Nothing waits any more. */
+  #rest(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** @returns whether any of those that had their turn has carried more since */
+  #look(): boolean {
+    const { engine, handleAll } = this.#options;
     const waiting = engine.waiting(LOOK_MAX);
     const before = new Map(waiting.map(({ token, moved }) => [token, moved]));
     this.#reader ??= new ConnectionReader();
@@ -66,10 +83,6 @@ export class ByteWatch implements Disposable {
     });
     const isMoving = events.some(({ token, bytes }) => bytes !== before.get(token));
     handleAll(events);
-    if (engine.waitingCount === 0) return;
-    this.#pace = isMoving ? PACE.moving : Math.min(this.#pace * 2, PACE.still);
-    // Each has its turn in that time.
-    const each = this.#pace / Math.ceil(engine.waitingCount / LOOK_MAX);
-    this.#arm(Math.max(PACE.moving, each, REST * (now() - start)));
+    return isMoving;
   }
 }

@@ -1,5 +1,5 @@
-import type { Config } from "../config/index.ts";
-import type { ControlFailure } from "../types/index.ts";
+import type { Config } from "../../config/index.ts";
+import type { ControlFailure } from "../../types/index.ts";
 
 /** The policies that programs of other users may ask for, of connections of their own: `applications: { steer: [...] }`. */
 export function steerable({ applications }: Pick<Config, "applications">): readonly string[] {
