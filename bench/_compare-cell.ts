@@ -31,7 +31,7 @@ export interface Outcome {
   readonly lag: Millis;
 }
 
-const GAP_MIN: Millis = 100;
+const GAP_MIN: Millis = 150;
 const TICK: Millis = 20;
 const WARM: Millis = 2500;
 /** From the beginning of what happens to the last look. */
