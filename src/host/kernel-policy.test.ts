@@ -38,6 +38,11 @@ test("kernel policy: active-backup, whose best link is gone, carries by the next
 test("kernel policy: announce-only opens nothing, none has no endpoint but those that are named", () => {
   assert.deepEqual(planned("announce-only"), ["10.0.1.1 signal", "10.0.2.1 signal", 0]);
   assert.deepEqual(planned("none"), [0]);
+  const { leftOut } = host.planHost(FACTS, { ...CONFIG, kernelPolicy: "none" }, NOTHING);
+  assert.match(
+    leftOut.map(({ what, reason }) => `${what}: ${reason}`).join("\n"),
+    /^10\.0\.1\.1 dev wlan0: policy none/m,
+  );
   const named = { ...{ address: address(3, "10.0.2.1").address, port: 0, id: 0, dev: undefined } };
   const endpoints = [{ ...named, flags: ENDPOINT_FLAG.subflow }];
   assert.deepEqual(planned("none", { endpoints }).slice(0, -1), ["10.0.2.1 subflow"]);

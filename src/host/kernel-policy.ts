@@ -1,6 +1,6 @@
 import { ENDPOINT_FLAG, type Family, familyOf } from "../types/index.ts";
 import type { HostConfig } from "./config.ts";
-import type { PlannedEndpoint } from "./endpoints.ts";
+import type { LeftOutEndpoint, PlannedEndpoint } from "./endpoints.ts";
 import type { HostFacts, HostMemory } from "./facts.ts";
 import { meshed, opens } from "./mesh.ts";
 
@@ -26,6 +26,20 @@ export function shaped(
       // What the configuration names itself is wanted.
       return endpoints.filter(({ role }) => role === undefined);
   }
+}
+
+/** What is left out because of the policy. */
+export function unwanted(
+  endpoints: readonly PlannedEndpoint[],
+  { kernelPolicy }: Pick<HostConfig, "kernelPolicy">,
+): readonly LeftOutEndpoint[] {
+  if (kernelPolicy !== "none") return [];
+  return endpoints
+    .filter(({ role }) => role !== undefined)
+    .map(({ address, dev }) => {
+      const what = `${address} dev ${dev}`;
+      return { what, address, reason: "policy none opens and announces nothing", remedy: "choose another policy" };
+    });
 }
 
 /** Of each family the first that is no backup anyhow carries; the others are backup. That flag alone comes and goes without closing anything. */

@@ -2,7 +2,7 @@ import type { Limits } from "../types/index.ts";
 import type { HostConfig } from "./config.ts";
 import { type LeftOutEndpoint, type PlannedEndpoint, planEndpoints } from "./endpoints.ts";
 import type { HostFacts, HostMemory } from "./facts.ts";
-import { shaped } from "./kernel-policy.ts";
+import { shaped, unwanted } from "./kernel-policy.ts";
 import { planLimits } from "./limits.ts";
 import { MainRoutes } from "./main-routes.ts";
 import { type PlannedRoute, type PlannedRule, planRouting } from "./routing.ts";
@@ -35,6 +35,6 @@ export function planHost(
     rules,
     routes,
     sysctls: planSysctls(facts, config, endpoints),
-    leftOut,
+    leftOut: [...leftOut, ...unwanted(wanted, config)],
   };
 }
