@@ -61,6 +61,14 @@ export interface SimulationOptions {
   readonly keep?: number | undefined;
   /** The policies open more than one subflow of a pair: that a restart opens none twice cannot be told then. */
   readonly severalPerPair?: boolean | undefined;
+  /** Told of each engine that begins, and of all that it is told and answers. */
+  readonly observer?: SimulationObserver | undefined;
+}
+
+/** Follows a run. */
+export interface SimulationObserver {
+  onBegin(now: Millis): void;
+  onEvent(event: EngineEvent, actions: readonly Action[], now: Millis): void;
 }
 
 /** What a run has done. */
@@ -157,6 +165,7 @@ class Simulation {
   }
 
   run(steps: number): SimulationResult {
+    this.#options.observer?.onBegin(this.#now);
     this.#configure();
     for (let step = 1; step <= steps; step++) {
       this.#world.step();
@@ -244,6 +253,7 @@ class Simulation {
     this.#result.events++;
     this.#checkers.saw(event);
     const actions = this.#engine.handle(event, this.#now);
+    this.#options.observer?.onEvent(event, actions, this.#now);
     if (event.type === "kernel.snapshot" && this.#isRestarting) {
       for (const action of actions) if (action.type === "subflow.create") this.#mustBeNew(action);
     }
@@ -292,6 +302,7 @@ class Simulation {
     this.#late = [];
     this.#world.kernel.listeners.length = 0;
     this.#engine = new Engine({ policies: this.#options.policies, timing: this.#options.timing });
+    this.#options.observer?.onBegin(this.#now);
     this.#checkers.restarted();
     this.#result.restarts++;
     this.#handle({ type: "config.changed", endpoints, limits });
@@ -349,6 +360,7 @@ class Simulation {
     checkAnnouncements(this.#world.kernel, this.#peer);
     this.#result.announcementsDropped = this.#peer.dropped;
     const actions = this.#engine.handle({ type: "tick" }, this.#now);
+    this.#options.observer?.onEvent({ type: "tick" }, actions, this.#now);
     if (actions.length > 0) throw new BrokenLaw("a tick gives no action when all is done");
     this.#result.connections = this.#engine.snapshot().counters.connections;
     this.#calm = false;

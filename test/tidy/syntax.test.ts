@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { dispatches, importsOf, impurities, Room } from "./program.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
-const PURE = ["types", "wire", "engine", "policies", "host", "doctor", "sim", "testing"];
+const PURE = ["types", "wire", "engine", "policies", "host", "doctor", "sim", "recording", "testing"];
 const own = (places: readonly string[]): string[] => places.map((place) => place.replace(`${root}/`, ""));
 
 /** A room that is made up, to see that the rules see. */

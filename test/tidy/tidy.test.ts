@@ -28,6 +28,7 @@ const FLOORS: Record<string, number> = {
   config: 3,
   "host-facts": 3,
   sim: 3,
+  recording: 3,
   testing: 4,
   lab: 3,
   control: 3,
