@@ -46,20 +46,38 @@ const U32_TO = 2 ** 32;
 /** Up to here they are shorter than eight bytes. */
 const THOUSANDTHS_MAX = 2 ** 49;
 
+/** Fields in their order, found field by field. */
+interface Shape {
+  /** undefined: no object had just these. */
+  number: number | undefined;
+  readonly longer: Map<string, Shape>;
+}
+
+function longer(shape: Shape, key: string): Shape {
+  let next = shape.longer.get(key);
+  if (!next) {
+    next = { number: undefined, longer: new Map() };
+    shape.longer.set(key, next);
+  }
+  return next;
+}
+
 /** Writes values. What was said once is said by number until {@link forget}. */
 export class ValueWriter {
   readonly out = new ByteWriter();
   readonly #texts = new Map<string, number>();
-  readonly #shapes = new Map<string, number>();
+  #shapes: Shape = { number: undefined, longer: new Map() };
+  #shapeCount = 0;
 
   /** So much is known that both sides should forget it. */
   get isFull(): boolean {
-    return this.#texts.size >= KNOWN_MAX || this.#shapes.size >= KNOWN_MAX;
+    return this.#texts.size >= KNOWN_MAX || this.#shapeCount >= KNOWN_MAX;
   }
 
   forget(): void {
     this.#texts.clear();
-    this.#shapes.clear();
+    this.#shapes = { number: undefined, longer: new Map() };
+    this.#shapeCount = 0;
   }
 
   write(value: unknown): void {
@@ -147,10 +165,11 @@ export class ValueWriter {
   #record(value: Readonly<Record<string, unknown>>): void {
     const { out } = this;
     const keys = Object.keys(value);
-    const shape = keys.join("\0");
-    const known = this.#shapes.get(shape);
+    let shape = this.#shapes;
+    for (const key of keys) shape = longer(shape, key);
+    const known = shape.number;
     if (known === undefined) {
-      if (this.#shapes.size < KNOWN_MAX) this.#shapes.set(shape, this.#shapes.size);
+      if (this.#shapeCount < KNOWN_MAX) shape.number = this.#shapeCount++;
       out.byte(TAG.newShape);
       out.varint(keys.length);
       for (const key of keys) this.#text(key);
