@@ -1,4 +1,5 @@
 /** The configuration, floor 3: its schema, its files with faults told as file:line:column, whose word counts, what each room takes of it. */
+export { blackBoxSize } from "./black-box.ts";
 export * from "./choice.ts";
 export * from "./error.ts";
 export * from "./load.ts";

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { INTERFACE_KINDS, ROLES } from "../host/index.ts";
 import { ENDPOINT_FLAG, parseAddress, parsePrefix } from "../types/index.ts";
 import { POLICY_NAME, POLICY_OR_AUTO } from "./policy-schema.ts";
+import { BLACK_BOX } from "./black-box.ts";
 import { QUOTA } from "./quota.ts";
 import { RULE } from "./rule-schema.ts";
 import { count, delay, limit } from "./shared-schema.ts";
@@ -231,6 +232,7 @@ export const CONFIG_SCHEMA = v.strictObject({
     }),
     {},
   ),
+  black_box: BLACK_BOX,
   log: v.optional(
     v.strictObject({
       level: v.optional(v.picklist(["debug", "info", "warn", "error"]), "info"),

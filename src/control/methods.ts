@@ -56,6 +56,7 @@ const PARAMETERS = {
     token: v.optional(u32),
     pace: v.optional(whole(WATCH_PACE.min, WATCH_PACE.max)),
   }),
+  recording: none,
   reload: none,
 } as const satisfies { readonly [M in ControlMethod]: v.GenericSchema };
 

@@ -1,4 +1,7 @@
+import { randomBytes } from "node:crypto";
+import { release } from "node:os";
 import {
+  blackBoxSize,
   type Config,
   choosePolicy,
   delayOf,
@@ -8,7 +11,7 @@ import {
 } from "../config/index.ts";
 import { type Answer, type Asker, type CheckedRequest, type ControlService, checkRequest } from "../control/index.ts";
 import type { Command, ConfigChanged } from "../engine/index.ts";
-import { idleReasons, lifelinesOf, type Restored } from "../host/index.ts";
+import { type Capacity, idleReasons, lifelinesOf, type Restored } from "../host/index.ts";
 import { kernelCapacity } from "../host-facts/index.ts";
 import { type AnswerCounts, MptcpPm, type NetlinkSubscription, Rtnl } from "../netlink/index.ts";
 import {
@@ -19,6 +22,8 @@ import {
   type MptcpEvent,
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
+import { BlackBox } from "./black-box/black-box.ts";
+import { hostBeginning } from "./black-box/host-beginning.ts";
 import { commandOf } from "./commands.ts";
 import { HostDriver } from "./host/driver.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
@@ -44,6 +49,8 @@ export interface DaemonOptions {
   readonly quotaFile: QuotaFile;
   /** The thread that answers MPTCP events never sleeps; of use with the userspace path manager alone. */
   readonly spin: boolean;
+  /** Where the black box is, and how large it is at first; undefined: off. */
+  readonly blackBox: { readonly directory: string; readonly size: number | undefined };
   /** Policies in processes of their own: files by names. */
   readonly plugins: Config["plugins"];
   /** Reads the configuration again. @returns why not */
@@ -57,8 +64,8 @@ export interface DaemonOptions {
 /** Explanations of one request of somebody who may see what is theirs: each asks the kernel whose it is. */
 const TOKENS_OF_OTHERS = 16;
 
-/** The clock of everything in a daemon. */
-export const now = (): number => performance.now();
+/** The clock of everything in a daemon: whole microseconds, which are written down in few bytes and read as they were. */
+export const now = (): number => Math.round(performance.now() * 1000) / 1000;
 
 /** Everything that runs in one network namespace: the host and, where it is in charge, the userspace path manager where it is in charge. */
 export class Daemon implements ControlService, Disposable {
@@ -73,6 +80,7 @@ export class Daemon implements ControlService, Disposable {
   readonly #subscription: NetlinkSubscription;
   readonly #rest = new Rest(() => this.#userspace?.refresh());
   readonly #seeing: Seeing;
+  readonly #box: BlackBox;
   readonly #started = now();
   readonly #rules = new RuleClock((rules) => this.#userspace?.useConfig({ ...this.#treatment, rules, onlyNew: true }));
   /** Of connections that no rule is for. */
@@ -97,9 +105,11 @@ export class Daemon implements ControlService, Disposable {
       options.pathManager === "userspace"
         ? new UserspacePathManager({ ...shared, onAsk: (question) => this.#plugins?.ask(question) })
         : undefined;
+    const capacity = kernelCapacity(options.pathManager);
+    this.#box = this.#makeBox(capacity);
+    this.#box.configure(options.blackBox.size);
     this.#plugins = this.#userspace && this.#makePlugins(options.plugins);
     this.#endpoints = this.#userspace ?? new KernelEndpoints(this.#pm);
-    const capacity = kernelCapacity(options.pathManager);
     this.#quotas = new Quotas({
       rtnl: this.#rtnl,
       log,
@@ -114,6 +124,7 @@ export class Daemon implements ControlService, Disposable {
       state,
       onAddresses: (told) => this.#userspace?.setOwnAddresses(told),
       onNetwork: () => this.#userspace?.onNetwork(),
+      record: (fact, actions, at, context) => this.#box.fact(fact, actions, at, context),
       quotaUsed: () => this.#quotas.used,
       onDone: (type, line) => this.#seeing.noteHost(type, line),
       recovers: () => !this.#userspace?.triesAgain,
@@ -148,9 +159,36 @@ export class Daemon implements ControlService, Disposable {
     this.#host[Symbol.dispose]();
     this.#plugins?.[Symbol.dispose]();
     this.#userspace?.[Symbol.dispose]();
+    this.#box[Symbol.dispose]();
     this.#subscription.close();
     this.#rtnl.close();
     this.#pm.close();
+  }
+
+  #makeBox(capacity: Capacity): BlackBox {
+    const { log, state, pathManager, blackBox, version } = this.#options;
+    const userspace = this.#userspace;
+    return new BlackBox({
+      ...{ now, timeOfDay: () => Date.now(), log, directory: blackBox.directory },
+      about: { life: randomBytes(6).toString("hex"), version, kernel: release(), pathManager },
+      host: () =>
+        hostBeginning(state.memory, { capacity, closesSubflows: !userspace, sysctls: this.#host?.sysctls ?? [] }),
+      table: userspace && (() => ({ endpoints: userspace.endpoints(), limits: userspace.limits() })),
+      tokens: () => userspace?.tokens ?? [],
+      connection: (token) => userspace?.connection(token),
+      onRecording: (isRecording) =>
+        userspace?.recordBy(isRecording ? (event, actions, at) => this.#box.event(event, actions, at) : undefined),
+    });
+  }
+
+  /** From now on files may be written: rights that nobody needs are given up. */
+  openBlackBox(): void {
+    this.#box.open();
+  }
+
+  /** Resolves when what happened is written down, as far as the disk takes it. */
+  endBlackBox(): Promise<void> {
+    return this.#box.end();
   }
 
   /** Puts the configuration in force and takes over the connections that exist. @returns how many those are */
@@ -181,6 +219,7 @@ export class Daemon implements ControlService, Disposable {
 
   /** Endpoints that stay keep their ids and what hangs on them. */
   configure(config: Config): void {
+    this.#box.configure(blackBoxSize(config));
     const treatment = { ...choosePolicy(config), delay: delayOf(config.delay) };
     this.#treatment = treatment;
     this.#steerable = steerable(config);
@@ -318,6 +357,9 @@ export class Daemon implements ControlService, Disposable {
         return answer(this.#host.plan ?? null);
       case "watch":
         return this.#seeing.watch(params, answer, asker);
+      case "recording":
+        void this.#box.written().then((directory) => answer(directory === undefined ? null : { directory }));
+        return;
       case "reload":
         return answer(null, this.#options.reload());
       case "snapshot":
@@ -347,7 +389,8 @@ export class Daemon implements ControlService, Disposable {
       ...aheadOf(this.#userspace?.ahead, this.#host.ahead),
       paths: userspace?.pathCounts,
       ...(this.#quotas.uses && { quotas: this.#quotas.uses }),
-      troubles: [...this.#options.troubles(), ...this.#quotas.troubles, ...this.#host.waiting],
+      ...(this.#box.use && { blackBox: this.#box.use }),
+      troubles: [...this.#options.troubles(), ...this.#box.troubles, ...this.#quotas.troubles, ...this.#host.waiting],
     };
   }
 

@@ -73,6 +73,7 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   } finally {
     notify("STOPPING=1");
     life.putBack();
+    await life.endBlackBox();
   }
 }
 

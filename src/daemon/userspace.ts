@@ -12,6 +12,7 @@ import {
   type PolicyAsk,
   type PolicyPlanned,
   type RemoteAddressRules,
+  type Traced,
   type World,
 } from "../engine/index.ts";
 import { REST } from "../host/index.ts";
@@ -59,6 +60,9 @@ const RESYNC_GAP: Millis = 500;
 /** A script that flushes the kernel's table over and over is not answered as often; nor is a busy port tried more often. */
 const REOPEN_GAP: Millis = 1000;
 
+type Note = (event: EngineEvent, actions: readonly Action[]) => void;
+type Record = (event: EngineEvent, actions: readonly Action[], now: Millis) => void;
+
 export interface UserspaceOptions {
   readonly pm: MptcpPm;
   readonly rtnl: Rtnl;
@@ -86,7 +90,8 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   /** Every connection is looked at: on a host where links come and go all the time, not for each of them. */
   readonly #retry: Pace;
   #requests = 0;
-  #note: ((event: EngineEvent, actions: readonly Action[]) => void) | undefined;
+  #note: Note | undefined;
+  #record: Record | undefined;
   readonly #world: World & { trace: World["trace"] };
 
   constructor(options: UserspaceOptions) {
@@ -293,9 +298,25 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   }
 
   /** From now on every event and what it led to is told; undefined: no longer. */
-  tell(note: ((event: EngineEvent, actions: readonly Action[]) => void) | undefined): void {
+  tell(note: Note | undefined): void {
     this.#note = note;
-    this.#world.trace = note || this.#options.log.isLevelEnabled("debug") ? this.#trace : undefined;
+    this.#chooseTrace();
+  }
+
+  /** The same with the time that the engine was given, for who writes it down. */
+  recordBy(record: Record | undefined): void {
+    this.#record = record;
+    this.#chooseTrace();
+  }
+
+  /** Tokens of all connections. */
+  get tokens(): readonly Token[] {
+    return this.#engine.tokens;
+  }
+
+  #chooseTrace(): void {
+    const isWanted = this.#note || this.#record || this.#options.log.isLevelEnabled("debug");
+    this.#world.trace = isWanted ? this.#trace : undefined;
   }
 
   connection(token: Token): ConnectionSnapshot | undefined {
@@ -334,14 +355,9 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     if (!this.#listeners.isWhole) this.#reopen.ask();
   }
 
-  readonly #trace = ({
-    event,
-    actions,
-  }: {
-    readonly event: EngineEvent;
-    readonly actions: readonly Action[];
-  }): void => {
+  readonly #trace = ({ event, actions, now }: Traced): void => {
     const { log } = this.#options;
+    this.#record?.(event, actions, now);
     this.#note?.(event, actions);
     if (!log.isLevelEnabled("debug")) return;
     log.debug({ event: event.type, ...tokenOf(event) }, describe(event));

@@ -183,6 +183,11 @@ export class Engine {
     return this.#state.waiting.take(max).map((connection) => ({ ...watchedOf(connection), moved: connection.moved }));
   }
 
+  /** Of all connections. */
+  get tokens(): readonly Token[] {
+    return Array.from(this.#state.connections.values(), ({ token }) => token);
+  }
+
   get connectionCount(): number {
     return this.#state.connections.size;
   }

@@ -7,13 +7,20 @@ export interface Machine {
   handle(event: EngineEvent, now: Millis): readonly Action[];
 }
 
+/** An event, and what it led to at that time. */
+export interface Traced {
+  readonly event: EngineEvent;
+  readonly actions: readonly Action[];
+  readonly now: Millis;
+}
+
 /** Where actions go to, and what becomes of them. */
 export interface World {
   /** Carries actions out. @returns the outcomes that are known at once, in the order of the actions */
   run(actions: readonly Action[]): readonly EngineEvent[];
   now(): Millis;
   /** Called after each event, with what it led to; undefined keeps the path free of it. */
-  readonly trace?: ((entry: { readonly event: EngineEvent; readonly actions: readonly Action[] }) => void) | undefined;
+  readonly trace?: ((entry: Traced) => void) | undefined;
   /** A chain was cut: so many events were left out. */
   readonly onCut?: ((events: number) => void) | undefined;
 }
@@ -75,8 +82,9 @@ export class Pump {
 
   #take(event: EngineEvent): void {
     const { run, trace } = this.#world;
-    const actions = this.#machine.handle(event, this.#world.now());
-    trace?.({ event, actions });
+    const now = this.#world.now();
+    const actions = this.#machine.handle(event, now);
+    trace?.({ event, actions, now });
     if (actions.length === 0) return;
     for (const outcome of run(actions)) this.#following.push(outcome);
   }

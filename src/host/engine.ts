@@ -115,6 +115,11 @@ export class HostEngine {
     return this.#concern.has(interfaceIndex, address);
   }
 
+  /** Does it want to know what connections go through? */
+  get hearsEvents(): boolean {
+    return this.#lastPaths !== undefined || this.#recovers();
+  }
+
   /** What would be done first with these facts, without doing it. */
   foresee(facts: HostFacts): readonly HostChange[] {
     const config = this.#config;

@@ -18,6 +18,8 @@ export interface HostBeginning {
   readonly closesSubflows: boolean;
   /** undefined: it had none yet. */
   readonly config?: HostConfig | undefined;
+  /** Those that were asked for before. */
+  readonly sysctls: readonly SysctlRead[];
 }
 
 /** A daemon's life begins, or goes on in another part. */
@@ -57,7 +59,7 @@ export interface FactEntry {
   readonly actions: readonly HostAction[];
   /** Lost subflows come back by endpoints that are made anew. */
   readonly recovers: boolean;
-  /** What it asked for meanwhile, as far as it was not told of before. */
+  /** What it asked for meanwhile, as far as it was not told of in this life before. */
   readonly sysctls: readonly SysctlRead[];
 }
 

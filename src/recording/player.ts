@@ -159,6 +159,7 @@ export class Life {
     }
     if (!host) return;
     const { capacity, closesSubflows, config } = host;
+    for (const [name, value] of host.sysctls) this.#sysctls.set(name, value);
     const memory = memoryOf(host);
     this.host = new HostEngine({ memory, capacity, closesSubflows, recovers: () => this.#recovers });
     if (config) this.host.handle({ type: "configured", config }, at);

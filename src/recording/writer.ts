@@ -43,7 +43,6 @@ export class RecordingWriter {
   /** Actions whose outcome may come, as they were written. */
   readonly #open = new Set<number>();
   readonly #before = new Map<string, unknown>();
-  readonly #sysctls = new Map<string, string | undefined>();
   #at: Millis = 0;
   #kind: FrameKind = "begin";
 
@@ -91,7 +90,6 @@ export class RecordingWriter {
     this.#values.forget();
     this.#open.clear();
     this.#before.clear();
-    this.#sysctls.clear();
     this.#at = 0;
   }
 
@@ -154,9 +152,7 @@ export class RecordingWriter {
     }
     values.write(actions);
     values.write(recovers);
-    const news = sysctls.filter(([name, value]) => !this.#sysctls.has(name) || this.#sysctls.get(name) !== value);
-    for (const [name, value] of news) this.#sysctls.set(name, value);
-    values.write(news);
+    values.write(sysctls);
   }
 
   #large<F extends string>(

@@ -59,6 +59,11 @@ export interface ControlMethods {
    * loses happenings, which are counted, and never a state.
    */
   readonly watch: { readonly params: WatchParameters; readonly result: ControlWatched };
+  /** Where the black box is, when all that happened before the question can be read there; null: it is off. */
+  readonly recording: {
+    readonly params: Record<string, never>;
+    readonly result: { readonly directory: string } | null;
+  };
   /** Reads the configuration again, as SIGHUP does. */
   readonly reload: { readonly params: Record<string, never>; readonly result: null };
 }
@@ -88,8 +93,22 @@ export interface ControlHello {
   readonly paths?: PathCounts | undefined;
   /** Interfaces with a quota, by their names; undefined: no interface has one. */
   readonly quotas?: readonly QuotaUse[] | undefined;
+  /** What the engines were told and did, as it is written down; undefined: it is not. */
+  readonly blackBox?: BlackBoxUse | undefined;
   /** What the daemon cannot do at present and tries again ("the state cannot be written: ENOSPC ..."), a sentence each. */
   readonly troubles: readonly string[];
+}
+
+/** The ring of files in which a daemon writes down what it was told and did. */
+export interface BlackBoxUse {
+  readonly directory: string;
+  /** Bytes that it may take. */
+  readonly size: number;
+  /** Bytes and entries since the daemon began. */
+  readonly written: number;
+  readonly entries: number;
+  /** Entries that came faster than they could be written, or when nothing could be. */
+  readonly lost: number;
 }
 
 /** How far the quota of an interface is used. */

@@ -19,7 +19,9 @@ import {
 } from "../../host/index.ts";
 import { connectionNames, findRivals, NetworkModel, Sysctls } from "../../host-facts/index.ts";
 import { type AnswerCounts, type Rtnl, readCounters, readSysctl, writeSysctl } from "../../netlink/index.ts";
+import type { SysctlRead } from "../../recording/index.ts";
 import type { ConnectionLife, Millis, MptcpEvent } from "../../types/index.ts";
+import { NotedSysctls } from "../black-box/noted-sysctls.ts";
 import type { Logger } from "../logger.ts";
 import { warmUpHost } from "../tuning/warm-up-host.ts";
 import { Applier } from "./applier.ts";
@@ -28,6 +30,14 @@ import { Foreseer } from "./foreseer.ts";
 import type { HostState } from "./state.ts";
 
 const BLACKHOLE = "net.mptcp.blackhole_timeout";
+
+/** @param sysctls what the engine asked for since the last time */
+export type RecordFact = (
+  fact: HostFact,
+  actions: readonly HostAction[],
+  now: Millis,
+  context: { readonly recovers: boolean; readonly sysctls: readonly SysctlRead[] },
+) => void;
 
 export interface HostDriverOptions {
   readonly endpoints: EndpointPort;
@@ -45,6 +55,8 @@ export interface HostDriverOptions {
   readonly onDone?: ((type: HostChange["type"], line: string) => void) | undefined;
   /** Bytes that interfaces with a quota have carried in its period. */
   readonly quotaUsed?: (() => ReadonlyMap<string, number>) | undefined;
+  /** Told of all that the engine is told, and what it answered. */
+  readonly record?: RecordFact | undefined;
   readonly rtnl: Rtnl;
   readonly capacity: Capacity;
   readonly state: HostState;
@@ -60,6 +72,7 @@ export class HostDriver implements Disposable {
   readonly #applier: Applier;
   readonly #foreseer: Foreseer | undefined;
   readonly #sysctls = new Sysctls();
+  readonly #noted = new NotedSysctls(this.#sysctls);
   #timer: NodeJS.Timeout | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
   #config: HostConfig | undefined;
@@ -108,6 +121,11 @@ export class HostDriver implements Disposable {
     this.#model[Symbol.dispose]();
   }
 
+  /** Every sysctl that was asked for so far. */
+  get sysctls(): readonly SysctlRead[] {
+    return this.#noted.all();
+  }
+
   /** The plan in force, with what it leaves out. */
   get plan(): HostPlan | undefined {
     return this.#engine.plan;
@@ -138,7 +156,7 @@ export class HostDriver implements Disposable {
 
   /** What connections went through; nothing where events were lost. */
   onEvents(events: readonly MptcpEvent[]): void {
-    this.#feed({ type: "events", events });
+    if (this.#engine.hearsEvents) this.#feed({ type: "events", events });
   }
 
   /** Puts a configuration in force at once. */
@@ -167,7 +185,7 @@ export class HostDriver implements Disposable {
   /** Reads the network and the table anew and corrects. */
   refresh(): void {
     this.#sysctls.forget();
-    this.#engine.handle({ type: "table.doubted" }, this.#options.now());
+    this.#tell({ type: "table.doubted" }, this.#options.now());
     this.#model.refresh();
   }
 
@@ -193,10 +211,17 @@ export class HostDriver implements Disposable {
   #step(fact: HostFact): void {
     const { now } = this.#options;
     const began = now();
-    const actions = this.#engine.handle(fact, began);
+    const actions = this.#tell(fact, began);
     const ended = now();
-    if (ended - began > FELT) this.#engine.handle({ type: "thought", took: ended - began }, ended);
+    if (ended - began > FELT) this.#tell({ type: "thought", took: ended - began }, ended);
     this.#perform(actions);
+  }
+
+  #tell(fact: HostFact, now: Millis): readonly HostAction[] {
+    const { record, recovers } = this.#options;
+    const actions = this.#engine.handle(fact, now);
+    record?.(fact, actions, now, { recovers: recovers?.() ?? true, sysctls: this.#noted.take() });
+    return actions;
   }
 
   #perform(actions: readonly HostAction[]): void {
@@ -269,14 +294,14 @@ export class HostDriver implements Disposable {
     const given = this.#foreseer?.given() ?? [];
     for (const action of given) {
       this.#applier.report(action, "went ahead");
-      this.#engine.handle({ type: "endpoint.foreseen", endpoint: action.endpoint }, this.#options.now());
+      this.#tell({ type: "endpoint.foreseen", endpoint: action.endpoint }, this.#options.now());
     }
     this.#foreseer?.doubt();
   }
 
   #network(): Network {
     const { links, addresses, routes, rules } = this.#model;
-    return { links, addresses, routes, rules, sysctls: this.#sysctls, quotaUsed: this.#options.quotaUsed?.() };
+    return { links, addresses, routes, rules, sysctls: this.#noted, quotaUsed: this.#options.quotaUsed?.() };
   }
 
   #readFacts(): HostFacts {

@@ -1,4 +1,12 @@
-import { type Choice, type ChoiceFacts, type Config, choosePathManager, type PathManager } from "../../config/index.ts";
+import { rmSync } from "node:fs";
+import {
+  blackBoxSize,
+  type Choice,
+  type ChoiceFacts,
+  type Config,
+  choosePathManager,
+  type PathManager,
+} from "../../config/index.ts";
 import { ControlServer, PUBLIC, type RuntimeFiles } from "../../control/index.ts";
 import { endpointKey, type SavedHost } from "../../host/index.ts";
 import {
@@ -9,6 +17,7 @@ import {
   writePathManager,
 } from "../../netlink/index.ts";
 import type { ControlFailure, Endpoint } from "../../types/index.ts";
+import { type BlackBoxPlace, blackBoxPlace } from "../black-box/place.ts";
 import { dropCapabilities } from "../capabilities.ts";
 import { Daemon } from "../daemon.ts";
 import { readState, removeFiles, type SavedState, writeState } from "../files/runtime.ts";
@@ -74,6 +83,7 @@ export class Life implements Disposable {
   readonly #choice: Choice;
   readonly #keeper: StateKeeper<Partial<SavedHost>>;
   readonly #daemon: Daemon;
+  readonly #box: BlackBoxPlace;
   readonly #control: ControlServer;
   #applications: ControlServer | undefined;
   #loaded: Loaded;
@@ -102,6 +112,7 @@ export class Life implements Disposable {
     this.#state = new HostState(saved?.host, (host) => this.#keeper.save(host));
     this.#state.save();
     this.#choice = choosePathManager(loaded.config, this.#choiceFacts);
+    this.#box = blackBoxPlace(options.netns, files);
     // Subscribed before the switch, so that no connection comes in between unseen.
     this.#daemon = new Daemon({
       log,
@@ -109,6 +120,7 @@ export class Life implements Disposable {
       pathManager: this.#choice.pathManager,
       state: this.#state,
       quotaFile: new QuotaFile(quotaPath(options.netns), log),
+      blackBox: { directory: this.#box.directory, size: blackBoxSize(loaded.config) },
       spin: loaded.config.answers.spin,
       plugins: loaded.config.plugins,
       reload: () => this.reload(),
@@ -153,6 +165,7 @@ export class Life implements Disposable {
     await this.#serveApplications();
     const { rules } = this.#loaded.config;
     dropCapabilities({ seesProcesses: rules.some(({ match }) => match.command !== undefined) });
+    this.#daemon.openBlackBox();
     if (this.#loaded.config.answers.spin) this.#saySpins();
     log.info({ files: this.#loaded.files }, `ready: ${adopted} connections adopted`);
     notify("READY=1");
@@ -200,6 +213,11 @@ export class Life implements Disposable {
     return this.#isPutBack;
   }
 
+  /** Resolves when what happened is written down, as far as the disk takes it; {@link putBack} first. */
+  endBlackBox(): Promise<void> {
+    return this.#daemon.endBlackBox();
+  }
+
   /** Ends everything; {@link putBack} first. */
   [Symbol.dispose](): void {
     clearTimeout(this.#comparing);
@@ -212,6 +230,7 @@ export class Life implements Disposable {
         log.error({ err: error }, "a part of the daemon did not end well");
       }
     }
+    if (!this.#box.isLasting) rmSync(this.#box.directory, { recursive: true, force: true });
     removeFiles(files, { state: (this.#isPutBack && !this.#isLeft) || this.#loaded.config.keep_on_exit });
   }
 

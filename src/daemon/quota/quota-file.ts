@@ -1,18 +1,14 @@
-import { constants, lstatSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { constants, rmSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { QUOTA_PERIODS, QUOTA_STAGES } from "../../host/index.ts";
-import { netnsInode } from "../../netlink/index.ts";
-import { ForeignFileError, readOurs, replaceFile } from "../files/safe-file.ts";
+import { readOurs, replaceFile } from "../files/safe-file.ts";
+import { requireDirectory, statePlace } from "../files/state-directory.ts";
 import type { Logger } from "../logger.ts";
 import type { Meter } from "./meter.ts";
 
-/** Of root, and of a user to whom root gave it (`StateDirectory=subflow` of a systemd service, which names it itself). */
-const SYSTEM = "/var/lib/subflow";
-const DIRECTORY_MODE = 0o750;
 const FILE_MODE = 0o600;
-const WRITABLE_BY_OTHERS = 0o022;
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const METER = v.strictObject({
@@ -25,33 +21,10 @@ const METER = v.strictObject({
 });
 const SAVED = v.strictObject({ version: v.literal(1), interfaces: v.record(v.string(), METER) });
 
-/**
- * The file for a namespace; it is to be found again after the host was started anew, when the inode of a namespace is another.
- * @param netns as the command line names it
- */
+/** The file for a namespace. @param netns as the command line names it */
 export function quotaPath(netns: string | undefined): string {
-  const { SUBFLOW_STATE_DIRECTORY: chosen, STATE_DIRECTORY } = process.env;
-  const ofService = STATE_DIRECTORY?.split(":")[0];
-  // A service has one namespace, and its directory is its own; it may see no other process to compare with.
-  if (!chosen && ofService && netns === undefined) return join(ofService, "quota.json");
-  const directory = chosen || ofService || (process.geteuid?.() === 0 ? SYSTEM : ownDirectory());
-  return join(directory, `quota${suffix(netns)}.json`);
-}
-
-function ownDirectory(): string {
-  const { XDG_STATE_HOME: state, HOME: home } = process.env;
-  return state && isAbsolute(state) ? join(state, "subflow") : join(home ?? "/", ".local", "state", "subflow");
-}
-
-/** Nothing for the host's own namespace. To be asked before capabilities are dropped: then nobody may look at process 1. */
-function suffix(netns: string | undefined): string {
-  if (netns !== undefined) return `-${basename(netns)}`;
-  const inode = netnsInode();
-  try {
-    return statSync("/proc/1/ns/net").ino === inode ? "" : `-${inode}`;
-  } catch {
-    return `-${inode}`;
-  }
+  const { directory, suffix } = statePlace(netns);
+  return join(directory, `quota${suffix}.json`);
 }
 
 /** Keeps the use of quotas over the ends of daemons and hosts. What goes wrong with it harms nothing else. */
@@ -124,15 +97,6 @@ export class QuotaFile {
 
 function textOf(interfaces: Readonly<Record<string, Meter>>): string {
   return `${JSON.stringify({ version: 1, interfaces })}\n`;
-}
-
-/** Others could plant what we count by. */
-function requireDirectory(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
-  const stats = lstatSync(directory);
-  if (!stats.isDirectory()) throw new ForeignFileError(directory, "is no directory");
-  if (stats.uid !== process.geteuid?.()) throw new ForeignFileError(directory, `belongs to user ${stats.uid}`);
-  if (stats.mode & WRITABLE_BY_OTHERS) throw new ForeignFileError(directory, "can be written by others");
 }
 
 /** {@link replaceFile} with a name of its own: if both come at once, either text stays, whole, and either goes on from its counters. */
