@@ -114,9 +114,17 @@ function daemonRows({ daemon, daemonError }: Status): Row[] {
     ["foreseen", String(hello.foreseen), aheadText(hello.ahead)],
     ...pathRows(hello.paths),
     ...(hello.quotas ?? []).map(quotaRow),
+    ...blackBoxRows(hello.blackBox),
     ...(hello.troubles ?? []).map((trouble): Row => ["trouble", "", trouble]),
     ...leftOut.map(({ what, reason }): Row => ["no endpoint", what, reason]),
   ];
+}
+
+function blackBoxRows(use: ControlHello["blackBox"]): Row[] {
+  if (!use) return [];
+  const { directory, size, written, entries, lost } = use;
+  const gaps = lost > 0 ? `; ${lost} could not be written` : "";
+  return [["black box", amountText(size), `${directory}: ${entries} entries, ${amountText(written)} written${gaps}`]];
 }
 
 const QUOTA_FOLLOWS = {

@@ -1,5 +1,6 @@
 import type { Command } from "./command.ts";
 import { POLICY_COMMANDS } from "./table-policies.ts";
+import { RECORDING_COMMANDS } from "./table-recording.ts";
 
 const ENDPOINT_FLAGS = ["signal", "subflow", "laminar", "backup", "fullmesh"];
 const CHANGE_FLAGS = ["backup", "nobackup", "fullmesh", "nofullmesh"];
@@ -277,6 +278,7 @@ export const COMMANDS: readonly Command[] = [
     examples: ["report > report.md", "report bug.md --mask", "-j report --window 10"],
     load: () => import("./commands/report.ts"),
   },
+  ...RECORDING_COMMANDS,
   {
     words: ["run"],
     takes: [],

@@ -1,4 +1,5 @@
 /** Recordings, floor 3: what engines were told and what they did, as bytes, and played again. Pure. */
+export * from "./alternative.ts";
 export * from "./entry.ts";
 export { isSame } from "./equal.ts";
 export * from "./error.ts";

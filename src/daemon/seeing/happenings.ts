@@ -53,7 +53,7 @@ export class Happenings {
 
   /** @returns whether watchers are told of such actions */
   decision(at: Millis, action: Action, occasion: EngineEvent["type"]): boolean {
-    if (!SHOWN.has(action.type)) return false;
+    if (!isShown(action)) return false;
     this.#keep({ at, action, occasion });
     return true;
   }
@@ -86,9 +86,17 @@ export class Happenings {
   }
 }
 
+/** Are people told of such actions? */
+export function isShown({ type }: Action): boolean {
+  return SHOWN.has(type);
+}
+
 function shown(kept: Kept): Happening {
-  if ("kind" in kept) return kept;
-  const { at, action, occasion } = kept;
+  return "kind" in kept ? kept : decisionOf(kept.at, kept.action, kept.occasion);
+}
+
+/** What was asked of the kernel, in words. */
+export function decisionOf(at: Millis, action: Action, occasion: EngineEvent["type"]): Decision {
   const token = "token" in action ? action.token : undefined;
   const because = OCCASIONS[occasion] ?? occasion;
   return { kind: "decision", at, type: action.type, token, ...ends(action), text: describe(action), because };

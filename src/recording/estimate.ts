@@ -1,0 +1,131 @@
+import type { Action, EngineEvent, SubflowCreate } from "../engine/index.ts";
+import { type Address, ERRNO, type Millis, type Path, type Token, unmap } from "../types/index.ts";
+
+/*
+ * What would have become of a subflow that nobody opened? It is estimated, from what the recording tells of the same addresses: as long as the
+ * local address is there and the last subflow between the two was not lost without another that was established since, it is established,
+ * after as long as it took then.
+ */
+
+/** A join takes so long where none was seen. */
+const JOIN_DEFAULT: Millis = 50;
+/** Local ports of subflows that nobody opened: above all that a kernel gives. */
+const PORTS_FROM = 61_000;
+const PORTS_TO = 65_535;
+
+/** What is known of the way between two addresses. */
+interface Way {
+  /** When one was asked for that has not been answered. */
+  asked?: Millis | undefined;
+  /** From the question to the answer, the last time. */
+  took?: Millis | undefined;
+  /** Why the last one was lost or refused; undefined: it was not. */
+  errno?: number | undefined;
+}
+
+/** An event that would have come. */
+export interface Coming {
+  readonly at: Millis;
+  readonly event: EngineEvent;
+}
+
+/** Ends of subflows, without the local port, which the kernel chooses. */
+export function wayOf(
+  token: Token,
+  local: Address,
+  remote: { readonly address: Address; readonly port: number },
+): string {
+  return `${token} ${unmap(local)} ${unmap(remote.address)} ${remote.port}`;
+}
+
+/** The network of a recording, for subflows that were not there. */
+export class Estimate {
+  readonly #ways = new Map<string, Way>();
+  readonly #sources = new Map<Address, Address>();
+  #addresses: ReadonlySet<Address> | undefined;
+  #port = PORTS_FROM;
+
+  /** What was recorded: told before it is played. */
+  learn(event: EngineEvent, actions: readonly Action[], at: Millis): void {
+    if (event.type === "host.addresses") this.#addresses = new Set(event.addresses.map(unmap));
+    else if (event.type === "subflow.established") {
+      const way = this.#way(event.token, event.path);
+      if (way.asked !== undefined) way.took = at - way.asked;
+      way.asked = way.errno = undefined;
+    } else if (event.type === "subflow.closed") this.#way(event.token, event.path).errno = event.errno || undefined;
+    else if (event.type === "action.failed" && event.action.type === "subflow.create")
+      this.#create(event.action).errno = event.errno;
+    else if (event.type === "action.done" && event.action.type === "route.query" && event.source)
+      this.#sources.set(event.action.remote.address, event.source);
+    else if (event.type === "connection.closed") this.#forget(event.token);
+    for (const action of actions) if (action.type === "subflow.create") this.#create(action).asked = at;
+  }
+
+  /** What the kernel would have answered at once, and what would have come later. */
+  answer(
+    action: Action,
+    at: Millis,
+  ): { readonly outcome: EngineEvent | undefined; readonly coming: readonly Coming[] } {
+    switch (action.type) {
+      case "subflow.create":
+        return this.#open(action, at);
+      case "subflow.destroy": {
+        const { token, path } = action;
+        const event: EngineEvent = { type: "subflow.closed", token, path, localId: 0, remoteId: 0 };
+        return { outcome: { type: "action.done", action }, coming: [{ at, event }] };
+      }
+      case "route.query": {
+        const source = this.#sources.get(action.remote.address);
+        if (source) return { outcome: { type: "action.done", action, source }, coming: [] };
+        return { outcome: { type: "action.failed", action, errno: ERRNO.ENETUNREACH, message: "" }, coming: [] };
+      }
+      case "subflow.setBackup":
+      case "address.announce":
+      case "address.remove":
+      case "listener.open":
+      case "listener.close":
+        return { outcome: { type: "action.done", action }, coming: [] };
+      default:
+        return { outcome: undefined, coming: [] };
+    }
+  }
+
+  #open(action: SubflowCreate, at: Millis): ReturnType<Estimate["answer"]> {
+    const way = this.#create(action);
+    const isThere = !this.#addresses || this.#addresses.has(unmap(action.local.address));
+    const errno = isThere ? way.errno : ERRNO.EADDRNOTAVAIL;
+    if (errno !== undefined) return { outcome: { type: "action.failed", action, errno, message: "" }, coming: [] };
+    const { token, localId, remoteId, remote } = action;
+    const local = { ...action.local, port: action.local.port || this.#nextPort() };
+    const event: EngineEvent = {
+      ...{ type: "subflow.established", token, path: { local, remote }, localId, remoteId, backup: false },
+    };
+    return { outcome: { type: "action.done", action }, coming: [{ at: at + (way.took ?? JOIN_DEFAULT), event }] };
+  }
+
+  #create({ token, local, remote }: SubflowCreate): Way {
+    return this.#at(wayOf(token, local.address, remote));
+  }
+
+  #way(token: Token, { local, remote }: Path): Way {
+    return this.#at(wayOf(token, local.address, remote));
+  }
+
+  #at(key: string): Way {
+    let way = this.#ways.get(key);
+    if (!way) {
+      way = {};
+      this.#ways.set(key, way);
+    }
+    return way;
+  }
+
+  #forget(token: Token): void {
+    for (const key of this.#ways.keys()) if (key.startsWith(`${token} `)) this.#ways.delete(key);
+  }
+
+  #nextPort(): number {
+    this.#port = this.#port >= PORTS_TO ? PORTS_FROM : this.#port + 1;
+    return this.#port;
+  }
+}
