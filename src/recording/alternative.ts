@@ -38,6 +38,7 @@ export interface Deed {
   readonly isNow: boolean;
   readonly cause: EngineEvent | HostFact;
   readonly actions: readonly Action[];
+  /** Of endpoints and limits. */
   readonly changes: readonly HostChange[];
 }
 
@@ -105,6 +106,7 @@ export class AlternativeLife {
   /** Commands of then that the host's engine gave, and gives now by itself. */
   readonly #fromHost = new Map<string, number>();
   #requests = 0;
+  #cause: HostFact = { type: "compare" };
 
   constructor(beginning: Beginning, options: AlternativeOptions) {
     this.#options = options;
@@ -137,7 +139,7 @@ export class AlternativeLife {
     if (!this.engine || !this.#mirrored) return;
     this.#pass(at);
     if (actions.length > 0) this.#options.onDeed({ at, isNow: false, cause: event, actions, changes: [] });
-    this.#estimate.learn(event, actions, at);
+    this.#coming.push(...this.#estimate.learn(event, actions, at));
     const translated = this.#mirrored.translate(event);
     this.#mirrored.learn(actions);
     const now = translated && this.#otherwise(translated);
@@ -147,14 +149,14 @@ export class AlternativeLife {
   fact(entry: FactEntry): void {
     const { at, fact, actions } = entry;
     this.#pass(at);
-    const done = actions.filter(isHostChange);
+    const done = actions.filter(isOfTable);
     if (done.length > 0) this.#options.onDeed({ at, isNow: false, cause: fact, actions: [], changes: done });
     for (const change of done) {
       const key = commandKey(commandOf(change));
       if (key !== undefined) this.#fromHost.set(key, (this.#fromHost.get(key) ?? 0) + 1);
     }
-    const changes = this.#host?.play(entry) ?? [];
-    if (changes.length > 0) this.#options.onDeed({ at, isNow: true, cause: fact, actions: [], changes });
+    this.#cause = fact;
+    this.#host?.play(entry);
   }
 
   /** An event, and what follows from it at once. */
@@ -203,14 +205,15 @@ export class AlternativeLife {
       if (at > until) return;
       if (next && next.at <= tick) {
         this.#coming.shift();
-        if (this.#isPossible(next.event)) this.feed(next.event, next.at);
+        if (this.#isPossible(next)) this.feed(next.event, next.at);
       } else this.feed({ type: "tick" }, at);
     }
   }
 
   /** A join that was closed, or whose connection was, before it was established. */
-  #isPossible(event: EngineEvent): boolean {
-    return !("token" in event) || this.engine?.connection(event.token) !== undefined;
+  #isPossible({ event, isStill }: Coming): boolean {
+    const isKnown = !("token" in event) || this.engine?.connection(event.token) !== undefined;
+    return isKnown && (isStill?.() ?? true);
   }
 
   #otherwise(event: EngineEvent): EngineEvent | undefined {
@@ -236,6 +239,8 @@ export class AlternativeLife {
       configure: (config) => this.#options.otherwise.host(config, pathManager),
       table: engine && (() => ({ endpoints: engine.endpoints(), limits: engine.limits() })),
       onChange: (change, at) => {
+        if (isOfTable(change))
+          this.#options.onDeed({ at, isNow: true, cause: this.#cause, actions: [], changes: [change] });
         const command = commandOf(change);
         if (command) this.feed({ type: "command.received", request: ++this.#requests, command }, at);
       },
@@ -243,8 +248,9 @@ export class AlternativeLife {
   }
 }
 
-function isHostChange(action: FactEntry["actions"][number]): action is HostChange {
-  return /^(endpoint|limits|rule|route|sysctl)\./.test(action.type);
+/** Rules, routes and sysctls are in the network as it was recorded: with them the same packets take the same ways. */
+function isOfTable(action: FactEntry["actions"][number]): action is HostChange {
+  return /^(endpoint|limits)\./.test(action.type);
 }
 
 /** What the host's engine asks of the table of the engine of connections; undefined: nothing. */

@@ -2,9 +2,9 @@ import type { Action, EngineEvent, SubflowCreate } from "../engine/index.ts";
 import { type Address, ERRNO, type Millis, type Path, type Token, unmap } from "../types/index.ts";
 
 /*
- * What would have become of a subflow that nobody opened? It is estimated, from what the recording tells of the same addresses: as long as the
- * local address is there and the last subflow between the two was not lost without another that was established since, it is established,
- * after as long as it took then.
+ * What would have become of a subflow that nobody opened? It is estimated, from what the recording tells of the same addresses: it is
+ * established after as long as it took then, if its local address is there and the last one between the two was not lost. If it was, the answer is
+ * what the recording tells next: one that is established within a second stands for this one too; without that it is lost as the last one was.
  */
 
 /** A join takes so long where none was seen. */
@@ -21,13 +21,20 @@ interface Way {
   took?: Millis | undefined;
   /** Why the last one was lost or refused; undefined: it was not. */
   errno?: number | undefined;
+  /** A join of now that waits for what becomes of one of then. */
+  waiting?: EngineEvent | undefined;
 }
 
 /** An event that would have come. */
 export interface Coming {
   readonly at: Millis;
   readonly event: EngineEvent;
+  /** False: it does not come after all. */
+  readonly isStill?: (() => boolean) | undefined;
 }
+
+/** So long a join waits for what the recording tells. */
+const DOUBT: Millis = 1000;
 
 /** Ends of subflows, without the local port, which the kernel chooses. */
 export function wayOf(
@@ -45,13 +52,15 @@ export class Estimate {
   #addresses: ReadonlySet<Address> | undefined;
   #port = PORTS_FROM;
 
-  /** What was recorded: told before it is played. */
-  learn(event: EngineEvent, actions: readonly Action[], at: Millis): void {
+  /** What was recorded: told before it is played. @returns what follows from it for joins of now */
+  learn(event: EngineEvent, actions: readonly Action[], at: Millis): readonly Coming[] {
+    const following: Coming[] = [];
     if (event.type === "host.addresses") this.#addresses = new Set(event.addresses.map(unmap));
     else if (event.type === "subflow.established") {
       const way = this.#way(event.token, event.path);
       if (way.asked !== undefined) way.took = at - way.asked;
-      way.asked = way.errno = undefined;
+      if (way.waiting) following.push({ at, event: way.waiting });
+      way.asked = way.errno = way.waiting = undefined;
     } else if (event.type === "subflow.closed") this.#way(event.token, event.path).errno = event.errno || undefined;
     else if (event.type === "action.failed" && event.action.type === "subflow.create")
       this.#create(event.action).errno = event.errno;
@@ -59,6 +68,7 @@ export class Estimate {
       this.#sources.set(event.action.remote.address, event.source);
     else if (event.type === "connection.closed") this.#forget(event.token);
     for (const action of actions) if (action.type === "subflow.create") this.#create(action).asked = at;
+    return following;
   }
 
   /** What the kernel would have answered at once, and what would have come later. */
@@ -93,14 +103,24 @@ export class Estimate {
   #open(action: SubflowCreate, at: Millis): ReturnType<Estimate["answer"]> {
     const way = this.#create(action);
     const isThere = !this.#addresses || this.#addresses.has(unmap(action.local.address));
-    const errno = isThere ? way.errno : ERRNO.EADDRNOTAVAIL;
-    if (errno !== undefined) return { outcome: { type: "action.failed", action, errno, message: "" }, coming: [] };
+    if (!isThere)
+      return { outcome: { type: "action.failed", action, errno: ERRNO.EADDRNOTAVAIL, message: "" }, coming: [] };
     const { token, localId, remoteId, remote } = action;
     const local = { ...action.local, port: action.local.port || this.#nextPort() };
     const event: EngineEvent = {
       ...{ type: "subflow.established", token, path: { local, remote }, localId, remoteId, backup: false },
     };
-    return { outcome: { type: "action.done", action }, coming: [{ at: at + (way.took ?? JOIN_DEFAULT), event }] };
+    const outcome: EngineEvent = { type: "action.done", action };
+    const { errno } = way;
+    if (errno === undefined) return { outcome, coming: [{ at: at + (way.took ?? JOIN_DEFAULT), event }] };
+    way.waiting = event;
+    const lost: EngineEvent = { type: "subflow.closed", token, path: event.path, localId, remoteId, errno };
+    const isStill = (): boolean => {
+      const isWaiting = way.waiting === event;
+      if (isWaiting) way.waiting = undefined;
+      return isWaiting;
+    };
+    return { outcome, coming: [{ at: at + DOUBT, event: lost, isStill }] };
   }
 
   #create({ token, local, remote }: SubflowCreate): Way {

@@ -50,8 +50,8 @@ export class HostAlternative {
     return this.#engine.plan;
   }
 
-  /** What was recorded. Played when the network is known as it was then. @returns what is changed now */
-  play({ at, fact, actions, recovers, sysctls }: FactEntry): readonly HostChange[] {
+  /** What was recorded. Played when the network is known as it was then. */
+  play({ at, fact, actions, recovers, sysctls }: FactEntry): void {
     for (const [name, value] of sysctls) this.#sysctls.set(name, value);
     this.#recovers = recovers;
     for (const action of actions) if (action.type === "endpoint.add") this.#ours.add(action.endpoint.address);
@@ -75,19 +75,17 @@ export class HostAlternative {
         break;
     }
     const isReady = this.#network && (this.#isKnown || this.#options.table);
-    return isReady && (fact.type === "network" || fact.type === "table") ? this.#run(at) : [];
+    if (isReady && (fact.type === "network" || fact.type === "table")) this.#run(at);
   }
 
-  #run(at: Millis): readonly HostChange[] {
-    const changes: HostChange[] = [];
+  #run(at: Millis): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const fact of waiting) this.#feed(fact, at, changes);
-    if ((this.#engine.nextTick ?? Number.POSITIVE_INFINITY) <= at) this.#feed({ type: "tick" }, at, changes);
-    return changes;
+    for (const fact of waiting) this.#feed(fact, at);
+    if ((this.#engine.nextTick ?? Number.POSITIVE_INFINITY) <= at) this.#feed({ type: "tick" }, at);
   }
 
-  #feed(first: HostFact, at: Millis, changes: HostChange[]): void {
+  #feed(first: HostFact, at: Millis): void {
     const facts = [first];
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const fact = facts.shift();
@@ -99,7 +97,6 @@ export class HostAlternative {
         else if (isChange(action)) made.push(action);
       }
       for (const change of made) this.#make(change, at);
-      changes.push(...made);
       if (made.length > 0) facts.push({ type: "done", errnos: made.map(() => 0) });
     }
   }

@@ -4,6 +4,7 @@ import { ask, NoDaemonError, runtimeFiles } from "../../control/index.ts";
 import { blackBoxPlace, segmentsIn } from "../../daemon/index.ts";
 import { quantity } from "../../engine/index.ts";
 import { amountText } from "../../host/index.ts";
+import { netnsInode } from "../../netlink/index.ts";
 import { type Beginning, RecordingReader } from "../../recording/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT, failure, missingArgument, wrongArgument } from "../failure.ts";
@@ -52,7 +53,11 @@ async function directoryOf(netns: string | undefined, isOver: boolean): Promise<
     throw failure("Error: the daemon's black box is off: set `black_box: 16MB` in its configuration and reload it.");
   } catch (error) {
     if (!(error instanceof NoDaemonError) || !isOver) throw error;
-    return blackBoxPlace(netns, runtimeFiles(netns)).directory;
+    const files = runtimeFiles(netns);
+    // One that was started within the namespace did not know its name.
+    const places = [blackBoxPlace(netns, files), blackBoxPlace(`-/${netnsInode(netns)}`, files)];
+    const directories = [...places.map(({ directory }) => directory), files.state.replace(/\.json$/, ".black-box")];
+    return directories.find((directory) => segmentsIn(readable(directory)).length > 0) ?? (directories[0] as string);
   }
 }
 

@@ -69,9 +69,9 @@ function otherwise(side: SideBySide, from: Millis, to: Millis, what: string): st
   ].join("\n");
 }
 
-function sideRow({ time, token, words, done, planned }: Row, from: Millis): string {
+function sideRow({ time, token, done, planned }: Row, from: Millis): string {
   const kind = done && planned ? "both" : done ? "then" : "now";
-  const cell = (isThere: boolean): string => `<td class="${kind}">${isThere ? escaped(words) : ""}</td>`;
+  const cell = (words: string | undefined): string => `<td class="${kind}">${escaped(words ?? "")}</td>`;
   return `<tr><td class="n">${seconds(time - from)}</td><td><code>${nameOf(token)}</code></td>${cell(done)}${cell(planned)}</tr>`;
 }
 

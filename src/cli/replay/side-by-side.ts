@@ -14,9 +14,9 @@ export interface Row {
   readonly time: Millis;
   readonly token: Token | undefined;
   readonly type: string;
-  readonly words: string;
-  readonly done: boolean;
-  readonly planned: boolean;
+  /** In words; undefined: it was not. */
+  readonly done: string | undefined;
+  readonly planned: string | undefined;
 }
 
 /** How often something was done. */
@@ -79,17 +79,17 @@ export class SideBySideMaker {
     this.#counts[type] ??= { done: 0, planned: 0 };
     this.#counts[type][side]++;
     const waiting = this.#open.get(key) ?? [];
-    const other = waiting.findIndex((row) => !row[side] && Math.abs(row.time - time) <= TOGETHER);
+    const other = waiting.findIndex((row) => row[side] === undefined && Math.abs(row.time - time) <= TOGETHER);
     const [found] = other < 0 ? [] : waiting.splice(other, 1);
     if (found) {
-      found[side] = true;
+      found[side] = words;
       return;
     }
     if (this.#rows.length >= ROWS_MAX) {
       this.#more++;
       return;
     }
-    const row = { time, token, type, words, done: !isNow, planned: isNow };
+    const row = { time, token, type, done: isNow ? undefined : words, planned: isNow ? words : undefined };
     this.#rows.push(row);
     // Those that nothing came to in time need not be looked at again.
     this.#open.set(key, [...waiting.filter((each) => time - each.time <= TOGETHER), row]);
@@ -103,6 +103,6 @@ function keyOf(action: Action): string {
   const remote = "remote" in ends ? `${unmap(ends.remote.address)} ${ends.remote.port}` : "";
   const token = "token" in action ? action.token : "";
   const rest = "address" in action ? action.address : "localId" in action && !local ? action.localId : "";
-  const backup = action.type === "subflow.setBackup" ? action.backup : "";
+  const backup = "backup" in action ? action.backup : "";
   return [action.type, token, local, remote, rest, backup].join(" ");
 }

@@ -111,27 +111,25 @@ export function sideBySideText({ rows, more, counts }: SideBySide, began: Millis
 export const ESTIMATED =
   "What applications, peers and the network did is as it was recorded; what became of subflows that were not opened then is estimated.";
 
-function wideRow(
-  { time, token, words, done, planned }: Row,
-  began: Millis,
-  column: number,
-  paint: Look["paint"],
-): string[] {
+function wideRow({ time, token, done, planned }: Row, began: Millis, column: number, paint: Look["paint"]): string[] {
   const name = token === undefined ? "host" : formatToken(token);
-  const cells = wrapped(words, column, 2);
-  const isSame = done && planned;
-  return cells.map((cell, index) => {
+  const left = wrapped(done ?? "", column, 2);
+  const right = wrapped(planned ?? "", column, 2);
+  return Array.from({ length: Math.max(left.length, right.length) }, (_, index) => {
     const head = index === 0 ? `${seconds(time - began).padStart(12)}  ${name.padEnd(8)}  ` : " ".repeat(24);
-    const left = (done ? cell : "").padEnd(column);
-    const line = `${head}${left}  ${planned ? cell : ""}`;
-    return isSame ? line : paint(done ? "warning" : "good", line);
+    const line = `${head}${(left[index] ?? "").padEnd(column)}  ${right[index] ?? ""}`;
+    return done && planned ? line : paint(done ? "warning" : "good", line);
   });
 }
 
-function narrowRow({ time, token, words, done, planned }: Row, began: Millis, { paint, width }: Look): string[] {
+function narrowRow({ time, token, done, planned }: Row, began: Millis, { paint, width }: Look): string[] {
   const mark = done && planned ? "=" : done ? "-" : "+";
   const name = token === undefined ? "host" : formatToken(token);
-  const lines = wrapped(`${mark} ${seconds(time - began).padStart(11)}  ${name.padEnd(8)}  ${words}`, width, 6);
+  const lines = wrapped(
+    `${mark} ${seconds(time - began).padStart(11)}  ${name.padEnd(8)}  ${done ?? planned}`,
+    width,
+    6,
+  );
   return mark === "=" ? lines : lines.map((line) => paint(mark === "-" ? "warning" : "good", line));
 }
 
