@@ -108,6 +108,7 @@ export class Daemon implements ControlService, Disposable {
     const capacity = kernelCapacity(options.pathManager);
     this.#box = this.#makeBox(capacity);
     this.#box.configure(options.blackBox.size);
+    this.#userspace?.recordBy((event, actions, at) => this.#box.event(event, actions, at));
     this.#plugins = this.#userspace && this.#makePlugins(options.plugins);
     this.#endpoints = this.#userspace ?? new KernelEndpoints(this.#pm);
     this.#quotas = new Quotas({
@@ -176,8 +177,6 @@ export class Daemon implements ControlService, Disposable {
       table: userspace && (() => ({ endpoints: userspace.endpoints(), limits: userspace.limits() })),
       tokens: () => userspace?.tokens ?? [],
       connection: (token) => userspace?.connection(token),
-      onRecording: (isRecording) =>
-        userspace?.recordBy(isRecording ? (event, actions, at) => this.#box.event(event, actions, at) : undefined),
     });
   }
 

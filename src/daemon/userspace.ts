@@ -304,7 +304,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   }
 
   /** The same with the time that the engine was given, for who writes it down. */
-  recordBy(record: Record | undefined): void {
+  recordBy(record: Record): void {
     this.#record = record;
     this.#chooseTrace();
   }

@@ -102,6 +102,7 @@ export class AlternativeLife {
   readonly #mirrored: Mirrored | undefined;
   readonly #life: string;
   #part: number;
+  #count: number;
   #coming: Coming[] = [];
   /** Commands of then that the host's engine gave, and gives now by itself. */
   readonly #fromHost = new Map<string, number>();
@@ -113,6 +114,7 @@ export class AlternativeLife {
     const { engine, host, at, life, part } = beginning;
     this.#life = life;
     this.#part = part;
+    this.#count = beginning.before;
     if (engine) {
       this.engine = new Engine({ policies: options.policies ?? builtIn, timing: engine.timing });
       this.#mirrored = new Mirrored(this.engine);
@@ -129,13 +131,14 @@ export class AlternativeLife {
   }
 
   /** The next part of the same life: everything is known already. */
-  goesOnIn({ life, part }: Beginning): boolean {
-    if (life !== this.#life || part !== this.#part + 1) return false;
+  goesOnIn({ life, part, before }: Beginning): boolean {
+    if (life !== this.#life || part !== this.#part + 1 || before !== this.#count) return false;
     this.#part = part;
     return true;
   }
 
   event({ at, event, actions }: EventEntry): void {
+    this.#count++;
     if (!this.engine || !this.#mirrored) return;
     this.#pass(at);
     if (actions.length > 0) this.#options.onDeed({ at, isNow: false, cause: event, actions, changes: [] });
@@ -147,6 +150,7 @@ export class AlternativeLife {
   }
 
   fact(entry: FactEntry): void {
+    this.#count++;
     const { at, fact, actions } = entry;
     this.#pass(at);
     const done = actions.filter(isOfTable);
@@ -155,6 +159,7 @@ export class AlternativeLife {
       const key = commandKey(commandOf(change));
       if (key !== undefined) this.#fromHost.set(key, (this.#fromHost.get(key) ?? 0) + 1);
     }
+    if (fact.type === "network") this.#estimate.learnAddresses(fact.network.addresses.map(({ address }) => address));
     this.#cause = fact;
     this.#host?.play(entry);
   }

@@ -31,6 +31,8 @@ export interface Beginning {
   /** Names the life; its parts count up from 0, which begins with the daemon itself. */
   readonly life: string;
   readonly part: number;
+  /** Events and facts of this life that came before: where fewer were read, some are missing. */
+  readonly before: number;
   /** Of Subflow and of the kernel. */
   readonly version: string;
   readonly kernel: string;

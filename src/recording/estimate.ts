@@ -52,10 +52,15 @@ export class Estimate {
   #addresses: ReadonlySet<Address> | undefined;
   #port = PORTS_FROM;
 
+  /** The addresses of the host, as its engine reads them: the other is told of them a moment later. */
+  learnAddresses(addresses: Iterable<Address>): void {
+    this.#addresses = new Set([...addresses].map(unmap));
+  }
+
   /** What was recorded: told before it is played. @returns what follows from it for joins of now */
   learn(event: EngineEvent, actions: readonly Action[], at: Millis): readonly Coming[] {
     const following: Coming[] = [];
-    if (event.type === "host.addresses") this.#addresses = new Set(event.addresses.map(unmap));
+    if (event.type === "host.addresses") this.learnAddresses(event.addresses);
     else if (event.type === "subflow.established") {
       const way = this.#way(event.token, event.path);
       if (way.asked !== undefined) way.took = at - way.asked;

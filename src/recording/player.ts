@@ -145,12 +145,15 @@ export class Life {
   readonly #unsure = new Set<Token>();
   #isHostUnsure: boolean;
   #part: number;
+  /** Events and facts since it began. */
+  #count: number;
   #isBroken = false;
   #recovers = true;
 
   constructor(beginning: Beginning, policies: readonly [Policy, ...Policy[]]) {
     this.beginning = beginning;
     this.#part = beginning.part;
+    this.#count = beginning.before;
     this.#isHostUnsure = beginning.part > 0;
     const { engine, host, at } = beginning;
     if (engine) {
@@ -171,8 +174,9 @@ export class Life {
   }
 
   /** The next part of the same life, and nothing is missing in between: everything is known already. */
-  goesOnIn({ life, part }: Beginning): boolean {
-    if (this.#isBroken || life !== this.beginning.life || part !== this.#part + 1) return false;
+  goesOnIn({ life, part, before }: Beginning): boolean {
+    const isNext = life === this.beginning.life && part === this.#part + 1 && before === this.#count;
+    if (this.#isBroken || !isNext) return false;
     this.#part = part;
     return true;
   }
@@ -184,6 +188,7 @@ export class Life {
   }
 
   event({ at, event, actions }: EventEntry): Difference | undefined {
+    this.#count++;
     if (!this.engine || this.#isBroken) return undefined;
     const planned = this.engine.handle(this.#asPlanned(event), at);
     const isPlanned = this.#pair(actions, planned);
@@ -195,6 +200,7 @@ export class Life {
   }
 
   fact({ at, fact, actions, recovers, sysctls }: FactEntry): Difference | undefined {
+    this.#count++;
     if (!this.host || this.#isBroken) return undefined;
     for (const [name, value] of sysctls) this.#sysctls.set(name, value);
     this.#recovers = recovers;

@@ -11,7 +11,7 @@ import { type Damage, RecordingReader } from "./reader.ts";
 import { RecordingWriter } from "./writer.ts";
 
 const BEGIN: Beginning = {
-  ...{ type: "begin", at: 1.25, epoch: 1_700_000_000_000, life: "a", part: 0, version: "1", kernel: "6.18" },
+  ...{ type: "begin", at: 1.25, epoch: 1_700_000_000_000, life: "a", part: 0, before: 0, version: "1", kernel: "6.18" },
   ...{ pathManager: "userspace", engine: { setUp: [] } },
 };
 const TICK: Entry = { type: "event", at: 2.001, event: { type: "tick" }, actions: [] };
@@ -176,7 +176,7 @@ describe("a recording", () => {
 });
 
 describe("a part", () => {
-  const part = (number: number, life = "a"): Beginning => ({ ...BEGIN, part: number, life });
+  const part = (number: number, life = "a", before = number): Beginning => ({ ...BEGIN, part: number, life, before });
   const livesOf = (entries: readonly (Entry | Damage)[]): number => {
     const player = new Player();
     for (const entry of entries) player.play(entry);
@@ -187,5 +187,7 @@ describe("a part", () => {
   test("with another missing before it is not", () => assert.equal(livesOf([part(0), TICK, part(2), TICK]), 2));
   test("behind what was lost is not", () =>
     assert.equal(livesOf([part(0), { type: "lost", at: 3, entries: 1 }, part(1), TICK]), 2));
+  test("before which something is missing is not", () =>
+    assert.equal(livesOf([part(0), TICK, part(1, "a", 2), TICK]), 2));
   test("of another life is not", () => assert.equal(livesOf([part(0), part(1, "b")]), 2));
 });

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ask } from "../../src/control/index.ts";
 import { type TrafficConnection, transfer } from "../../src/lab/index.ts";
 import { type Difference, Player, RecordingReader } from "../../src/recording/index.ts";
-import { configFile, connectionsOf, DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
+import { conforms } from "../fixtures/schemas.ts";
+import { configFile, connectionsOf, DaemonProcess, DEADLINE, pathsOf, SUBFLOW, subflow } from "./daemon-support.ts";
 import { connected, inWorld, OUTAGES, type Outage, type World } from "./outage-support.ts";
 import { kernelTest } from "./support.ts";
 
@@ -85,3 +89,114 @@ for (const mode of ["kernel", "userspace"] as const) {
     }),
   );
 }
+
+interface Replayed {
+  readonly is_same: boolean;
+  readonly played: { readonly events: number; readonly differences: number };
+  readonly lives: readonly unknown[];
+  readonly story?: readonly { readonly type: string }[];
+  readonly otherwise?: {
+    readonly rows: readonly { readonly type: string; readonly done?: string; readonly planned?: string }[];
+    readonly counts: readonly { readonly type: string; readonly done: number; readonly planned: number }[];
+  };
+  readonly moment?: {
+    readonly connections: readonly { readonly connection: { readonly subflows: readonly unknown[] } }[];
+  };
+}
+
+kernelTest("record and replay: what was done, what there was, and what another policy would have done", () =>
+  inWorld(2, async (world) => {
+    const { lab, client } = world;
+    const daemon = await DaemonProcess.start(lab, client, "--path-manager", "userspace");
+    const [live, last, html] = ["live.rec", "last.rec", "page.html"].map((name) => join(state, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const recorder = spawn(process.execPath, [SUBFLOW, "-n", client.netns, "record", live], { stdio: "pipe" });
+    let said = "";
+    recorder.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    await lab.waitFor(() => said.includes("recording; ^C ends it"), DEADLINE, "a recorder");
+    const connection = await connected(world, "userspace");
+    await flap(world, connection, ["carrier", "address gone and back"], true);
+    recorder.kill("SIGINT");
+    const [code] = await once(recorder, "exit");
+    assert.equal(code, 0, said);
+    const recorded = subflow(client, "record", last, "--last", "5m");
+    assert.equal(recorded.status, 0, recorded.stderr);
+    assert.ok(readFileSync(last).length >= readFileSync(live).length);
+
+    const replay = (status: number, ...words: string[]): Replayed => {
+      const { stdout, stderr, ...ended } = subflow(client, "-j", "replay", ...words);
+      assert.equal(ended.status, status, stderr);
+      return conforms<Replayed>("replay", stdout);
+    };
+    const same = replay(0, live, "--events");
+    assert.ok(same.is_same && same.lives.length === 1);
+    assert.ok(same.story?.some(({ type }) => type === "subflow.established"));
+    const { otherwise: again } = replay(0, last, "--policy", "resilient");
+    const ofConnections = again!.rows.filter(({ type }) => /^(subflow|address)\./.test(type));
+    assert.ok(ofConnections.length > 2);
+    for (const row of ofConnections) assert.ok(row.done && row.planned, JSON.stringify(row));
+    const { otherwise: none } = replay(0, last, "--policy", "none", "--html", html);
+    const creates = none!.counts.find(({ type }) => type === "subflow.create");
+    assert.ok(creates && creates.done >= 3 && creates.planned === 0, JSON.stringify(creates));
+    assert.doesNotMatch(readFileSync(html, "utf8"), /<script|https?:|src=|url\(/);
+    const config = configFile("interfaces: [{ name: eth2, role: off }]\n");
+    const { otherwise: without } = replay(0, last, "--config", config);
+    const added = without!.rows.filter(({ type, planned }) => type === "endpoint.add" && planned);
+    assert.ok(added.length > 0 && added.every(({ planned }) => planned?.includes("dev eth1")), JSON.stringify(added));
+    const { moment } = replay(0, last, "--at", "1h");
+    assert.equal(moment?.connections[0]?.connection.subflows.length, 2);
+    assert.equal(replay(0, last, "--at", "0ms").moment?.connections.length, 0);
+
+    // What was cut off plays as far as it goes; what is none is named.
+    writeFileSync(live, readFileSync(last).subarray(0, readFileSync(last).length - 7));
+    const cut = subflow(client, "replay", live);
+    assert.equal(cut.status, 0);
+    assert.match(cut.stderr, /^Warning: .*live\.rec: at byte \d+: \d+ bytes are cut off or spoilt\.$/m);
+    assert.match(subflow(client, "replay", config).stderr, /^Error: it is no recording of Subflow: /);
+    assert.match(subflow(client, "replay", last, "--policy", "fulmesh").stderr, /did you mean "fullmesh"/);
+
+    assert.match(subflow(client, "status").stdout, /black box +16MB +\S+: \d+ entries, \S+ written\n/);
+    connection.destroy();
+    await daemon.end("SIGKILL");
+    rmSync(last);
+    assert.equal(subflow(client, "record", last, "--last", "1h").status, 0, "of a daemon that is gone");
+    assert.ok(replay(0, last).is_same);
+    playAll();
+  }),
+);
+
+kernelTest("a black box that is off, or whose disk is full, keeps no daemon from anything", () =>
+  inWorld(2, async (world) => {
+    const { lab, client } = world;
+    const off = await DaemonProcess.start(lab, client, "--config", configFile("black_box: off\n"));
+    assert.match(subflow(client, "record", join(state, "x.rec")).stderr, /the daemon's black box is off: set/);
+    assert.equal((await off.hello())?.blackBox, undefined);
+    assert.equal(await off.end(), 0);
+    assert.deepEqual(
+      readdirSync(state).filter((name) => name.startsWith("black-box")),
+      [],
+    );
+    const full = mkdtempSync(join(state, "full-"));
+    const script = `mount -t tmpfs -o size=4k none ${full} && head -c 4096 /dev/zero > ${full}/filled;
+      SUBFLOW_STATE_DIRECTORY=${full} exec ${process.execPath} ${SUBFLOW} run --path-manager userspace`;
+    const daemon = client.spawn(["unshare", "--mount", "sh", "-c", script], { stdio: "ignore" });
+    const hello = () => ask("hello", {}, { netns: client.netns }).catch(() => undefined);
+    await lab.waitFor(async () => (await hello()) !== undefined, DEADLINE, "a daemon");
+    const connection = await connected(world, "userspace");
+    await exchange(connection);
+    const isSaid = async (): Promise<boolean> =>
+      (await hello())?.troubles.some((trouble) => /the black box cannot be written: ENOSPC/.test(trouble)) ?? false;
+    await lab.waitFor(isSaid, DEADLINE, "a full disk");
+    assert.match(subflow(client, "status").stdout, /trouble +the black box cannot be written: ENOSPC/);
+    await flap(world, connection, ["carrier"], true);
+    const ended = once(daemon, "exit");
+    daemon.kill("SIGTERM");
+    assert.deepEqual(await ended, [0, null]);
+    connection.destroy();
+  }),
+);

@@ -22,6 +22,7 @@ function recorded(): Entry[] {
         epoch: 1e12,
         life: "a",
         part: 0,
+        before: 0,
         version: "1",
         kernel: "6.18",
         pathManager: "userspace",

@@ -40,7 +40,16 @@ function record(
       onBegin(at: Millis) {
         take();
         writer.begin({
-          ...{ type: "begin", at, epoch: 0, life: String(lives++), part: 0, version: "1", kernel: "simulated" },
+          ...{
+            type: "begin",
+            at,
+            epoch: 0,
+            life: String(lives++),
+            part: 0,
+            before: 0,
+            version: "1",
+            kernel: "simulated",
+          },
           ...{ pathManager: "userspace", engine: { timing: options.timing, setUp: [] } },
         });
       },

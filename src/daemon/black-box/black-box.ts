@@ -44,8 +44,6 @@ export interface BlackBoxOptions {
   readonly table: (() => Pick<ConfigChanged, "endpoints" | "limits">) | undefined;
   readonly tokens: () => readonly Token[];
   readonly connection: (token: Token) => ConnectionSnapshot | undefined;
-  /** Recording begins or ends: only in between {@link BlackBox.event} and {@link BlackBox.fact} need be called. */
-  readonly onRecording: (isRecording: boolean) => void;
 }
 
 /**
@@ -64,7 +62,10 @@ export class BlackBox implements Disposable {
   #lost = 0;
   #lostInAll = 0;
   #bytes = 0;
+  /** Written or not. */
+  #noted = 0;
   #entries = 0;
+  #inFrame = 0;
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #retryAt: Millis | undefined;
@@ -101,13 +102,14 @@ export class BlackBox implements Disposable {
 
   /** @param size of the ring in bytes; undefined: off */
   configure(size: number | undefined): void {
-    if (size === this.#size) return;
+    if (size === this.#size && (size !== undefined || this.#part > 0)) return;
     this.#size = size;
     this.#flushAll();
     this.#ring?.end(this.#writer.take());
     this.#ring = size === undefined ? undefined : new Ring(this.#options.directory, size);
-    this.#options.onRecording(this.#ring !== undefined);
     if (this.#ring) this.#beginPart();
+    // What begins later does not begin with the daemon.
+    else this.#part ||= 1;
   }
 
   /** From now on files may be written. */
@@ -119,6 +121,7 @@ export class BlackBox implements Disposable {
 
   /** The engine of connections was told something: noted, no more. */
   event(event: EngineEvent, actions: readonly Action[], at: Millis): void {
+    if (!this.#ring) this.#remember(event);
     this.#note({ type: "event", at, event, actions });
   }
 
@@ -128,6 +131,7 @@ export class BlackBox implements Disposable {
     at: Millis,
     context: { readonly recovers: boolean; readonly sysctls: readonly SysctlRead[] },
   ): void {
+    if (!this.#ring && fact.type === "configured") this.#last.config = fact.config;
     this.#note({ type: "fact", at, fact, actions, ...context });
   }
 
@@ -152,6 +156,7 @@ export class BlackBox implements Disposable {
   }
 
   #note(entry: EventEntry | FactEntry): void {
+    this.#noted++;
     if (!this.#ring) return;
     if (this.#queue.length - this.#next >= QUEUE_MAX) {
       this.#lost++;
@@ -205,26 +210,32 @@ export class BlackBox implements Disposable {
     this.#next = 0;
     this.#write();
     this.#say();
-    const isRefused = this.#ring?.trouble !== undefined;
     const { now } = this.#options;
-    if (isRefused) this.#retryAt ??= now() + RETRY;
-    if (this.#lost > 0 || this.#ring?.isFull || (isRefused && now() >= (this.#retryAt ?? 0))) this.#beginPart();
-    if (!isRefused) this.#retryAt = undefined;
+    if (this.#ring?.isRefused) {
+      this.#retryAt ??= now() + RETRY;
+      if (now() >= this.#retryAt) this.#beginPart();
+    } else if (this.#lost > 0 || this.#ring?.isFull) this.#beginPart();
   }
 
   #write(): void {
     if (!this.#isOpen) return;
     const frame = this.#writer.take();
     if (!frame || !this.#ring) return;
-    if (this.#ring.trouble === undefined && this.#ring.write(frame)) this.#bytes += frame.length;
+    const entries = this.#inFrame;
+    this.#inFrame = 0;
     // Frames after it refer to what stands in it: a part that begins anew needs nothing of it.
-    else this.#lost++;
+    const onLost = (): void => {
+      this.#lost += entries;
+    };
+    if (this.#ring.write(frame, onLost)) this.#bytes += frame.length;
+    else onLost();
   }
 
   #encode(entry: Entry): void {
     if (entry.type === "event") this.#remember(entry.event);
     else if (entry.type === "fact" && entry.fact.type === "configured") this.#last.config = entry.fact.config;
     this.#entries++;
+    this.#inFrame++;
     if (!this.#writer.add(entry)) this.#lost++;
   }
 
@@ -258,7 +269,7 @@ export class BlackBox implements Disposable {
     if (this.#isOpen) this.#ring?.begin();
     const engine: EngineBeginning | undefined = table && { setUp: isWhole ? [] : this.#setUp(table()) };
     this.#writer.begin({
-      ...{ type: "begin", at, epoch: timeOfDay(), part: this.#part++, ...about, engine },
+      ...{ type: "begin", at, epoch: timeOfDay(), part: this.#part++, before: this.#noted, ...about, engine },
       host: { ...host(), config: this.#last.config },
     });
     this.#toSee = isWhole || !table ? [] : [...tokens()];

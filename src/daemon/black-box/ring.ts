@@ -38,6 +38,8 @@ export class Ring {
   /** Something was handed over that has not come to its end. */
   #isBusy = false;
   #trouble: string | undefined;
+  /** The last thing that was tried failed. */
+  #isRefused = false;
 
   constructor(directory: string, size: number) {
     this.directory = directory;
@@ -47,6 +49,11 @@ export class Ring {
   /** Why nothing is written; undefined: it is. */
   get trouble(): string | undefined {
     return this.#trouble;
+  }
+
+  /** Nothing is taken until {@link begin} tries again. */
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   /** Bytes that were handed over and are not written. */
@@ -62,6 +69,7 @@ export class Ring {
   /** What comes now is in a file of its own; the oldest go. */
   begin(): void {
     this.#position = 0;
+    this.#isRefused = false;
     this.#do(async () => {
       this.#close();
       await mkdir(this.directory, { recursive: true, mode: DIRECTORY_MODE });
@@ -72,19 +80,26 @@ export class Ring {
       const path = join(this.directory, `${String(last + 1).padStart(8, "0")}.rec`);
       const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
       this.#fd = await openFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
-      this.#trouble = undefined;
     });
   }
 
-  /** @returns false: it was not taken */
-  write(bytes: Uint8Array): boolean {
-    if (this.#pending + bytes.length > PENDING_MAX) return false;
+  /**
+   * @param onLost called when it could not be written after all
+   * @returns false: it was not taken
+   */
+  write(bytes: Uint8Array, onLost: () => void = () => undefined): boolean {
+    if (this.#isRefused || this.#pending + bytes.length > PENDING_MAX) return false;
     const position = this.#position;
     this.#position += bytes.length;
     this.#pending += bytes.length;
     this.#do(async () => {
       try {
-        if (this.#fd !== undefined) await writeAll(this.#fd, bytes, position);
+        if (this.#fd === undefined) return onLost();
+        await writeAll(this.#fd, bytes, position);
+        this.#trouble = undefined;
+      } catch (error) {
+        onLost();
+        throw error;
       } finally {
         this.#pending -= bytes.length;
       }
@@ -129,7 +144,8 @@ export class Ring {
       try {
         await work();
       } catch (error) {
-        this.#trouble ??= (error as Error).message;
+        this.#trouble = (error as Error).message;
+        this.#isRefused = true;
         this.#close();
       }
       if (this.#chain === mine) this.#isBusy = false;
