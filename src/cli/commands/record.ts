@@ -1,14 +1,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ask, NoDaemonError, runtimeFiles } from "../../control/index.ts";
-import { blackBoxPlace, segmentsIn } from "../../daemon/index.ts";
+import { ask } from "../../control/index.ts";
+import { segmentsIn } from "../../daemon/index.ts";
 import { quantity } from "../../engine/index.ts";
 import { amountText } from "../../host/index.ts";
-import { netnsInode } from "../../netlink/index.ts";
-import { type Beginning, RecordingReader } from "../../recording/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT, failure, missingArgument, wrongArgument } from "../failure.ts";
 import { parseOptions } from "../options.ts";
+import { Part, ringDirectory, since } from "../replay/ring.ts";
 
 /** From one look at the files of the daemon to the next. Milliseconds. */
 const LOOK = 500;
@@ -23,8 +22,8 @@ export async function run(context: Context): Promise<number> {
   if (file === undefined) throw missingArgument("FILE");
   const { global, streams } = context;
   const last = values.last === undefined ? undefined : durationOf(values.last);
-  const directory = await directoryOf(global.netns, last !== undefined);
-  const parts = segmentsIn(readable(directory)).map((path) => new Part(path));
+  const directory = await ringDirectory(global.netns, last !== undefined);
+  const parts = segmentsIn(directory).map((path) => new Part(path));
   const wanted = last === undefined ? parts.slice(-1) : since(parts, Date.now() - last);
   if (wanted.length === 0) throw failure(`Error: nothing is recorded in ${directory} yet.`);
   const copy = new Copy(file, sizeOf(values.max ?? SIZE_DEFAULT));
@@ -45,38 +44,6 @@ export async function run(context: Context): Promise<number> {
   return EXIT.success;
 }
 
-/** Where the daemon writes; without one, where the last one wrote. */
-async function directoryOf(netns: string | undefined, isOver: boolean): Promise<string> {
-  try {
-    const answer = await ask("recording", {}, { netns });
-    if (answer) return answer.directory;
-    throw failure("Error: the daemon's black box is off: set `black_box: 16MB` in its configuration and reload it.");
-  } catch (error) {
-    if (!(error instanceof NoDaemonError) || !isOver) throw error;
-    const files = runtimeFiles(netns);
-    // One that was started within the namespace did not know its name.
-    const places = [blackBoxPlace(netns, files), blackBoxPlace(`-/${netnsInode(netns)}`, files)];
-    const directories = [...places.map(({ directory }) => directory), files.state.replace(/\.json$/, ".black-box")];
-    return directories.find((directory) => segmentsIn(readable(directory)).length > 0) ?? (directories[0] as string);
-  }
-}
-
-function readable(directory: string): string {
-  try {
-    segmentsIn(directory);
-    return directory;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
-    throw failure(`Error: ${directory} is for the daemon's user only: run this as root.`);
-  }
-}
-
-/** The one that was at hand then, and all that came later. */
-function since(parts: readonly Part[], time: number): readonly Part[] {
-  const later = parts.findIndex(({ begins }) => begins > time);
-  return later < 0 ? parts.slice(-1) : parts.slice(Math.max(0, later - 1));
-}
-
 function durationOf(text: string): number {
   const duration = quantity("duration", text.replace(/(\d)m$/, "$1min"));
   if (duration === undefined || duration <= 0 || duration > LAST_MAX)
@@ -88,35 +55,6 @@ function sizeOf(text: string): number {
   const size = quantity("bytes", text);
   if (size === undefined || size <= 0) throw wrongArgument(text, `a size is as "${SIZE_DEFAULT}"`);
   return size;
-}
-
-/** One file of the ring, open: it is read to its end although the ring has dropped it. */
-class Part implements Disposable {
-  readonly path: string;
-  readonly fd: number;
-  /** Milliseconds since 1970; 0: it does not say. */
-  readonly begins: number;
-  /** What was copied of it. */
-  taken = 0;
-
-  constructor(path: string) {
-    this.path = path;
-    this.fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    this.begins = this.#beginning()?.epoch ?? 0;
-  }
-
-  [Symbol.dispose](): void {
-    closeSync(this.fd);
-  }
-
-  #beginning(): Beginning | undefined {
-    const head = Buffer.alloc(PIECE);
-    const length = readSync(this.fd, head, 0, PIECE, 0);
-    for (const entry of new RecordingReader().push(head.subarray(0, length))) {
-      if (entry.type === "begin") return entry;
-    }
-    return undefined;
-  }
 }
 
 /** The file that is written. */

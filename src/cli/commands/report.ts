@@ -13,6 +13,7 @@ import { findingsJson, findingsText, notLookedText } from "../diagnosis/text.ts"
 import { EXIT, wrongArgument } from "../failure.ts";
 import { type Json, machine, Named, renderJson } from "../json.ts";
 import { parseOptions } from "../options.ts";
+import { type LastMinutes, lastMinutes } from "../replay/last-minutes.ts";
 import { painter } from "../streams.ts";
 import { VERSION } from "../version.ts";
 
@@ -81,6 +82,8 @@ interface Report {
   /** What grew within the window. */
   readonly growth: { readonly seconds: number; readonly counters: Readonly<Record<string, number>> };
   readonly daemon: { readonly hello: unknown; readonly host: unknown } | undefined;
+  /** Of the black box. */
+  readonly lastMinutes: LastMinutes;
 }
 
 async function collect(seconds: number, isForeign: boolean): Promise<Report> {
@@ -95,6 +98,7 @@ async function collect(seconds: number, isForeign: boolean): Promise<Report> {
     findings: diagnose(facts),
     growth: { seconds, counters: Object.fromEntries(changed.filter(([, difference]) => difference !== 0)) },
     daemon: facts.daemon && { hello: await answer("hello"), host: await answer("host") },
+    lastMinutes: await lastMinutes(Date.now()),
   };
 }
 
@@ -128,7 +132,7 @@ function systemName(): string {
 type Place = Parameters<typeof findingsJson>[1];
 
 /** The parts of a report under their headings, as programs get them. */
-function parts({ facts, features, growth, daemon }: Report): Record<string, Json> {
+function parts({ facts, features, growth, daemon, lastMinutes }: Report): Record<string, Json> {
   const { endpoints, limits, links, addresses, routes, rules, routeProbes, connections, counters } = facts;
   const { pathManager, kernelEndpoints, managers, listeners, plainListeners, plainConnections, firewall } = facts;
   return machine({
@@ -149,6 +153,7 @@ function parts({ facts, features, growth, daemon }: Report): Record<string, Json
     growth: { seconds: growth.seconds, counters: new Named(growth.counters) },
     firewall,
     ...(daemon && { daemon }),
+    lastMinutes,
   }) as Record<string, Json>;
 }
 
