@@ -38,7 +38,7 @@ export interface World extends AsyncDisposable {
 }
 
 /** Ours with the one endpoint that the others have, and nothing else to do. */
-const FIXED = [
+export const FIXED = [
   "automatic: false",
   "limits: { subflows: 2, add_addr_accepted: 0 }",
   `endpoints: [{ address: ${LOCAL}, flags: [subflow] }]`,
