@@ -66,6 +66,8 @@ export class BlackBox implements Disposable {
   #noted = 0;
   #entries = 0;
   #inFrame = 0;
+  /** Those who want to know when everything is encoded. */
+  #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #retryAt: Millis | undefined;
@@ -82,6 +84,7 @@ export class BlackBox implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     clearImmediate(this.#immediate);
+    for (const resolve of this.#waiting.splice(0)) resolve();
     if (!this.#ring || !this.#isOpen) return;
     while (this.#next < this.#queue.length) this.#encode(this.#queue[this.#next++] as Entry);
     this.#ring.end(this.#writer.take());
@@ -137,7 +140,14 @@ export class BlackBox implements Disposable {
 
   /** Resolves when what was noted before can be read; @returns where; undefined: it is off */
   async written(): Promise<string | undefined> {
-    this.#flushAll();
+    if (this.#ring && this.#isOpen) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+        clearTimeout(this.#timer);
+        this.#timer = undefined;
+        this.#immediate ??= setImmediate(() => this.#work());
+      });
+    }
     await this.#ring?.settled();
     return this.#ring?.directory;
   }
@@ -209,6 +219,7 @@ export class BlackBox implements Disposable {
     this.#queue = [];
     this.#next = 0;
     this.#write();
+    for (const resolve of this.#waiting.splice(0)) resolve();
     this.#say();
     const { now } = this.#options;
     if (this.#ring?.isRefused) {
