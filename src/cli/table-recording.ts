@@ -48,4 +48,19 @@ export const RECORDING_COMMANDS: readonly Command[] = [
     examples: ["replay bug.rec", "replay bug.rec --at 12.5s", "replay bug.rec --policy fullmesh --html bug.html"],
     load: () => import("./commands/replay.ts"),
   },
+  {
+    words: ["history"],
+    takes: ["token"],
+    summary: "show what became of connections, those that are over too",
+    usage: "[ TOKEN ] [ --last TIME ]",
+    details: [
+      "As far as the daemon's black box goes back (`black_box` in the configuration), also over restarts and kill -9. With",
+      "TOKEN what happened to it and what was done for it. Needs to read the daemon's files: root, or the daemon's user.",
+    ],
+    options: [
+      { name: "last", value: "TIME", kind: "free", says: "those that were there in the last 30m, 2h (default 24h)" },
+    ],
+    examples: ["history", "history --last 1h", "history 1b2c3d4e"],
+    load: () => import("./commands/history.ts"),
+  },
 ];

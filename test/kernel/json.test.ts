@@ -106,6 +106,6 @@ kernelTest("-j: what every command prints is what docs/schemas says, with either
   // Those are compared where they are tried.
   assert.deepEqual(
     SCHEMAS.filter((name) => !checked.has(name)),
-    ["demo", "enabled", "hook", "policy-try", "replay"],
+    ["demo", "enabled", "history", "hook", "policy-try", "replay"],
   );
 });

@@ -104,6 +104,17 @@ interface Replayed {
   };
 }
 
+interface History {
+  readonly connections: readonly {
+    readonly token: string;
+    readonly is_open: boolean;
+    readonly ended?: string;
+    readonly subflows: number;
+    readonly ways: readonly string[];
+  }[];
+  readonly story?: readonly { readonly type: string }[];
+}
+
 kernelTest("record and replay: what was done, what there was, and what another policy would have done", () =>
   inWorld(2, async (world) => {
     const { lab, client } = world;
@@ -161,8 +172,21 @@ kernelTest("record and replay: what was done, what there was, and what another p
     assert.match(subflow(client, "replay", last, "--policy", "fulmesh").stderr, /did you mean "fullmesh"/);
 
     assert.match(subflow(client, "status").stdout, /black box +16MB +\S+: \d+ entries, \S+ written\n/);
+    const history = (...words: string[]) =>
+      conforms<History>("history", subflow(client, "-j", "history", ...words).stdout);
+    const [open] = history().connections;
+    assert.ok(open?.is_open && open.subflows >= 4 && open.ways.length === 2, JSON.stringify(open));
     connection.destroy();
+    await lab.waitFor(() => history("--last", "1h").connections[0]?.ended !== undefined, DEADLINE, "its end");
     await daemon.end("SIGKILL");
+    const told = history(open.token);
+    assert.ok(told.connections.length === 1 && !told.connections[0]?.is_open, "over, and of a daemon that is gone");
+    assert.equal(told.story?.at(-1)?.type, "connection.closed");
+    assert.match(
+      subflow(client, "history").stdout,
+      / s {2}[0-9a-f]{8} {2}10\.0\.1\.1:\d+ → 10\.0\.1\.2:\d+: \d subflows over 2 pairs/,
+    );
+    assert.match(subflow(client, "history", "1").stderr, /nothing is known of a connection 00000001/);
     rmSync(last);
     assert.equal(subflow(client, "record", last, "--last", "1h").status, 0, "of a daemon that is gone");
     assert.ok(replay(0, last).is_same);

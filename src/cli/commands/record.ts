@@ -7,13 +7,13 @@ import { amountText } from "../../host/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT, failure, missingArgument, wrongArgument } from "../failure.ts";
 import { parseOptions } from "../options.ts";
+import { durationOf } from "../replay/duration.ts";
 import { Part, ringDirectory, since } from "../replay/ring.ts";
 
 /** From one look at the files of the daemon to the next. Milliseconds. */
 const LOOK = 500;
 const PIECE = 256 * 1024;
 const SIZE_DEFAULT = "256MB";
-const LAST_MAX = 366 * 24 * 3_600_000;
 
 /** `record FILE`: what the daemon writes down anyway, from now on until ^C, or of the last minutes. */
 export async function run(context: Context): Promise<number> {
@@ -42,13 +42,6 @@ export async function run(context: Context): Promise<number> {
     `${file}: ${amountText(copy.size)}${full}. \`subflow replay ${file}\` plays it; it names addresses of yours and of peers.\n`,
   );
   return EXIT.success;
-}
-
-function durationOf(text: string): number {
-  const duration = quantity("duration", text.replace(/(\d)m$/, "$1min"));
-  if (duration === undefined || duration <= 0 || duration > LAST_MAX)
-    throw wrongArgument(text, 'a time is "30s", "5m" or "2h"');
-  return duration;
 }
 
 function sizeOf(text: string): number {

@@ -8,7 +8,10 @@ const PIECE = 1024 * 1024;
 const SIZE_MAX = 2 * 1024 ** 3;
 
 /** The entries of a recording, one by one. @throws RecordingError, or the error of open(2) */
-export function* entriesOf(file: string): Generator<Entry | Damage> {
+export function* entriesOf(
+  file: string,
+  { allowsEmpty = false }: { readonly allowsEmpty?: boolean } = {},
+): Generator<Entry | Damage> {
   const fd = openSync(file, "r");
   try {
     const stats = fstatSync(fd);
@@ -26,7 +29,7 @@ export function* entriesOf(file: string): Generator<Entry | Damage> {
       if (left < 0) throw failure(`Error: ${file} does not end: 2 GiB were read.`);
       yield* reader.push(piece.subarray(0, length));
     }
-    if (isEmpty) throw failure(`Error: ${file} is empty: nothing was recorded.`);
+    if (isEmpty && !allowsEmpty) throw failure(`Error: ${file} is empty: nothing was recorded.`);
     yield* reader.end();
   } finally {
     closeSync(fd);

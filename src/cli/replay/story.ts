@@ -1,4 +1,4 @@
-import { decisionOf, happeningOf, isShown } from "../../daemon/index.ts";
+import { decisionOf, happeningOf, isShown, translate } from "../../daemon/index.ts";
 import type { Action, EngineEvent } from "../../engine/index.ts";
 import { commandLine, type HostAction, type HostChange, type HostFact } from "../../host/index.ts";
 import type { Beginning, Entry } from "../../recording/index.ts";
@@ -45,7 +45,7 @@ export class Storyteller {
         return [...this.event(entry.event, entry.at), ...this.actions(entry.actions, entry.event, entry.at)];
       case "fact":
         this.#learnNetwork(entry.fact);
-        return this.changes(entry.actions, entry.at);
+        return [...this.#ofKernel(entry.fact, entry.at), ...this.changes(entry.actions, entry.at)];
       default:
         return [];
     }
@@ -54,6 +54,15 @@ export class Storyteller {
   event(event: EngineEvent, at: Millis): readonly Told[] {
     const happening = happeningOf(event, at);
     return happening ? [this.#told(happening, "event")] : [];
+  }
+
+  /** Where the in-kernel path manager is in charge, the host alone hears of connections. */
+  #ofKernel(fact: HostFact, at: Millis): readonly Told[] {
+    if (fact.type !== "events" || this.#beginning?.pathManager !== "kernel") return [];
+    return fact.events.flatMap((each) => {
+      const event = translate(each);
+      return event ? this.event(event, at) : [];
+    });
   }
 
   /** What was, or would have been, asked of the kernel. */
