@@ -7,6 +7,7 @@ import { type Json, machine, renderJson } from "../json.ts";
 import { wrapped } from "../layout.ts";
 import { parseOptions } from "../options.ts";
 import { type Chapter, Chronicle } from "../replay/chronicle.ts";
+import { cleaned } from "../replay/clean.ts";
 import { durationOf } from "../replay/duration.ts";
 import { entriesOf } from "../replay/file.ts";
 import { ringDirectory } from "../replay/ring.ts";
@@ -84,7 +85,7 @@ function chapterLine(chapter: Chapter, chronicle: Chronicle): string {
     ...(refused > 0 ? [`${refused} refused`] : []),
     ...(carried > 0 ? [`at least ${amountText(carried)}`] : []),
   ];
-  const ends = `${formatSocketAddress(path.local)} → ${formatSocketAddress(path.remote)}`;
+  const ends = cleaned(`${formatSocketAddress(path.local)} → ${formatSocketAddress(path.remote)}`);
   return `${start}  ${(began === undefined && !chronicle.isOpen(chapter) ? "?" : lasted).padStart(10)}  ${formatToken(token)}  ${ends}: ${parts.join(", ")}`;
 }
 

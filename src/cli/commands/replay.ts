@@ -7,6 +7,7 @@ import type { Context } from "../command.ts";
 import { EXIT, failure, missingArgument, wrongArgument } from "../failure.ts";
 import { machine, renderJson } from "../json.ts";
 import { parseOptions } from "../options.ts";
+import { cleaned } from "../replay/clean.ts";
 import { type Compared, compare } from "../replay/compared.ts";
 import { entriesOf } from "../replay/file.ts";
 import { page } from "../replay/html.ts";
@@ -137,12 +138,12 @@ function momentIn({ player }: Compared, time: Millis): [MomentShown] {
   const at = beginning ? Math.max(player.played.to, beginning.at + time - beginning.epoch) : 0;
   const tokens = engine?.tokens ?? [];
   const connections = tokens.slice(0, CONNECTIONS_MAX).flatMap((token) => why(engine, token, at));
-  return [{ plan: host?.plan, connections, more: tokens.length - connections.length }];
+  return [{ plan: cleaned(host?.plan), connections, more: tokens.length - connections.length }];
 }
 
 function why(engine: Engine | undefined, token: number, at: Millis): ConnectionExplanation[] {
   const explained = engine?.why(token, at);
-  return explained ? [explained] : [];
+  return explained ? [cleaned(explained)] : [];
 }
 
 /** "12.5s" from the beginning. */

@@ -1,6 +1,7 @@
 import type { Damage, Entry } from "../../recording/index.ts";
 import { type Difference, Player } from "../../recording/index.ts";
 import type { Millis } from "../../types/index.ts";
+import { cleaned } from "./clean.ts";
 import { Storyteller, type Told } from "./story.ts";
 
 /** Differences, and lines of a story, that are kept; the others are counted. */
@@ -102,10 +103,16 @@ function lifeOf(
   }: { version: string; kernel: string; pathManager: "kernel" | "userspace"; part: number },
   time: Millis,
 ): LifeShown {
-  return { version, kernel, pathManager, isWhole: part === 0, from: time, to: time };
+  return { version: cleaned(version), kernel: cleaned(kernel), pathManager, isWhole: part === 0, from: time, to: time };
 }
 
 function shown({ at, cause, done, planned, isUnsure }: Difference, storyteller: Storyteller): DifferenceShown {
-  const words = (actions: Difference["done"]): string[] => actions.map((action) => JSON.stringify(action));
-  return { time: storyteller.timeOf(at), cause: cause.type, done: words(done), planned: words(planned), isUnsure };
+  const words = (actions: Difference["done"]): string[] => actions.map((action) => JSON.stringify(cleaned(action)));
+  return {
+    time: storyteller.timeOf(at),
+    cause: cleaned(cause.type),
+    done: words(done),
+    planned: words(planned),
+    isUnsure,
+  };
 }

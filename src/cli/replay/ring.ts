@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readSync } from "node:fs";
 import { ask, NoDaemonError, runtimeFiles } from "../../control/index.ts";
 import { blackBoxPlace, segmentsIn } from "../../daemon/index.ts";
 import { netnsInode } from "../../netlink/index.ts";
@@ -26,12 +26,13 @@ export async function ringDirectory(netns: string | undefined, isOver: boolean):
 
 function readable(directory: string): string {
   try {
-    segmentsIn(directory);
-    return directory;
+    accessSync(directory, constants.R_OK | constants.X_OK);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
-    throw failure(`Error: ${directory} is for the daemon's user only: run this as root.`);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EACCES" || code === "EPERM")
+      throw failure(`Error: ${directory} is for the daemon's user only: run this as root.`);
   }
+  return directory;
 }
 
 /** The one that was at hand then, and all that came later. */

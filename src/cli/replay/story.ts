@@ -4,6 +4,7 @@ import { commandLine, type HostAction, type HostChange, type HostFact } from "..
 import type { Beginning, Entry } from "../../recording/index.ts";
 import { type Happening, type Millis, type Token, unmap } from "../../types/index.ts";
 import { happeningWords } from "../happening-words.ts";
+import { cleaned } from "./clean.ts";
 
 /** One thing that happened, in words. */
 export interface Told {
@@ -83,18 +84,18 @@ export class Storyteller {
 
   #told(happening: Happening, kind: Told["kind"]): Told {
     const { at, type, token } = happening;
-    const words = happeningWords(happening, ({ address }) => this.#holders.get(unmap(address)));
+    const words = happeningWords(cleaned(happening), ({ address }) => this.#holders.get(unmap(address)));
     return { time: this.timeOf(at), at, token, kind, type, words, happening };
   }
 
   #learn(event: EngineEvent): void {
     if (event.type !== "host.addresses") return;
-    for (const [address, name] of event.interfaceNames ?? []) this.#holders.set(address, name);
+    for (const [address, name] of event.interfaceNames ?? []) this.#holders.set(address, cleaned(name));
   }
 
   #learnNetwork(fact: HostFact): void {
     if (fact.type !== "network") return;
-    for (const { index, name } of fact.network.links ?? []) this.#names.set(index, name);
+    for (const { index, name } of fact.network.links ?? []) this.#names.set(index, cleaned(name));
     for (const { address, interfaceIndex } of fact.network.addresses ?? [])
       this.#holders.set(address, this.#names.get(interfaceIndex) ?? `if${interfaceIndex}`);
   }
