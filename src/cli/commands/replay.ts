@@ -20,7 +20,7 @@ import { comparedText, momentText, seconds, sideBySideText, storyText } from "..
 const STORY_MAX = 10_000;
 /** Connections that are explained. */
 const CONNECTIONS_MAX = 50;
-/** Playing goes some hundred thousand entries a second: what takes longer is no recording of a daemon's. Milliseconds. */
+/** Some ten thousand entries are played a second: what takes longer is better played in parts. Milliseconds. */
 const TIME_MAX = 600_000;
 /** The clock is asked after so many entries. */
 const LOOK = 4096;

@@ -11,6 +11,8 @@ import type { Told } from "./story.ts";
 
 /** Differences that are printed; -j has more. */
 const DIFFERENCES_MAX = 20;
+/** Lives of daemons that are printed. */
+const LIVES_MAX = 20;
 /** Two columns need so much. */
 const COLUMNS_MIN = 110;
 const COLUMN = 62;
@@ -37,7 +39,8 @@ export function comparedText(file: string, size: number, compared: Compared, loo
   const began = lives[0]?.from ?? 0;
   const lines = [
     look.paint("bold", `${file}: ${amountText(size)}, ${events} events of connections, ${facts} facts of the host`),
-    ...lives.map((life) => lifeLine(life)),
+    ...lives.slice(0, LIVES_MAX).map((life) => lifeLine(life)),
+    ...(lives.length > LIVES_MAX ? [`  ... and ${lives.length - LIVES_MAX} more lives of daemons`] : []),
   ];
   const sure = player.played.differences - unsure;
   if (sure === 0) {
