@@ -1,7 +1,9 @@
+import { translate } from "../../daemon/index.ts";
 import type { Damage, Entry } from "../../recording/index.ts";
 import { type Difference, Player } from "../../recording/index.ts";
 import type { Millis } from "../../types/index.ts";
 import { cleaned } from "./clean.ts";
+import { Lanes } from "./lanes.ts";
 import { Storyteller, type Told } from "./story.ts";
 
 /** Differences, and lines of a story, that are kept; the others are counted. */
@@ -37,6 +39,8 @@ export interface Compared {
   readonly story: readonly Told[];
   /** Lines of the story that are left out. */
   readonly untold: number;
+  /** Subflows over time, as it was; empty without a story. */
+  readonly lanes: Lanes;
   /** The time that `until` was reached; undefined: the recording ended before. */
   readonly stoppedAt: Millis | undefined;
 }
@@ -60,6 +64,7 @@ export function compare(
   const differences: DifferenceShown[] = [];
   const damages: Damage[] = [];
   const story: Told[] = [];
+  const lanes = new Lanes();
   let untold = 0;
   const onDifference = (difference: Difference): void => {
     if (differences.length < KEPT_MAX) differences.push(shown(difference, storyteller));
@@ -86,12 +91,24 @@ export function compare(
     if (player.life && player.life !== before) lives.push(lifeOf(player.life.beginning, time));
     const life = lives.at(-1);
     if (life) life.to = time;
+    if (told > 0) draw(lanes, entry, time, player.life?.beginning.pathManager === "kernel");
     for (const line of lines) {
       if (story.length < told) story.push(line);
       else untold++;
     }
   }
-  return { player, lives, differences, damages, story, untold, stoppedAt };
+  return { player, lives, differences, damages, story, untold, lanes, stoppedAt };
+}
+
+/** Where the in-kernel path manager is in charge, the host alone hears of connections. */
+function draw(lanes: Lanes, entry: Entry, time: Millis, isKernel: boolean): void {
+  if (entry.type === "begin" && entry.part === 0) lanes.forget();
+  if (entry.type === "event") lanes.event(entry.event, time);
+  if (entry.type !== "fact" || entry.fact.type !== "events" || !isKernel) return;
+  for (const each of entry.fact.events) {
+    const event = translate(each);
+    if (event) lanes.event(event, time);
+  }
 }
 
 function lifeOf(

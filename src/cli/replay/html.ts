@@ -38,7 +38,7 @@ export function page(file: string, compared: Compared, side: SideBySide | undefi
     `<h1>${escaped(file)}</h1>`,
     `<p>${escaped(clock(from))}, ${seconds(to - from)}; ${events} events of connections, ${facts} facts of the host.</p>`,
     verdict,
-    ...(side ? [otherwise(side, from, to, what)] : []),
+    side ? otherwise(side, from, to, what) : pictures({ done: compared.lanes, planned: undefined }, from, to),
     storyTable(compared, from),
   ];
   const policy = "default-src 'none'; style-src 'unsafe-inline'";
@@ -86,15 +86,21 @@ function storyTable({ story, untold }: Compared, from: Millis): string {
   ].join("\n");
 }
 
-function pictures({ done, planned }: SideBySide["lanes"], from: Millis, to: Millis): string {
-  const tokens = [...new Set([...done.connections.keys(), ...planned.connections.keys()])];
+interface Drawn {
+  readonly done: Lanes;
+  /** undefined: nothing was played otherwise. */
+  readonly planned: Lanes | undefined;
+}
+
+function pictures({ done, planned }: Drawn, from: Millis, to: Millis): string {
+  const tokens = [...new Set([...done.connections.keys(), ...(planned?.connections.keys() ?? [])])];
   const shown = tokens.map((token) => picture(token, done, planned, from, to));
-  return `<h2>Subflows over time</h2>${shown.join("\n")}${rest(Math.max(done.more, planned.more))}`;
+  return `<h2>Subflows over time</h2>${shown.join("\n")}${rest(Math.max(done.more, planned?.more ?? 0))}`;
 }
 
 /** A line for each pair of addresses: above then, below now. */
-function picture(token: Token, done: Lanes, planned: Lanes, from: Millis, to: Millis): string {
-  const spans = { done: done.connections.get(token) ?? [], planned: planned.connections.get(token) ?? [] };
+function picture(token: Token, done: Lanes, planned: Lanes | undefined, from: Millis, to: Millis): string {
+  const spans = { done: done.connections.get(token) ?? [], planned: planned?.connections.get(token) ?? [] };
   const ways = [...new Set([...spans.done, ...spans.planned].map(({ way }) => way))];
   const length = Math.max(1, to - from);
   const x = (time: Millis): number => LABEL + ((WIDTH - LABEL) * Math.min(length, Math.max(0, time - from))) / length;
@@ -121,8 +127,9 @@ function picture(token: Token, done: Lanes, planned: Lanes, from: Millis, to: Mi
     const anchor = part === 1 ? "end" : "middle";
     return `<line class="axis" x1="${at}" x2="${at}" y1="0" y2="${bottom}"/><text x="${at}" y="${height - 4}" text-anchor="${anchor}">${seconds(length * part)}</text>`;
   });
-  const label = `Subflows of connection ${formatToken(token)}: then above, now below`;
-  return `<h3>Connection <code>${formatToken(token)}</code> <span class="then">then</span> <span class="now">now</span></h3><div class="wide"><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${label}">${ticks.join("")}${lanes.join("")}</svg></div>`;
+  const label = `Subflows of connection ${formatToken(token)}${planned ? ": then above, now below" : ""}`;
+  const legend = planned ? ' <span class="then">then</span> <span class="now">now</span>' : "";
+  return `<h3>Connection <code>${formatToken(token)}</code>${legend}</h3><div class="wide"><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${label}">${ticks.join("")}${lanes.join("")}</svg></div>`;
 }
 
 function n(value: number): string {
