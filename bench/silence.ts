@@ -84,4 +84,8 @@ for (const row of rows) {
   for (let round = 0; round < ROUNDS; round++) values.push((await play(row)).lost);
   lost.push({ name: `${row.rate} Mbit/s ${row.direction} ${row.setup}`, values });
 }
-printTable(`lost by the application in ${WATCH / 1000} s after one of two paths was lost (${LOSS})`, "ms, gaps above 50 ms", lost);
+printTable(
+  `lost by the application in ${WATCH / 1000} s after one of two paths was lost (${LOSS})`,
+  "ms, gaps above 50 ms",
+  lost,
+);

@@ -70,7 +70,11 @@ test("musl's loader takes the addon, every symbol resolved, and finds its entry"
   const program = join(folder, "host");
   const { stderr } = spawnSync("musl-gcc", ["-rdynamic", "-o", program, source], { encoding: "utf8" });
   assert.equal(stderr, "");
-  assert.match(spawnSync("readelf", ["-d", program], { encoding: "utf8" }).stdout, /NEEDED.*\[libc\.so\]/, "it is musl's");
+  assert.match(
+    spawnSync("readelf", ["-d", program], { encoding: "utf8" }).stdout,
+    /NEEDED.*\[libc\.so\]/,
+    "it is musl's",
+  );
   const { status, stdout } = spawnSync(program, [addon], { encoding: "utf8" });
   assert.equal(status, 0, stdout);
 });
