@@ -222,15 +222,17 @@ export class Life implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#comparing);
     const { log, files } = this.#options;
-    const steps = [this.#watchdog, this.#daemon, this.#control, this.#applications, this.#keeper];
-    for (const each of steps) {
+    const parts = [this.#watchdog, this.#daemon, this.#control, this.#applications, this.#keeper];
+    const removeBox = (): void => {
+      if (!this.#box.isLasting) rmSync(this.#box.directory, { recursive: true, force: true });
+    };
+    for (const step of [...parts.map((each) => () => each?.[Symbol.dispose]()), removeBox]) {
       try {
-        each?.[Symbol.dispose]();
+        step();
       } catch (error) {
         log.error({ err: error }, "a part of the daemon did not end well");
       }
     }
-    if (!this.#box.isLasting) rmSync(this.#box.directory, { recursive: true, force: true });
     removeFiles(files, { state: (this.#isPutBack && !this.#isLeft) || this.#loaded.config.keep_on_exit });
   }
 
