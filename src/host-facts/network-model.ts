@@ -12,7 +12,7 @@ import {
 } from "../wire/index.ts";
 import { Pace } from "./pace.ts";
 import { HostReader } from "./reader.ts";
-import { RouteModel } from "./route-model.ts";
+import { isOurs, RouteModel, type RouteScope } from "./route-model.ts";
 import { RouteReader, type Warnings } from "./route-reader.ts";
 
 export interface NetworkListener {
@@ -22,6 +22,9 @@ export interface NetworkListener {
   /** Is anything of ours there? A loss elsewhere is in no haste: a host of containers loses hundreds of links a second. */
   readonly isOurs: (interfaceIndex: number, address?: Address) => boolean;
 }
+
+/** More addresses or tables than these are not asked for one by one. */
+const ONE_BY_ONE_MAX = 256;
 
 export interface NetworkModelOptions extends NetworkListener {
   readonly rtnl: Rtnl;
@@ -53,13 +56,21 @@ export class NetworkModel implements Disposable {
    * is known to go so is taken out at once; the kernel is asked all the same, as soon as that is cheap.
    */
   #routesAreDoubtful = false;
+  /** What was there before us is looked for everywhere, once. */
+  #isRead = false;
 
   /** Subscribes first, then dumps: what changes in between is seen twice, not missed. */
   constructor(options: NetworkModelOptions) {
     this.#options = options;
     const { rtnl, now, log } = options;
     this.#reader = new HostReader(rtnl);
-    this.#routeReader = new RouteReader({ rtnl, now, log, onRead: (routes) => this.#onRoutesRead(routes) });
+    this.#routeReader = new RouteReader({
+      rtnl,
+      scope: () => this.#scope(),
+      now,
+      log,
+      onRead: (routes) => this.#onRoutesRead(routes),
+    });
     this.#refreshing = new Pace({ now, rest: REST, run: () => this.#refreshPieceByPiece() });
     this.#subscription = rtnl.watch({
       onEvent: (event) => this.#onEvent(event),
@@ -146,6 +157,28 @@ export class NetworkModel implements Disposable {
     this.#putTables(this.#readTables());
     this.#options.onChange("loss");
     this.#routeReader.ask();
+  }
+
+  #scope(): RouteScope {
+    const rules = [...this.#rules.values()];
+    const routes = this.#isRead ? [...this.#routes.routes, ...rules].filter(isOurs) : undefined;
+    const ours = routes && [...new Set(routes.map(({ table }) => table))];
+    this.#isRead = true;
+    return { local: this.#localAddresses(rules), ours: ours && ours.length <= ONE_BY_ONE_MAX ? ours : undefined };
+  }
+
+  /** Where each has one local route, which is found first, in the table that all ask first. */
+  #localAddresses(rules: readonly Rule[]): readonly Address[] | undefined {
+    const all = [...this.#addresses.values()].map(({ address }) => address);
+    const local = all.filter((address) => familyOf(address) === AF_INET);
+    const isPlain = rules.some(({ family, priority, table, source, destination, inputInterface }) => {
+      const isForAll = source === undefined && destination === undefined && inputInterface === undefined;
+      return family === AF_INET && priority === 0 && table === RT_TABLE.LOCAL && isForAll;
+    });
+    const hasVrf = [...this.#links.values()].some(({ kind }) => kind === "vrf");
+    return isPlain && !hasVrf && local.length <= ONE_BY_ONE_MAX && new Set(local).size === local.length
+      ? local
+      : undefined;
   }
 
   #readTables(): Tables {

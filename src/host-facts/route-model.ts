@@ -9,14 +9,31 @@ import { type Route, type RouteHead, RT_TABLE, RTN, RTPROT_KERNEL } from "../wir
  */
 export const FURTHER_MAX = 256;
 
-/** What a dump is asked for, so that the kernel leaves out what nobody wants. */
-export const FOLLOWED: readonly RouteQuery[] = [
-  { family: AF_INET, type: RTN.LOCAL },
-  ...[AF_INET, AF_INET6].flatMap((family) => [
-    { family, table: RT_TABLE.MAIN, type: RTN.UNICAST },
-    { family, protocol: OUR_PROTOCOL },
-  ]),
-];
+/** Where the routes that are followed can be. */
+export interface RouteScope {
+  /** IPv4 addresses to be asked for one by one; undefined: that would say less than a dump, or cost more. */
+  readonly local: readonly Address[] | undefined;
+  /** Tables that may have routes of ours; undefined: any. */
+  readonly ours: readonly number[] | undefined;
+}
+
+/**
+ * What a dump is asked for, so that the kernel leaves out what nobody wants. It leaves out route by route, in one system call: where a table is
+ * not named it goes through a full one to find nothing (27 ms for 200,000 routes), and the local table is the same as the main one until somebody adds a rule.
+ */
+export function followed({ local, ours }: RouteScope): readonly RouteQuery[] {
+  return [
+    ...(local ? [] : [{ family: AF_INET, type: RTN.LOCAL }]),
+    ...[AF_INET, AF_INET6].flatMap((family) => [
+      { family, table: RT_TABLE.MAIN, type: RTN.UNICAST },
+      ...(ours ?? [undefined]).map((table) => ({
+        family,
+        protocol: OUR_PROTOCOL,
+        ...(table !== undefined && { table }),
+      })),
+    ]),
+  ];
+}
 
 /** The routes of a namespace, as far as a plan depends on them: however many there are, few are kept. */
 export class RouteModel {
@@ -120,7 +137,8 @@ export class RouteModel {
   }
 }
 
-function isOurs({ protocol }: Pick<Route, "protocol">): boolean {
+/** Was it added by us? */
+export function isOurs({ protocol }: Pick<Route, "protocol">): boolean {
   return protocol === OUR_PROTOCOL;
 }
 

@@ -4,8 +4,8 @@ import { ip } from "../../test/fixtures/host-facts.ts";
 import { NetlinkDouble } from "../../test/fixtures/netlink-double.ts";
 import { Rtnl } from "../netlink/index.ts";
 import { AF_INET, ERRNO } from "../types/index.ts";
-import { encodeRoute, RT_TABLE, RTM, RTN, Writer } from "../wire/index.ts";
-import type { RouteModel } from "./route-model.ts";
+import { encodeRoute, RT_TABLE, RTM, RTN, readU32, Writer } from "../wire/index.ts";
+import type { RouteModel, RouteScope } from "./route-model.ts";
 import { RouteReader } from "./route-reader.ts";
 
 function routePayload(nth: number): Uint8Array {
@@ -23,6 +23,10 @@ const PAYLOADS = Array.from({ length: 100 }, (_, nth) => routePayload(nth));
 const asked = (double: NetlinkDouble): number[][] =>
   double.sends.flat().map(({ payload }) => [payload[0]!, payload[4]!, payload[5]!, payload[7]!]);
 
+/** The number of a table that stands in an attribute. */
+const RT_TABLE_COMPAT = 252;
+const ANYWHERE: RouteScope = { local: undefined, ours: undefined };
+
 interface World {
   readonly double: NetlinkDouble;
   readonly reader: RouteReader;
@@ -30,6 +34,7 @@ interface World {
   readonly warnings: string[];
   /** What a look at the clock costs. */
   tick: number;
+  scope: RouteScope;
 }
 
 function withReader(use: (world: World) => void): void {
@@ -41,6 +46,7 @@ function withReader(use: (world: World) => void): void {
   const [read, warnings]: [RouteModel[], string[]] = [[], []];
   using reader = new RouteReader({
     rtnl,
+    scope: () => world.scope,
     now: () => {
       now += world.tick;
       return now;
@@ -48,7 +54,7 @@ function withReader(use: (world: World) => void): void {
     log: { warn: ((text: string) => warnings.push(text)) as never },
     onRead: (routes) => read.push(routes),
   });
-  const world: World = { double, reader, read, warnings, tick: 1 };
+  const world: World = { double, reader, read, warnings, tick: 1, scope: ANYWHERE };
   use(world);
 }
 
@@ -63,6 +69,26 @@ test("the kernel is asked for what is followed only, and the socket of a reading
       [10, 0, 154, 0],
     ]);
     assert.equal(double.open, 1);
+  }));
+
+test("where it is known where to look, no table is gone through in vain", () =>
+  withReader((world) => {
+    const { double, reader } = world;
+    world.scope = { local: [ip("10.0.1.1"), ip("10.0.2.1")], ours: [20_002] };
+    reader.readNow();
+    assert.deepEqual(asked(double), [
+      [2, 0, 0, 0],
+      [2, 0, 0, 0],
+      [2, RT_TABLE.MAIN, 0, RTN.UNICAST],
+      [2, RT_TABLE_COMPAT, 154, 0],
+      [10, RT_TABLE.MAIN, 0, RTN.UNICAST],
+      [10, RT_TABLE_COMPAT, 154, 0],
+    ]);
+    const dumps = double.sends.slice(-4).flat();
+    assert.deepEqual(
+      dumps.map(({ payload }) => readU32(payload, 16)),
+      [RT_TABLE.MAIN, 20_002, RT_TABLE.MAIN, 20_002],
+    );
   }));
 
 test("a kernel that refuses the filters is asked for everything", () =>

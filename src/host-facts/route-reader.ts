@@ -1,7 +1,7 @@
 import { REST } from "../host/index.ts";
 import { NetlinkError, NetnsError, type Rtnl } from "../netlink/index.ts";
 import type { Millis } from "../types/index.ts";
-import { FOLLOWED, RouteModel } from "./route-model.ts";
+import { followed, RouteModel, type RouteScope } from "./route-model.ts";
 
 /** Reading that takes less is done in one go, and so much of one that takes more. */
 const FREE: Millis = 5;
@@ -17,6 +17,8 @@ export interface Warnings {
 
 export interface RouteReaderOptions {
   readonly rtnl: Rtnl;
+  /** Where to look, when a reading begins. */
+  readonly scope: () => RouteScope;
   readonly now: () => Millis;
   readonly log: Warnings;
   /** A reading that was asked for is over. */
@@ -69,11 +71,14 @@ export class RouteReader implements Disposable {
   }
 
   #begin(): [RouteModel, Generator<void>] {
+    const { rtnl, scope } = this.#options;
     const model = new RouteModel();
-    const pieces = this.#options.rtnl.readRoutes(
-      FOLLOWED,
+    const where = scope();
+    const pieces = rtnl.readRoutes(
+      followed(where),
       (head) => model.wants(head),
       (route) => model.add(route),
+      where.local,
     );
     return [model, pieces];
   }

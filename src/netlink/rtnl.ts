@@ -119,13 +119,18 @@ export class Rtnl implements Disposable {
   /**
    * Reads routes piece by piece on a socket of its own: between two pieces whoever reads may let other work go first.
    * @param wants judges a route before it is decoded; a kernel that knows no filters (before 4.20) sends all
+   * @param local addresses whose local routes are looked up one by one
    */
   *readRoutes(
     queries: readonly RouteQuery[],
     wants: (head: RouteHead) => boolean,
     onRoute: (route: Route) => void,
+    local: readonly Address[] = [],
   ): Generator<void> {
     using client = new NetlinkClient(NETLINK.ROUTE, { netns: this.#netns });
+    for (const route of client.getAll(local.map(localRouteRequest), decodeRoute))
+      if (!(route instanceof NetlinkError) && route.type === RTN.LOCAL) onRoute(route);
+    yield;
     const onMessage = (bytes: Uint8Array, header: MessageHeader): void => {
       if (wants(decodeRouteHead(bytes, header))) onRoute(decodeRoute(bytes, header));
     };
@@ -282,15 +287,34 @@ export class Rtnl implements Disposable {
   }
 }
 
-function routeDump({ family, table, protocol, type }: RouteQuery): Request {
+/** Asks for the entry of the kernel's tables that packets to the address are led by, not for what becomes of it (RTM_F_FIB_MATCH). */
+function localRouteRequest(address: Address): Request {
+  const destinationLength = (addressBytes(address)?.length ?? 0) * 8;
   return {
-    operation: "list routes",
+    operation: "local route get",
     type: RTM.GETROUTE,
-    write: (writer) => encodeRoute(writer, { family, table, protocol, type }, {}),
+    write: (writer) =>
+      encodeRoute(
+        writer,
+        { family: familyOf(address), destinationLength, flags: RTM_F_FIB_MATCH },
+        { destination: address },
+      ),
     attributes: ROUTE_ATTRIBUTE,
     attributesAt: RTMSG,
   };
 }
+
+function routeDump({ family, table, protocol, type }: RouteQuery): Request {
+  return {
+    operation: "list routes",
+    type: RTM.GETROUTE,
+    write: (writer) => encodeRoute(writer, { family, table, protocol, type }, { table }),
+    attributes: ROUTE_ATTRIBUTE,
+    attributesAt: RTMSG,
+  };
+}
+
+const RTM_F_FIB_MATCH = 0x2000;
 
 /** How the kernel says that there is no way (EINVAL: the source is not ours). */
 const NO_ROUTE: ReadonlySet<number> = new Set([
