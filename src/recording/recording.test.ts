@@ -168,6 +168,21 @@ describe("a recording", () => {
     );
   });
 
+  test("so is what no value is made of, and what is too deep", () => {
+    const deep = (depth: number): unknown => (depth === 0 ? 1 : [deep(depth - 1)]);
+    for (const memory of [() => 1, deep(1000), deep(100_000 / 20)]) {
+      const writer = new RecordingWriter();
+      writer.begin(BEGIN);
+      const odd = { ...{ type: "policy.planned", token: 1, version: 1, fault: "" }, plan: { memory } } as unknown;
+      assert.equal(writer.add(event(2, odd as EngineEvent)), false);
+      assert.ok(writer.add(TICK));
+      assert.deepEqual(
+        read(writer.take()!).map(({ type }) => type),
+        ["begin", "event"],
+      );
+    }
+  });
+
   test("checksums are those of zlib", () => {
     assert.equal(crc32(Buffer.from("123456789")), 0xcbf43926);
     assert.equal(crc32(Buffer.from("6789"), crc32(Buffer.from("12345"))), 0xcbf43926);

@@ -80,7 +80,8 @@ export class ValueWriter {
     this.#shapeCount = 0;
   }
 
-  write(value: unknown): void {
+  /** @throws RecordingError, TypeError for what cannot be written; then {@link forget} */
+  write(value: unknown, depth = 0): void {
     const { out } = this;
     switch (typeof value) {
       case "number":
@@ -95,7 +96,7 @@ export class ValueWriter {
         out.byte(TAG.bigint);
         return out.text(String(value));
       case "object":
-        return value === null ? out.byte(TAG.null) : this.#object(value);
+        return value === null ? out.byte(TAG.null) : this.#object(value, depth + 1);
       default:
         throw new TypeError(`a ${typeof value} cannot be recorded`);
     }
@@ -135,34 +136,35 @@ export class ValueWriter {
     out.text(text);
   }
 
-  #object(value: object): void {
+  #object(value: object, depth: number): void {
     const { out } = this;
+    if (depth > DEPTH_MAX) throw new RecordingError("values stand too deep in each other");
     if (Array.isArray(value)) {
       if (value.length < SHORT) out.byte(SHORT_ARRAY + value.length);
       else {
         out.byte(TAG.array);
         out.varint(value.length);
       }
-      for (const each of value) this.write(each);
+      for (const each of value) this.write(each, depth);
     } else if (value instanceof Map) {
       out.byte(TAG.map);
       out.varint(value.size);
       for (const [key, each] of value) {
-        this.write(key);
-        this.write(each);
+        this.write(key, depth);
+        this.write(each, depth);
       }
     } else if (value instanceof Set) {
       out.byte(TAG.set);
       out.varint(value.size);
-      for (const each of value) this.write(each);
+      for (const each of value) this.write(each, depth);
     } else if (value instanceof Uint8Array) {
       out.byte(TAG.bytes);
       out.varint(value.length);
       out.raw(value);
-    } else this.#record(value as Readonly<Record<string, unknown>>);
+    } else this.#record(value as Readonly<Record<string, unknown>>, depth);
   }
 
-  #record(value: Readonly<Record<string, unknown>>): void {
+  #record(value: Readonly<Record<string, unknown>>, depth: number): void {
     const { out } = this;
     const keys = Object.keys(value);
     let shape = this.#shapes;
@@ -178,7 +180,7 @@ export class ValueWriter {
       out.byte(TAG.knownShape);
       out.varint(known);
     }
-    for (const key of keys) this.write(value[key]);
+    for (const key of keys) this.write(value[key], depth);
   }
 }
 

@@ -59,7 +59,7 @@ export class RecordingWriter {
     this.add(beginning);
   }
 
-  /** @returns whether it was taken: not what is too large for a frame */
+  /** @returns whether it was taken: not what is too large for a frame, or no value that can be written */
   add(entry: Entry): boolean {
     const { out } = this.#values;
     if (this.#values.isFull) {
@@ -67,8 +67,12 @@ export class RecordingWriter {
       this.#forget();
     }
     const before = out.length;
-    this.#entry(entry);
-    if (out.length <= FRAME_MAX) return true;
+    try {
+      this.#entry(entry);
+      if (out.length <= FRAME_MAX) return true;
+    } catch {
+      // A policy of somebody else's remembers what nobody can write.
+    }
     out.cut(before);
     // What it has made known cannot be referred to.
     out.byte(CODE.forget);
