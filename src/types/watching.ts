@@ -52,6 +52,8 @@ export interface WatchedConnection {
   readonly uid: number | undefined;
   /** What plans its subflows; undefined: the kernel does. */
   readonly policy: string | undefined;
+  /** The rule of the configuration that says so; undefined: none does. */
+  readonly rule: string | undefined;
   /** When it was measured, by the daemon's clock; undefined: not yet. */
   readonly measuredAt: Millis | undefined;
   readonly bytesSent: number;

@@ -76,6 +76,10 @@ kernelTest("rules: by port, limits, interfaces and backup; `connections`, `why` 
       );
       const { token } = shown(world, 5002);
       assert.match(subflow(client, "why", token).stdout, /policy resilient {2}rule spare/);
+      assert.match(
+        subflow(client, "top", "--once", "--search", "spare").stdout,
+        new RegExp(`${token} .*resilient \\(rule`),
+      );
       assert.match(subflow(client, "rule", "test", token, "--config", config).stdout, /^rule spare\n/);
       const described = subflow(client, "rule", "test", "--remote", "10.9.9.9:6005", "--config", config).stdout;
       assert.match(described, /^rule spare\n +not two +remote port of 10.9.9.9:6005 is not 5001\n$/);

@@ -36,6 +36,7 @@ const HELLO = {
   version: "0.1.0",
   pathManager: "userspace",
   policy: "resilient",
+  rule: undefined,
   uptime: 1500,
   events: 7,
   overruns: 0,

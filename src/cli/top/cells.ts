@@ -3,7 +3,7 @@ import { clipped, columns } from "../layout.ts";
 import type { Streams } from "../streams.ts";
 import { formatBytes, formatMicros } from "../units.ts";
 import { formatToken } from "../words.ts";
-import { subflowKey, troubleOf, troublesOf, type World } from "./state.ts";
+import { policyWords, subflowKey, troubleOf, troublesOf, type World } from "./state.ts";
 
 export type Paint = Streams["paint"];
 
@@ -64,13 +64,13 @@ export function headings(layout: Layout): string {
 
 /** A line for a connection. */
 export function connectionRow(connection: WatchedConnection, world: World, layout: Layout, paint: Paint): string {
-  const { token, side, initial, subflows, policy, fallback } = connection;
+  const { token, side, initial, subflows, fallback } = connection;
   const count = subflows.length;
   const who = side === "client" ? "→" : side === "server" ? "←" : "-";
   const name = `${formatToken(token)} ${who} ${formatSocketAddress(initial.remote)} ×${count}`;
   const last = world.timeline(token).at(-1);
   const notes = [
-    policy ?? (connection.pathManager === "kernel" ? "in-kernel" : ""),
+    policyWords(connection),
     fallback ? "fallen back to TCP" : "",
     last ? `${elapsed(world.now - last.at)} ${shortOf(last.happening.type)}` : "",
   ];

@@ -38,6 +38,7 @@ export class KernelView {
         fallback,
         uid,
         policy: undefined,
+        rule: undefined,
         measuredAt: at,
         bytesSent,
         bytesReceived,

@@ -13,7 +13,7 @@ import {
   rateWords,
   subflowRow,
 } from "./cells.ts";
-import { listed, subflowKey, troublesOf, type View, type World } from "./state.ts";
+import { listed, policyWords, subflowKey, troublesOf, type View, type World } from "./state.ts";
 
 /** Room and colours. */
 export interface Canvas {
@@ -128,10 +128,10 @@ function list(world: World, view: View, canvas: Canvas, room: number): string[] 
 }
 
 /** Where there is no column for it: policy and last event of the chosen connection. */
-function lastLine({ token, policy, pathManager }: WatchedConnection, world: World): string {
-  const last = world.timeline(token).at(-1);
-  const planned =
-    policy === undefined ? (pathManager === "kernel" ? "in-kernel path manager" : "") : `policy ${policy}`;
+function lastLine(connection: WatchedConnection, world: World): string {
+  const last = world.timeline(connection.token).at(-1);
+  const words = policyWords(connection);
+  const planned = words === "" || connection.policy === undefined ? words : `policy ${words}`;
   const happened = last
     ? `${elapsed(world.now - last.at)} ago: ${happeningWords(last.happening, world.interfaceOf)}`
     : "";
@@ -148,12 +148,12 @@ function page(world: World, view: View, canvas: Canvas, room: number): string[] 
   const { width, paint } = canvas;
   const connection = world.connections.get(view.opened!);
   if (!connection) return [`Connection ${formatToken(view.opened!)} is over.`, ...timeline(world, view, canvas)];
-  const { token, side, initial, policy, pathManager, uid, bytesSent, bytesReceived } = connection;
+  const { token, side, initial, pathManager, uid, bytesSent, bytesReceived } = connection;
   const facts = [
     paint("bold", formatToken(token)),
     side ?? "side unknown",
     pathManager === undefined ? "" : `${pathManager} path manager`,
-    policy === undefined ? "" : `policy ${policy}`,
+    connection.policy === undefined ? "" : `policy ${policyWords(connection)}`,
     uid === undefined ? "" : `user ${uid}`,
     connection.fallback ? paint("warning", "fallen back to TCP") : "",
   ];

@@ -147,11 +147,22 @@ export function listed({ connections, interfaceOf }: World, view: View): Watched
   return view.isReversed ? ordered.reverse() : ordered;
 }
 
-/** A search finds tokens, addresses, ports, interfaces, policies. */
+/** What plans a connection, and the rule that says so; "": not known. */
+export function policyWords({ policy, rule, pathManager }: WatchedConnection): string {
+  if (policy === undefined) return pathManager === "kernel" ? "in-kernel" : "";
+  return rule === undefined ? policy : `${policy} (rule ${rule})`;
+}
+
+/** A search finds tokens, addresses, ports, interfaces, policies, rules. */
 function isFound(connection: WatchedConnection, search: string, interfaceOf: World["interfaceOf"]): boolean {
   if (search === "") return true;
-  const { token, initial, policy = "", subflows } = connection;
-  const words = [formatToken(token), policy, formatSocketAddress(initial.local), formatSocketAddress(initial.remote)];
+  const { token, initial, subflows } = connection;
+  const words = [
+    formatToken(token),
+    policyWords(connection).toLowerCase(),
+    formatSocketAddress(initial.local),
+    formatSocketAddress(initial.remote),
+  ];
   const text = search.toLowerCase();
   if (words.some((word) => word.includes(text))) return true;
   return subflows.some((subflow) => {

@@ -49,6 +49,7 @@ function connection(token: number, more: Partial<WatchedConnection> = {}): Watch
     fallback: false,
     uid: 1000,
     policy: "resilient",
+    rule: undefined,
     measuredAt: 0,
     bytesSent: 1,
     bytesReceived: 2,
@@ -118,6 +119,12 @@ test("web: the busiest remote hosts are drawn, the others counted", () => {
   const { topology } = pictureOf(world(...Array.from({ length: 20 }, (_, index) => each(index))), QUERY, FRAME);
   assert.deepEqual([topology.remotes.length, topology.more], [12, 8]);
   assert.ok(topology.remotes.includes("10.1.19.1") && !topology.remotes.includes("10.1.0.1"));
+});
+
+test("web: the rule that chose the policy is said, and found", () => {
+  const ruled = connection(7, { rule: "Work" });
+  assert.equal(pictureOf(world(ruled), QUERY, FRAME).rows[0]?.policy, "resilient (rule Work)");
+  assert.equal(pictureOf(world(ruled, connection(8)), { ...QUERY, search: "work" }, FRAME).found, 1);
 });
 
 test("web: the page of a connection; one that is over; none", () => {

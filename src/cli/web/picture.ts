@@ -8,7 +8,17 @@ import {
   type WatchedSubflow,
 } from "../../types/index.ts";
 import { happeningWords } from "../happening-words.ts";
-import { FILTERS, FIRST_VIEW, listed, SORTS, subflowKey, troubleOf, troublesOf, type World } from "../top/state.ts";
+import {
+  FILTERS,
+  FIRST_VIEW,
+  listed,
+  policyWords,
+  SORTS,
+  subflowKey,
+  troubleOf,
+  troublesOf,
+  type World,
+} from "../top/state.ts";
 import { formatToken, parseToken } from "../words.ts";
 
 /** Rows that one picture has at most, and remote hosts that a drawing has room for. */
@@ -51,12 +61,12 @@ export function pictureOf(world: World, query: Query, { userName, ...frame }: Fr
 }
 
 function rowOf(connection: WatchedConnection, world: World): Row {
-  const { token, side, initial, policy, pathManager, subflows } = connection;
+  const { token, side, initial, subflows } = connection;
   return {
     token: formatToken(token),
     side: side ?? "",
     remote: formatSocketAddress(initial.remote),
-    policy: policy ?? (pathManager === "kernel" ? "in-kernel" : ""),
+    policy: policyWords(connection),
     subflows: subflows.length,
     sendRate: connection.sendRate,
     receiveRate: connection.receiveRate,

@@ -303,6 +303,7 @@ export function shown(seen: Seen, managed: ConnectionSnapshot | undefined): Watc
     fallback,
     uid,
     policy: isOwned ? managed.policy : undefined,
+    rule: isOwned && managed.rule !== "" ? managed.rule : undefined,
     measuredAt,
     bytesSent: totals.bytesSent,
     bytesReceived: totals.bytesReceived,
