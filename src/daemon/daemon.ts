@@ -64,6 +64,12 @@ export interface DaemonOptions {
 /** Explanations of one request of somebody who may see what is theirs: each asks the kernel whose it is. */
 const TOKENS_OF_OTHERS = 16;
 
+/** So long the kernel's word of a new connection may take to get here, and how often it is looked for. Milliseconds. */
+const TOLD_WITHIN = 1000;
+const TOLD_PACE = 20;
+
+type SteerRequest = Extract<CheckedRequest, { method: "policy.set" }>;
+
 /** The clock of everything in a daemon: whole microseconds, which are written down in few bytes and read as they were. */
 export const now = (): number => Math.round(performance.now() * 1000) / 1000;
 
@@ -330,13 +336,21 @@ export class Daemon implements ControlService, Disposable {
   }
 
   /** Somebody wants another policy for a connection of their own. */
-  #steer(request: Extract<CheckedRequest, { method: "policy.set" }>, answer: Answer, { uid }: Asker): void {
+  #steer(request: SteerRequest, answer: Answer, asker: Asker, waited = 0): void {
     const { token, policy } = request.params;
+    const { uid } = asker;
+    // Nor is anything looked up for nobody, or by a daemon that has ended meanwhile.
+    if (!asker.isThere) return;
     const refusal = refusalOf(policy, this.#steerable);
     if (refusal) return answer(null, refusal);
     if (!this.#userspace) return answer(null, KERNEL_IN_CHARGE);
     this.#subscription.release();
     if (!this.#seeing.isOf(uid, token)) return answer(null, NOT_YOURS);
+    // Who asks as soon as the connection is there may be before its event.
+    if (!this.#userspace.connection(token) && waited < TOLD_WITHIN) {
+      setTimeout(() => this.#steer(request, answer, asker, waited + TOLD_PACE), TOLD_PACE).unref();
+      return;
+    }
     const refused = this.#userspace.command(commandOf(request) as Command);
     if (refused) return answer(null, { code: "KERNEL", ...refused });
     this.#options.log.info(tokenOf({ token }), `user ${uid} asks for policy ${policy}`);
