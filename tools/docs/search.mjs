@@ -1,0 +1,32 @@
+// Search over the pieces of all pages: the same for the browser and for the test.
+import MiniSearch from "minisearch";
+
+/** @returns a function from words to what is found, the best first. */
+export function searchOf(pieces) {
+  const index = new MiniSearch({
+    fields: ["title", "page", "text"],
+    idField: "at",
+    searchOptions: {
+      boost: { title: 4, page: 2 },
+      prefix: true,
+      fuzzy: (term) => (term.length > 4 ? 0.2 : false),
+      combineWith: "AND",
+    },
+  });
+  const byPlace = new Map(pieces.map((piece) => [piece.at, piece]));
+  index.addAll([...byPlace.values()]);
+  return (words) =>
+    index.search(words).map(({ id, terms }) => {
+      const piece = byPlace.get(id);
+      return { ...piece, excerpt: excerpt(piece.text, terms) };
+    });
+}
+
+/** Some words around the first place where one of the terms stands. */
+function excerpt(text, terms) {
+  const low = text.toLowerCase();
+  const places = terms.map((term) => low.indexOf(term)).filter((at) => at >= 0);
+  const from = Math.max(0, (places.length === 0 ? 0 : Math.min(...places)) - 60);
+  const start = from === 0 ? 0 : text.indexOf(" ", from) + 1;
+  return `${start > 0 ? "… " : ""}${text.slice(start, start + 180).trim()}${text.length > start + 180 ? " …" : ""}`;
+}
