@@ -22,11 +22,16 @@ export function searchOf(pieces) {
     });
 }
 
+/** Characters of an excerpt. */
+const LONGEST = 180;
+
 /** Some words around the first place where one of the terms stands. */
 function excerpt(text, terms) {
   const low = text.toLowerCase();
   const places = terms.map((term) => low.indexOf(term)).filter((at) => at >= 0);
   const from = Math.max(0, (places.length === 0 ? 0 : Math.min(...places)) - 60);
   const start = from === 0 ? 0 : text.indexOf(" ", from) + 1;
-  return `${start > 0 ? "… " : ""}${text.slice(start, start + 180).trim()}${text.length > start + 180 ? " …" : ""}`;
+  const rest = text.slice(start);
+  if (rest.length <= LONGEST) return `${start > 0 ? "… " : ""}${rest.trim()}`;
+  return `${start > 0 ? "… " : ""}${rest.slice(0, rest.lastIndexOf(" ", LONGEST)).trim()} …`;
 }
