@@ -20,7 +20,7 @@ interface Rendered {
 }
 type Site = { root: string; pages: Map<string, object>; links: object[]; files: Map<string, string>; faults: string[] };
 
-const { readSite, writeSite } = (await import(join(root, "tools", "docs.mjs"))) as {
+const { readSite, writeSite } = (await import(join(root, "tools", "docs", "site.mjs"))) as {
   readSite(): { faults: string[]; pieces: object[] };
   writeSite(folder: string): Promise<string[]>;
 };

@@ -1,6 +1,16 @@
 // The one layout of every page: header with search, the article, navigation by kind of reader.
 import { escapeHtml } from "./render.mjs";
 
+/** Under the title of the first page: what a reader may have, and where that begins. */
+const KINDS = [
+  ["A laptop", "laptop"],
+  ["A router with several uplinks", "router-with-several-uplinks"],
+  ["A server behind a load balancer", "server-behind-a-load-balancer"],
+  ["A phone or hotspot", "phone-or-hotspot"],
+  ["The wish to find out", "researcher"],
+].map(([label, anchor]) => `<li><a href="start.html#${anchor}">${label}</a></li>`);
+const START = `<nav class="kinds" aria-label="Start by what you have"><ul>${KINDS.join("")}</ul></nav>`;
+
 /** Headings of the page that is open stand under its name in the navigation. */
 function contents({ headings }) {
   const second = headings.filter(({ depth }) => depth === 2);
@@ -53,7 +63,7 @@ export function layout({ groups, open, version }) {
 <div class="results" role="region" aria-label="Found" aria-live="polite" hidden></div>
 <div class="columns">
 <main id="content">
-${open.html}
+${open.target === "index.html" ? open.html.replace("</h1>", `</h1>${START}`) : open.html}
 ${neighbours(groups, open)}
 </main>
 <nav id="menu" aria-label="Pages">
