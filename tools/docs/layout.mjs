@@ -9,7 +9,7 @@ const KINDS = [
   ["A phone or hotspot", "phone-or-hotspot"],
   ["The wish to find out", "researcher"],
 ].map(([label, anchor]) => `<li><a href="start.html#${anchor}">${label}</a></li>`);
-const START = `<nav class="kinds" aria-label="Start by what you have"><ul>${KINDS.join("")}</ul></nav>`;
+const START = `<nav class="kinds" aria-label="Start by what you have"><ul><li>Start with:</li>${KINDS.join("")}</ul></nav>`;
 
 /** Headings of the page that is open stand under its name in the navigation. */
 function contents({ headings }) {
