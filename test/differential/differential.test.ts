@@ -88,7 +88,10 @@ async function playAll(context: TestContext, scenarios: Iterable<Scenario>): Pro
         open = failures.filter(({ why }) => why !== "");
         if (open.length === 0) return;
         const text = failures.map(({ why }) => why).join("");
-        assert.ok(play < KERNEL_PLAYS, `in none of ${play} plays the kernel did the same:${text}`);
+        if (play >= KERNEL_PLAYS) {
+          const accounts = await Promise.all(stands.map((stand) => stand.account()));
+          assert.fail(`in none of ${play} plays the kernel did the same:${text}\n${accounts.join("\n")}`);
+        }
         played.diagnostic(`not what the kernel did in its play ${play}:${text}`);
       }
     });

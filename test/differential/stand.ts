@@ -64,6 +64,12 @@ export class Stand implements AsyncDisposable {
     await this.#lab[Symbol.asyncDispose]();
   }
 
+  /** What our daemons say of themselves, for whoever wonders why a play went otherwise. */
+  async account(): Promise<string> {
+    const accounts = this.#daemons.map(async (daemon) => `${JSON.stringify(await daemon.hello())}\n${daemon.log}`);
+    return (await Promise.all(accounts)).join("\n");
+  }
+
   /** Plays a scenario. With `wanted` it waits, until the deadline, for that to come true. */
   async play(scenario: Scenario, wanted?: Record): Promise<Record> {
     const { client, server } = this.#sides;
