@@ -13,8 +13,11 @@ export interface Scenario {
   readonly setup: string;
   /** Commands while data flow, one step after the other. */
   readonly steps?: readonly string[];
-  /** The steps come between transfers: under traffic the in-kernel path manager leaves a connection on which nothing moves any more. */
-  readonly atRest?: boolean;
+  /**
+   * The in-kernel path manager of the client leaves a connection on which nothing moves any more: often under traffic, so the steps come
+   * between transfers; and now and then all the same.
+   */
+  readonly kernelMayStall?: boolean;
   /** Where ours must not be what the kernel's is; see docs/differences.md. */
   readonly differs?: Differences;
 }

@@ -89,8 +89,8 @@ export class Stand implements AsyncDisposable {
       await this.#bothWays(connection, 1000);
       const record = [await settle(look, wanted?.[0])];
       for (const [index, step] of (scenario.steps ?? []).entries()) {
-        // The command comes while data are on their way, but for a scenario that wants rest.
-        const traffic = scenario.atRest ? undefined : this.#bothWays(connection, BULK);
+        // The command comes while data are on their way, but where the kernel would stall.
+        const traffic = scenario.kernelMayStall ? undefined : this.#bothWays(connection, BULK);
         for (const command of commands(step)) refusals.push(...(await this.#command(command)));
         await traffic;
         record.push(await settle(look, wanted?.[index + 1]));
