@@ -10,7 +10,7 @@ import { kernelTest } from "./support.ts";
 // What policies do where networks, or the daemon, misbehave.
 
 /** TCP's own timeouts would be seconds. A slow machine takes longer to do anything at all. */
-const STALL_MAX: Millis = 1000;
+const STALL_MAX: Millis = 2000;
 const MOVING = [
   "active-backup",
   "{ name: active-backup, mode: lazy }",
