@@ -10,6 +10,8 @@ import type {
 import { familiesMatch, samePath } from "../engine/index.ts";
 import {
   type Address,
+  BLANK_CONNECTION,
+  BLANK_SUBFLOW,
   ENDPOINT_FLAG,
   type Endpoint,
   ERRNO,
@@ -291,7 +293,8 @@ function observed(connection: SimConnection): ObservedConnection {
   const { token, path, side, pathManager, subflows, localAddresses } = connection;
   return {
     connection: {
-      ...NOTHING_SENT,
+      ...BLANK_CONNECTION,
+      localAddresses: undefined,
       token,
       state: "established",
       path,
@@ -309,43 +312,8 @@ function observed(connection: SimConnection): ObservedConnection {
 function observedSubflow(connection: SimConnection, subflow: SimSubflow): SubflowInfo {
   const { path, state, localId, remoteId, join, initiated, backup } = subflow;
   const fullyEstablished = connection.established && state === "established";
-  return { ...NO_TRAFFIC, path, state, localId, remoteId, join, initiated, backupLocal: backup, fullyEstablished };
+  return { ...BLANK_SUBFLOW, path, state, localId, remoteId, join, initiated, backupLocal: backup, fullyEstablished };
 }
-
-const NOTHING_SENT = {
-  fallback: false,
-  remoteKeyReceived: true,
-  checksum: false,
-  addAddrAccepted: 0,
-  bytesSent: 0,
-  bytesReceived: 0,
-  bytesAcked: 0,
-  bytesRetransmitted: 0,
-  retransmits: 0,
-  uid: 0,
-  inode: 0,
-  cgroup: undefined,
-  localAddresses: undefined,
-} as const;
-
-const NO_TRAFFIC = {
-  backupRemote: false,
-  ulpFlags: 0,
-  interfaceIndex: 0,
-  rtt: 0,
-  rttVar: 0,
-  rto: 0,
-  cwnd: 0,
-  mss: 0,
-  lost: 0,
-  retransmits: 0,
-  bytesSent: 0,
-  bytesAcked: 0,
-  bytesReceived: 0,
-  bytesRetransmitted: 0,
-  uid: 0,
-  inode: 0,
-} as const;
 
 function ownerOf(token: Token): Owner {
   return { socket: { uid: token % 3, cgroup: undefined }, command: null };

@@ -1,5 +1,6 @@
 /** Words of the domain, floor 0: what every room says, and nothing that any room does. Pure. */
 export * from "./address.ts";
+export * from "./blank.ts";
 export * from "./control.ts";
 export * from "./errno.ts";
 export * from "./errors.ts";

@@ -1,6 +1,4 @@
-import { once } from "node:events";
-import { chmodSync, lstatSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import type { Server } from "node:http";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { ask, changes } from "../../client/index.ts";
 import { readCounters } from "../../netlink/index.ts";
 import { SubflowError, type WatchedSubflow } from "../../types/index.ts";
@@ -8,6 +6,7 @@ import type { Context } from "../command.ts";
 import { EXIT, failure, wrongArgument } from "../failure.ts";
 import type { GlobalOptions } from "../global-options.ts";
 import { Interfaces } from "../interfaces.ts";
+import { isLoopback, listen, placeArgument, untilSignal } from "../listening.ts";
 import { exposition, type Format } from "../metrics/exposition.ts";
 import { families } from "../metrics/families.ts";
 import { metricsServer } from "../metrics/server.ts";
@@ -40,12 +39,12 @@ export async function run(context: Context): Promise<number> {
       else replace(values.textfile, text);
       return EXIT.success;
     }
-    const ended = endOf(stopped);
+    const ended = untilSignal().then(() => stopped.abort());
     if (values.textfile !== undefined) await writeAgainAndAgain(source, values.textfile, seconds, stopped.signal);
     else {
       const isLoopback = values.socket === undefined;
       const server = metricsServer((format) => source.text(format), isLoopback);
-      await listen(server, values.socket ?? address);
+      await listen(server, values.socket === undefined ? address : { path: values.socket });
       streams.err(isLoopback ? `metrics: http://${values.listen ?? LISTEN}/metrics\n` : `metrics: ${values.socket}\n`);
       await ended;
       server.closeAllConnections();
@@ -121,18 +120,6 @@ class Source {
   }
 }
 
-async function listen(server: Server, where: string | { host: string; port: number }): Promise<void> {
-  if (typeof where === "string") {
-    // What a process before us left; anything else that is there stays, and is an error.
-    if (lstatSync(where, { throwIfNoEntry: false })?.isSocket()) rmSync(where);
-    server.listen(where);
-  } else server.listen(where);
-  await once(server, "listening").catch((error: Error) => {
-    throw failure(`Error: cannot listen: ${error.message}.`);
-  });
-  if (typeof where === "string") chmodSync(where, 0o660);
-}
-
 async function writeAgainAndAgain(source: Source, file: string, seconds: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     replace(file, await source.text("text"));
@@ -159,30 +146,16 @@ function replace(file: string, text: string): void {
   }
 }
 
-function endOf(stopped: AbortController): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.once(signal, () => {
-        stopped.abort();
-        resolve();
-      });
-    }
-  });
-}
-
 /** Whoever can reach more than this host would let others read it: a reverse proxy does that, with a lock on its door. */
 function loopbackOption(text: string): { host: string; port: number } {
-  const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const host = found?.[1] ?? found?.[2] ?? "";
-  const port = Number(found?.[3]);
-  if (!found || port > 65_535) throw wrongArgument(text, `an address and a port are expected, as in ${LISTEN}`);
-  if (host !== "localhost" && host !== "::1" && !host.startsWith("127.")) {
+  const place = placeArgument(text, LISTEN);
+  if (!isLoopback(place.host)) {
     throw wrongArgument(
       text,
       "only loopback addresses are listened at; let a reverse proxy with TLS and a password stand before it",
     );
   }
-  return { host, port };
+  return place;
 }
 
 function secondsOption(text: string | undefined): number {

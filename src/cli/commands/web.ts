@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { chmodSync, lstatSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import type { Deed } from "../../page/index.ts";
 import { pathKey, SubflowError } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT, failure, usageError, wrongArgument } from "../failure.ts";
+import { isLoopback, listen, type Place, placeArgument, untilSignal } from "../listening.ts";
 import { parseOptions } from "../options.ts";
 import { perform } from "../top/deed.ts";
 import { TopSource } from "../top/source.ts";
@@ -29,7 +29,7 @@ export async function run(context: Context): Promise<number> {
   const place = placeOf(values);
   const door = doorOf(values, place);
   const tls = tlsOf(values);
-  const ended = endOf();
+  const ended = untilSignal();
   using source = new TopSource(global.netns, PACE);
   using host = new HostView(global);
   const mayControl = values.control !== undefined;
@@ -58,32 +58,26 @@ export async function run(context: Context): Promise<number> {
   return EXIT.success;
 }
 
-type Place = { readonly path: string } | { readonly host: string; readonly port: number; readonly isLoopback: boolean };
-
 /** Where it listens: whoever reaches more than this host needs TLS, or a reverse proxy that has it. */
 function placeOf({ listen: text = LISTEN, socket, ...values }: Values): Place {
   if (socket !== undefined) {
     if (values.listen !== undefined) throw usageError("Error: one of --listen and --socket is enough.");
     return { path: socket };
   }
-  const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const host = found?.[1] ?? found?.[2] ?? "";
-  const port = Number(found?.[3]);
-  if (!found || port > 65_535) throw wrongArgument(text, `an address and a port are expected, as in ${LISTEN}`);
-  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
-  if (!isLoopback && values["tls-cert"] === undefined) {
+  const place = placeArgument(text, LISTEN);
+  if (!isLoopback(place.host) && values["tls-cert"] === undefined) {
     throw wrongArgument(
       text,
       "others could read what goes over this network: give --tls-cert and --tls-key, or let a reverse proxy with TLS stand before a loopback address",
     );
   }
-  return { host, port, isLoopback };
+  return place;
 }
 
 function doorOf(values: Values, place: Place): Door {
   const { name, open, control } = values;
   const isSocket = "path" in place;
-  if (open !== undefined && (isSocket || !place.isLoopback || control !== undefined)) {
+  if (open !== undefined && (isSocket || !isLoopback(place.host) || control !== undefined)) {
     throw usageError("Error: --open is for pages on a loopback address that only show: without --control.");
   }
   const own = isSocket ? [] : [place.host.includes(":") ? `[${place.host}]` : place.host];
@@ -117,26 +111,10 @@ function addressOf(place: Place, { key, isSecure }: Door): string {
   return `${scheme}://${name}:${place.port}/${key === undefined ? "" : `?key=${key}`}`;
 }
 
-async function listen(server: Server, place: Place): Promise<void> {
-  // What a process before us left; anything else that is there stays, and is an error.
-  if ("path" in place && lstatSync(place.path, { throwIfNoEntry: false })?.isSocket()) rmSync(place.path);
-  server.listen(place);
-  await once(server, "listening").catch((error: Error) => {
-    throw failure(`Error: cannot listen: ${error.message}.`);
-  });
-  if ("path" in place) chmodSync(place.path, 0o660);
-}
-
 /** Where it listens in truth: port 0 is any. */
 function listening(server: Server, place: Place): Place {
   const address = server.address();
   return "path" in place || typeof address === "string" || !address ? place : { ...place, port: address.port };
-}
-
-function endOf(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
 }
 
 function act(source: TopSource, netns: string | undefined, { type, token: text, key }: Deed): string {

@@ -1,19 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { isLoopbackName } from "../listening.ts";
 import { CONTENT_TYPES, type Format } from "./exposition.ts";
 
 /** Scrapers at once, and milliseconds that each has. */
 const CLIENTS_MAX = 16;
 const DEADLINE = 10_000;
 
-/** Whose name a page of the web cannot have: one that has its own name lead to the loopback address is turned away. */
-const LOCAL_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i;
-
 /** Serves `GET /metrics`, and nothing else, on the loopback address or a Unix socket. */
 export function metricsServer(text: (format: Format) => Promise<string>, isLoopback: boolean): Server {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const refuse = (status: number, why: string): void =>
       void response.writeHead(status, { "content-type": "text/plain" }).end(`${why}\n`);
-    if (isLoopback && !LOCAL_HOST.test(request.headers.host ?? "")) return refuse(421, "ask for localhost");
+    if (isLoopback && !isLoopbackName(request.headers.host ?? "")) return refuse(421, "ask for localhost");
     if (request.method !== "GET" && request.method !== "HEAD") return refuse(405, "only GET");
     const path = request.url?.split("?")[0];
     if (path === "/") return refuse(200, "subflow metrics: see /metrics");

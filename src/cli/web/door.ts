@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { isLoopbackName } from "../listening.ts";
 
 /** Who may come in. */
 export interface Door {
@@ -11,9 +12,6 @@ export interface Door {
   readonly cookie: string;
   readonly isSecure: boolean;
 }
-
-/** Whose name a page of the web cannot have: one that has its own name lead to the loopback address is turned away. */
-const LOCAL_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/i;
 
 /** @returns why the request is turned away, undefined if it is not */
 export function turnedAway({ headers, method, url = "/" }: IncomingMessage, door: Door): [number, string] | undefined {
@@ -34,7 +32,7 @@ export function turnedAway({ headers, method, url = "/" }: IncomingMessage, door
 function isName(host: string, names: Door["names"]): boolean {
   if (names === undefined) return true;
   const name = host.replace(/:\d+$/, "").toLowerCase();
-  return LOCAL_HOST.test(name) || names.includes(name);
+  return isLoopbackName(name) || names.includes(name);
 }
 
 function hasKey(cookies: string, url: string, { key, cookie }: Door): boolean {
