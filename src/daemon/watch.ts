@@ -79,8 +79,13 @@ export class PathWatch implements Disposable {
   #arm(delay: Millis): void {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      const next = this.#turn();
-      if (next !== undefined) this.#arm(next);
+      // A turn that fails costs itself, not those after it.
+      let next: Millis | undefined = PACE.idle;
+      try {
+        next = this.#turn();
+      } finally {
+        if (next !== undefined) this.#arm(next);
+      }
     }, delay);
   }
 

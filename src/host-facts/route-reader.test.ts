@@ -142,3 +142,23 @@ test("a reading that fails leaves what is known, is said, and is done again", (t
     }
   });
 });
+
+test("an address whose route could not be looked up has not lost it: that is a reading that failed", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  withReader((world) => {
+    const { double, reader, read, warnings } = world;
+    world.tick = 0;
+    world.scope = { local: [ip("10.0.1.1")], ours: [] };
+    reader.ask();
+    assert.equal(read.length, 1, "that there is no such route is no failure");
+    for (const errno of [ERRNO.ENOMEM, ERRNO.EAGAIN, ERRNO.ENOBUFS, ERRNO.EINTR]) {
+      double.failing.set("transact", errno);
+      assert.throws(() => reader.readNow(), { code: "NETLINK" });
+    }
+    double.failing.set("transact", ERRNO.ENOMEM);
+    reader.ask();
+    t.mock.timers.tick(5000);
+    assert.match(warnings.join(), /the routes cannot be read anew, and will be tried again: .*ENOMEM/);
+    assert.equal(read.length, 2, "read when it could be");
+  });
+});

@@ -131,24 +131,25 @@ export class NetlinkClient implements Disposable {
     return answer.value;
   }
 
-  /** Like {@link get} for many requests in one send; a refused one gives its error in its place. */
-  getAll<T>(
+  /**
+   * Like {@link get} for many requests in one send: undefined in the place of what there is not.
+   * @param absent the errnos by which the kernel says that there is no such thing
+   * @throws NetlinkError of any other: what could not be read must not look like what is gone
+   */
+  lookUpAll<T>(
     requests: readonly Request[],
+    absent: ReadonlySet<number>,
     decode: (bytes: Uint8Array, header: MessageHeader, index: number) => T,
-  ): (T | NetlinkError)[] {
-    const results: (T | NetlinkError)[] = [];
+  ): (T | undefined)[] {
+    const values: (T | undefined)[] = new Array(requests.length).fill(undefined);
     for (let at = 0; at < requests.length; at += BATCH_MAX) {
-      const batch = requests.slice(at, at + BATCH_MAX);
-      const values: (T | undefined)[] = [];
-      const errors = this.#exchange(batch, NLM_F.ACK, (bytes, header, index) => {
-        values[index] = decode(bytes, header, at + index);
+      const errors = this.#exchange(requests.slice(at, at + BATCH_MAX), NLM_F.ACK, (bytes, header, index) => {
+        values[at + index] = decode(bytes, header, at + index);
       });
-      for (const [index, request] of batch.entries()) {
-        const missing = { errno: ERRNO.EIO, kernelMessage: "empty answer" };
-        results.push(errors[index] ?? values[index] ?? new NetlinkError(request.operation, missing));
-      }
+      const failed = errors.find((error) => error && !absent.has(error.errno));
+      if (failed) throw failed;
     }
-    return results;
+    return values;
   }
 
   /**

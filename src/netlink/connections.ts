@@ -87,6 +87,9 @@ export function dumpSockets(client: NetlinkClient, protocol: DiagRequest["protoc
   return sockets;
 }
 
+/** How the kernel says that there is no such socket (inet_diag_find_one_icsk, mptcp_diag_dump_one; EINVAL: of a family that it does not have). */
+export const NO_SOCKET: ReadonlySet<number> = new Set([ERRNO.ENOENT, ERRNO.EINVAL]);
+
 /** Looks up single sockets of one protocol, in one send; those that there are not are left out. */
 export function lookUpSockets(
   client: NetlinkClient,
@@ -97,8 +100,8 @@ export function lookUpSockets(
     const family = "path" in id ? familyOf(id.path.local.address) : AF_INET;
     return diagRequest({ family, protocol, states: ALL_STATES, id });
   });
-  const answers = client.getAll(requests, (bytes, header) => decodeDiagSocket(bytes, header, protocol));
-  return answers.filter((answer): answer is DiagSocket => !(answer instanceof NetlinkError));
+  const answers = client.lookUpAll(requests, NO_SOCKET, (bytes, header) => decodeDiagSocket(bytes, header, protocol));
+  return answers.filter((answer) => answer !== undefined);
 }
 
 export function openDiag(netns: string | undefined): NetlinkClient {

@@ -2,6 +2,7 @@ import type { Token } from "../types/index.ts";
 import { IPPROTO } from "../wire/index.ts";
 import type { NetlinkClient } from "./client.ts";
 import { lookUpSockets, openDiag } from "./connections.ts";
+import { unlessRefused } from "./readings.ts";
 
 /** Whose socket a connection is (inet_diag_msg, INET_DIAG_CGROUP_ID). */
 export interface SocketIds {
@@ -24,9 +25,9 @@ export class OwnerReader implements Disposable {
     this.#client[Symbol.dispose]();
   }
 
-  /** undefined: there is no such connection. */
+  /** undefined: there is no such connection, or the kernel does not tell. */
   read(token: Token): SocketIds | undefined {
-    const [socket] = lookUpSockets(this.#client, IPPROTO.MPTCP, [{ token }]);
+    const [socket] = unlessRefused(() => lookUpSockets(this.#client, IPPROTO.MPTCP, [{ token }]), []);
     if (socket?.mptcp?.token !== token) return undefined;
     const { uid, inode, cgroup } = socket;
     return { uid, inode, cgroup };

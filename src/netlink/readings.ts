@@ -9,7 +9,7 @@ import {
 } from "../types/index.ts";
 import { ALL_STATES, type DiagSocket, decodeDiagSocket, IPPROTO, MPTCP_INFO_FLAG } from "../wire/index.ts";
 import type { NetlinkClient, Request } from "./client.ts";
-import { diagRequest, isKernels, openDiag, subflowInfo } from "./connections.ts";
+import { diagRequest, isKernels, NO_SOCKET, openDiag, subflowInfo } from "./connections.ts";
 import { NetlinkError } from "./errors.ts";
 import type { SubflowHint } from "./find-connection.ts";
 
@@ -34,15 +34,18 @@ export class ConnectionReader implements Disposable {
     this.#client[Symbol.dispose]();
   }
 
-  /** What there is of them, in one send; a connection or subflow that is gone is left out. */
+  /**
+   * What there is of them, in one send; a connection or subflow that is gone is left out. Where the kernel does not tell, nothing was
+   * measured: what can be measured again needs no error.
+   */
   read(connections: readonly Readable[]): ConnectionReading[] {
-    return this.#sockets(connections).map(({ token, socket, subflows }) => {
+    return unlessRefused(() => this.#sockets(connections), []).map(({ token, socket, subflows }) => {
       const { bytesReceived, outstanding } = socket.mptcp!;
       return { token, bytesReceived, outstanding, subflows: subflows.map(readingOf) };
     });
   }
 
-  /** The same with all that there is to be shown of them. */
+  /** The same with all that there is to be shown of them. @throws NetlinkError where the kernel does not tell */
   look(connections: readonly Readable[]): ConnectionLook[] {
     return this.#sockets(connections).map(({ token, socket, subflows }) => {
       const info = socket.mptcp!;
@@ -73,16 +76,16 @@ export class ConnectionReader implements Disposable {
     }
     // A connection's socket has its own numbers where a subflow has those of TCP: what is decoded is told by the request.
     const protocols = connections.flatMap(({ subflows }) => [IPPROTO.MPTCP, ...subflows.map(() => IPPROTO.TCP)]);
-    const answers = this.#client.getAll(requests, (bytes, header, index) =>
+    const answers = this.#client.lookUpAll(requests, NO_SOCKET, (bytes, header, index) =>
       decodeDiagSocket(bytes, header, protocols[index] ?? IPPROTO.TCP),
     );
     let at = 0;
     return connections.flatMap(({ token, subflows }) => {
       const [socket, ...found] = answers.slice(at, at + 1 + subflows.length);
       at += 1 + subflows.length;
-      if (!isSocket(socket) || socket.mptcp?.token !== token) return [];
+      if (socket?.mptcp?.token !== token) return [];
       const isOurs = (each: DiagSocket): boolean => each.tcp !== undefined && each.subflow?.token === token;
-      return [{ token, socket, subflows: found.filter(isSocket).filter(isOurs) }];
+      return [{ token, socket, subflows: found.filter((each) => each !== undefined).filter(isOurs) }];
     });
   }
 }
@@ -101,10 +104,6 @@ export interface ConnectionLook extends Pick<Connection, "token" | "uid" | "fall
   readonly isKernels: boolean;
   /** Times in microseconds, as {@link SubflowInfo} has them, and in milliseconds since. */
   readonly subflows: readonly (SubflowInfo & Pick<SubflowReading, "unacked" | "sinceAck">)[];
-}
-
-function isSocket(answer: DiagSocket | NetlinkError | undefined): answer is DiagSocket {
-  return answer !== undefined && !(answer instanceof NetlinkError);
 }
 
 function readingOf({ local, remote, state, tcp }: DiagSocket): SubflowReading {
@@ -129,4 +128,14 @@ function readingOf({ local, remote, state, tcp }: DiagSocket): SubflowReading {
     sinceAck: tcp!.lastAckReceived,
     sinceReceived: tcp!.lastDataReceived,
   };
+}
+
+/** @returns `otherwise` where a system call fails */
+export function unlessRefused<T>(ask: () => T, otherwise: T): T {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof NetlinkError) return otherwise;
+    throw error;
+  }
 }

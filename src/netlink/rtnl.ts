@@ -104,8 +104,7 @@ export class Rtnl implements Disposable {
         write: (writer) => encodeLinkIndex(writer, index),
       }),
     );
-    const answers = this.#client.getAll(requests, decodeLinkBytes);
-    return answers.flatMap((answer) => (answer instanceof NetlinkError ? [] : [answer]));
+    return this.#client.lookUpAll(requests, NO_LINK, decodeLinkBytes).filter((answer) => answer !== undefined);
   }
 
   addresses(): InterfaceAddress[] {
@@ -128,8 +127,8 @@ export class Rtnl implements Disposable {
     local: readonly Address[] = [],
   ): Generator<void> {
     using client = new NetlinkClient(NETLINK.ROUTE, { netns: this.#netns });
-    for (const route of client.getAll(local.map(localRouteRequest), decodeRoute))
-      if (!(route instanceof NetlinkError) && route.type === RTN.LOCAL) onRoute(route);
+    for (const route of client.lookUpAll(local.map(localRouteRequest), NO_ROUTE, decodeRoute))
+      if (route?.type === RTN.LOCAL) onRoute(route);
     yield;
     const onMessage = (bytes: Uint8Array, header: MessageHeader): void => {
       if (wants(decodeRouteHead(bytes, header))) onRoute(decodeRoute(bytes, header));
@@ -315,6 +314,8 @@ function routeDump({ family, table, protocol, type }: RouteQuery): Request {
 }
 
 const RTM_F_FIB_MATCH = 0x2000;
+
+const NO_LINK: ReadonlySet<number> = new Set([ERRNO.ENODEV]);
 
 /** How the kernel says that there is no way (EINVAL: the source is not ours). */
 const NO_ROUTE: ReadonlySet<number> = new Set([

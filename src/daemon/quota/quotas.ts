@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { assignRole, type HostConfig, type HostLink, quotaText } from "../../host/index.ts";
-import type { Rtnl } from "../../netlink/index.ts";
+import { type Rtnl, unlessRefused } from "../../netlink/index.ts";
 import type { Millis, QuotaUse } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { Meters, type Reading, type Use } from "./meter.ts";
@@ -102,8 +102,11 @@ export class Quotas implements Disposable {
   #read(): void {
     const [meters, config] = [this.#meters, this.#config];
     if (!meters || !config) return;
+    // Where the kernel does not tell, what was read before holds: a quota that is used up does not open again for that.
+    const readings = unlessRefused(() => this.#readings(config), undefined);
+    if (!readings) return;
     const now = new Date();
-    this.#uses = meters.look(this.#readings(config), now);
+    this.#uses = meters.look(readings, now);
     this.#used = meters.used(now);
     for (const use of this.#uses) if (use.isNews) this.#options.log.warn(sentence(use));
   }
