@@ -112,18 +112,19 @@ export class Lab implements AsyncDisposable {
       return `link add name ${name} ${one} type veth peer name ${name} ${other}`;
     });
     await first?.ip(cables);
-    await Promise.all([...this.#hosts.values()].map((host) => host.ip(this.#hostLines(host))));
-    await Promise.all([...this.#links.values()].map((link) => link.configure()));
+    // A process costs more than what it does: one for each host and program, whatever its links.
+    await Promise.all([...this.#hosts.values()].map((host) => this.#configureHost(host)));
     for (const [name, { routes }] of Object.entries(topology.hosts)) {
       await this.host(name).ip(routes.map((route) => `route replace ${route}`));
     }
   }
 
-  #hostLines(host: Host): string[] {
-    const ends = [...this.#links.values()].flatMap((link) => {
-      return link.ends.filter((end) => end.host === host).flatMap((end) => link.ruleLines(end));
-    });
-    return ["link set lo up", ...ends];
+  async #configureHost(host: Host): Promise<void> {
+    const links = [...this.#links.values()].filter(({ ends }) => ends.some((end) => end.host === host));
+    const ends = links.map((link) => [link, link.end(host)] as const);
+    const rules = ends.flatMap(([link, end]) => link.ruleLines(end));
+    await host.ip(["link set lo up", ...rules, ...ends.flatMap(([link, end]) => link.ipLines(end))]);
+    await host.tc(links.map(({ tcLine }) => tcLine));
   }
 }
 

@@ -40,7 +40,7 @@ export class Link {
 
   /** Addresses, routes, rate: everything of both ends, also what a link that was down has lost. */
   async configure(): Promise<void> {
-    await Promise.all(this.ends.map((end) => end.host.ip(this.#ipLines(end))));
+    await Promise.all(this.ends.map((end) => end.host.ip(this.ipLines(end))));
     await this.#shape();
   }
 
@@ -76,7 +76,7 @@ export class Link {
     const end = this.end(host);
     end.addresses.add(address);
     const rule = end.table === undefined ? [] : [`rule add ${this.#rule(end, address)}`];
-    await host.ip([...this.#ipLines(end), ...rule]);
+    await host.ip([...this.ipLines(end), ...rule]);
   }
 
   /** The host loses an address. */
@@ -96,7 +96,7 @@ export class Link {
   }
 
   /** Idempotent, but for rules: those survive a link that is down, and are added with the lab or the address. */
-  #ipLines(end: LinkEnd): string[] {
+  ipLines(end: LinkEnd): string[] {
     const lines = [`link set dev ${this.name} up`];
     // Without duplicate address detection an IPv6 address works at once instead of after a second.
     for (const address of end.addresses) {
@@ -115,16 +115,17 @@ export class Link {
     return [...end.addresses].map((address) => `rule add ${this.#rule(end, address)}`);
   }
 
-  async #shape(): Promise<void> {
+  /** For tc(8): the rate, the same at both ends. */
+  get tcLine(): string {
     const device = `dev ${this.name} root`;
     // The blackhole qdisc is part of every kernel, and TCP is not told of the loss as it is by a filter on output.
-    const limit = `qdisc replace ${device} tbf rate ${this.#rate} burst 32kb latency ${this.#queue}ms`;
-    const line = this.#isBlackhole
-      ? `qdisc replace ${device} blackhole`
-      : this.#rate
-        ? limit
-        : `qdisc replace ${device} pfifo`;
-    await Promise.all(this.ends.map(({ host }) => host.tc([line])));
+    if (this.#isBlackhole) return `qdisc replace ${device} blackhole`;
+    if (!this.#rate) return `qdisc replace ${device} pfifo`;
+    return `qdisc replace ${device} tbf rate ${this.#rate} burst 32kb latency ${this.#queue}ms`;
+  }
+
+  async #shape(): Promise<void> {
+    await Promise.all(this.ends.map(({ host }) => host.tc([this.tcLine])));
   }
 }
 

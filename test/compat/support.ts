@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 import { loadNative } from "../../src/netlink/index.ts";
 import { AF_INET, ERRNO } from "../../src/types/index.ts";
 
-/** The compiled command line, run as a user runs it: a process of its own. */
-export const SUBFLOW = fileURLToPath(new URL("../../src/cli/entry.js", import.meta.url));
+/** The command line, run as a user runs it: a process of its own. */
+export const SUBFLOW = fileURLToPath(new URL("../../../bin/subflow", import.meta.url));
 
 /** The iproute2 to compare with: the installed one, or the one that IPROUTE2 names (a newer one, built by hand). */
 export const IP = process.env.IPROUTE2 ?? "ip";

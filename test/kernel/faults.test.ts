@@ -18,7 +18,7 @@ endpoints: [{ address: 10.0.1.1, port: 7777, flags: [signal] }]
 `);
 
 /** Of each kind so many, chosen by seed; every one with SOAK. */
-const SAMPLE = process.env.SOAK === undefined ? 12 : Number.POSITIVE_INFINITY;
+const SAMPLE = process.env.SOAK === undefined ? 5 : Number.POSITIVE_INFINITY;
 const SEED = Number(process.env.SEED ?? Date.now() % 2 ** 32);
 
 interface Play extends ThreeLinks {
@@ -108,7 +108,7 @@ for (const pathManager of ["kernel", "userspace"] as const) {
         }
       }
       console.log(`${pathManager}: ${JSON.stringify(counts)} in a life; ${failed} were made to fail`);
-      assert.ok(failed >= 10);
+      assert.ok(failed >= 8);
     }),
   );
 
