@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { must, PACKAGES, root, run, setup } from "./setup.mjs";
 
 /**
- * Tests of these folders use the kernel. Each works in namespaces of its own, so two files may run side by side; none of them counts on
+ * Tests of these folders use the kernel. Each works in namespaces of its own, so several files may run side by side; none of them counts on
  * nobody listening to MPTCP events, because one listener anywhere on a host is enough for all of it (genl_has_listeners).
  */
 const KERNEL = /\/(kernel|compat|differential)\/|\.kernel\.test\.js$/;
@@ -25,11 +25,12 @@ function testFiles(directory) {
   });
 }
 
-function runTests(title, files) {
+/** @param {number} side files side by side: the kernel's tests wait more than they compute */
+function runTests(title, files, side) {
   if (files.length === 0) return 0;
   console.log(`\n# ${title}: ${files.length} files`);
   const reporter = process.env.CI || !process.stdout.isTTY ? "spec" : "dot";
-  const options = ["--test-concurrency=2", `--test-timeout=${TIMEOUT}`, `--test-reporter=${reporter}`];
+  const options = [`--test-concurrency=${side}`, `--test-timeout=${TIMEOUT}`, `--test-reporter=${reporter}`];
   return run(process.execPath, ["--enable-source-maps", "--test", ...options, ...files], { show: true });
 }
 
@@ -53,7 +54,7 @@ const files = ["src", "test"]
 files.sort((one, other) => LONG.test(other) - LONG.test(one));
 const isLate = (path) => KERNEL.test(path) || LATE.test(path);
 const early = files.filter((path) => !isLate(path));
-let failed = runTests("without the kernel", early);
+let failed = runTests("without the kernel", early, 2);
 await peers;
-failed += runTests("on the kernel, and what was made of all", files.filter(isLate));
+failed += runTests("on the kernel, and what was made of all", files.filter(isLate), 3);
 process.exit(failed === 0 ? 0 : 1);
