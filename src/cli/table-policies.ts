@@ -55,10 +55,19 @@ export const POLICY_COMMANDS: readonly Command[] = [
     summary: "give one connection another policy (userspace path manager)",
     usage: "TOKEN NAME [ PARAMETER=VALUE ... ]",
     details: [
-      "It stays until the connection ends, whatever the configuration says. A daemon must run. Beside the policy's own parameters there is",
+      "It stays until the connection ends or `policy unset`, whatever the configuration says. A daemon must run. Beside the policy's own parameters there is",
       "delay=64kB, delay=300ms or delay='64kB or 300ms': no further subflow before.",
     ],
     examples: ["policy set 1b2c3d4e active-backup hold_down=10s", "policy set 1b2c3d4e resilient delay=64kB"],
+    load: () => import("./commands/policy.ts"),
+  },
+  {
+    words: ["policy", "unset"],
+    takes: ["token"],
+    summary: "give one connection back to what the configuration says (userspace path manager)",
+    usage: "TOKEN",
+    details: ["Ends what `policy set`, or an application, asked for. A daemon must run."],
+    examples: ["policy unset 1b2c3d4e"],
     load: () => import("./commands/policy.ts"),
   },
   {

@@ -55,6 +55,11 @@ export class Client {
     await ask("policy.set", { token, policy, parameters }, { netns: this.#netns });
   }
 
+  /** The connection is planned again as the configuration says, whatever was asked for before. @throws as {@link setPolicy} */
+  async unsetPolicy(token: Token): Promise<void> {
+    await ask("policy.unset", { token }, { netns: this.#netns });
+  }
+
   /** State first, then changes, by events; {@link Watching.connections} is kept up to date. */
   watch(options: Omit<WatchOptions, "netns"> = {}): Watching {
     return new Watching({ ...options, netns: this.#netns });

@@ -47,6 +47,7 @@ const PARAMETERS = {
       v.record(v.string(), v.union([v.pipe(v.string(), v.maxLength(64)), v.number(), v.boolean()])),
     ),
   }),
+  "policy.unset": v.strictObject({ token: u32 }),
   snapshot: v.strictObject({ token: v.optional(u32) }),
   why: v.strictObject({ tokens: v.pipe(v.array(u32), v.maxLength(TOKENS_MAX)) }),
   host: none,

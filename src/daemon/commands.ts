@@ -11,6 +11,8 @@ export function commandOf({ method, params }: CheckedRequest): Command | undefin
       return { type: method, ...params } as Command;
     case "policy.set":
       return { type: method, token: params.token, policy: params.policy, given: params.parameters ?? {} };
+    case "policy.unset":
+      return { type: method, token: params.token };
     case "endpoint.flush":
       return { type: "endpoint.flush" };
     default:

@@ -68,7 +68,7 @@ const TOKENS_OF_OTHERS = 16;
 const TOLD_WITHIN = 1000;
 const TOLD_PACE = 20;
 
-type SteerRequest = Extract<CheckedRequest, { method: "policy.set" }>;
+type SteerRequest = Extract<CheckedRequest, { method: "policy.set" | "policy.unset" }>;
 
 /** The clock of everything in a daemon: whole microseconds, which are written down in few bytes and read as they were. */
 export const now = (): number => Math.round(performance.now() * 1000) / 1000;
@@ -329,19 +329,21 @@ export class Daemon implements ControlService, Disposable {
         return answer(theirs.map((token) => (isTheirs(token) ? (this.#userspace?.why(token) ?? null) : null)));
       }
       case "policy.set":
+      case "policy.unset":
         return this.#steer(request, answer, asker);
       default:
         return answer(null, { code: "DENIED", message: `${request.method} is for root and the daemon's group` });
     }
   }
 
-  /** Somebody wants another policy for a connection of their own. */
+  /** Somebody wants another policy for a connection of their own, or the configuration's again, which nobody is refused. */
   #steer(request: SteerRequest, answer: Answer, asker: Asker, waited = 0): void {
-    const { token, policy } = request.params;
+    const { token } = request.params;
+    const policy = request.method === "policy.set" ? request.params.policy : undefined;
     const { uid } = asker;
     // Nor is anything looked up for nobody, or by a daemon that has ended meanwhile.
     if (!asker.isThere) return;
-    const refusal = refusalOf(policy, this.#steerable);
+    const refusal = policy === undefined ? undefined : refusalOf(policy, this.#steerable);
     if (refusal) return answer(null, refusal);
     if (!this.#userspace) return answer(null, KERNEL_IN_CHARGE);
     this.#subscription.release();
@@ -353,7 +355,10 @@ export class Daemon implements ControlService, Disposable {
     }
     const refused = this.#userspace.command(commandOf(request) as Command);
     if (refused) return answer(null, { code: "KERNEL", ...refused });
-    this.#options.log.info(tokenOf({ token }), `user ${uid} asks for policy ${policy}`);
+    this.#options.log.info(
+      tokenOf({ token }),
+      `user ${uid} asks for ${policy === undefined ? "what the configuration says" : `policy ${policy}`}`,
+    );
     answer(null);
   }
 

@@ -9,7 +9,7 @@ import { arm, consider, subflowsFrom } from "./plan.ts";
 import { forgetFailures } from "./retry.ts";
 import type { Opening, State } from "./state.ts";
 import type { Refusal } from "./table.ts";
-import { setPolicy } from "./treat.ts";
+import { setPolicy, unsetPolicy } from "./treat.ts";
 import { unannounce, unlist, withdraw } from "./withdraw.ts";
 
 const { signal, subflow, backup, fullmesh, implicit, laminar } = ENDPOINT_FLAG;
@@ -37,6 +37,9 @@ export function command(state: State, request: number, wanted: Command): void {
       return;
     case "policy.set":
       answer(state, request, setPolicy(state, wanted));
+      return;
+    case "policy.unset":
+      answer(state, request, unsetPolicy(state, wanted));
       return;
   }
 }

@@ -47,4 +47,6 @@ export type Command =
       readonly policy: string;
       /** By name, as written. */
       readonly given: GivenValues;
-    };
+    }
+  /** One connection is treated again as the configuration says. */
+  | { readonly type: "policy.unset"; readonly token: Token };

@@ -64,6 +64,11 @@ function assignAnew(state: State, connection: Connection): void {
   if (next) treat(state, connection, next);
 }
 
+const NO_CONNECTION: Refusal = {
+  errno: ERRNO.ENOENT,
+  message: "no connection of the userspace path manager has this token",
+};
+
 /** So long a look at who has a socket may take; then it counts as unknown. */
 const OWNER_MAX: Millis = 2000;
 
@@ -83,6 +88,8 @@ function find(state: State, connection: Connection): Treatment | undefined {
 export function ownerKnown(state: State, connection: Connection, owner: Owner): void {
   connection.owner = owner;
   connection.ownerBy = undefined;
+  // Somebody has asked for a policy meanwhile.
+  if (connection.treatment.isByHand) return;
   const next = find(state, connection);
   if (!next) return;
   const isBeginning = connection.memory === undefined && connection.treatment === state.treatment;
@@ -142,8 +149,7 @@ export function setPolicy(
   { token, policy: name, given }: { readonly token: Token; readonly policy: string; readonly given: GivenValues },
 ): Refusal | undefined {
   const connection = state.connections.get(token);
-  if (!connection?.owned)
-    return { errno: ERRNO.ENOENT, message: "no connection of the userspace path manager has this token" };
+  if (!connection?.owned) return NO_CONNECTION;
   const policy = state.policies.find((candidate) => candidate.name === name);
   if (!policy) {
     const names = state.policies.map((each) => each.name).join(", ");
@@ -155,6 +161,15 @@ export function setPolicy(
   const checked = state.remotes.has(name) ? { given: rest } : checkGiven(policy, rest);
   if ("fault" in checked) return { errno: ERRNO.EINVAL, message: checked.fault };
   treat(state, connection, connection.treatment.withPolicy(policy, checked.given, delay.delay));
+  return undefined;
+}
+
+/** What somebody asked for holds no longer: the configuration's rules are asked again. One that nobody asked anything of stays as it is. */
+export function unsetPolicy(state: State, { token }: { readonly token: Token }): Refusal | undefined {
+  const connection = state.connections.get(token);
+  if (!connection?.owned) return NO_CONNECTION;
+  // Until it is known whose it is, where a rule asks for that, it is treated as one that no rule is for.
+  if (connection.treatment.isByHand) treat(state, connection, find(state, connection) ?? state.treatment);
   return undefined;
 }
 

@@ -48,6 +48,8 @@ export interface ControlMethods {
     };
     readonly result: null;
   };
+  /** The connection is treated again as the configuration says; of others' programs only their own. */
+  readonly "policy.unset": { readonly params: { readonly token: Token }; readonly result: null };
   /** The engine's snapshot, or that of one connection. */
   readonly snapshot: { readonly params: { readonly token?: Token | undefined }; readonly result: unknown };
   /** Why there is no second subflow: connections with their left-out candidates and reasons; null for an unknown token. */

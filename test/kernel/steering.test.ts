@@ -44,9 +44,11 @@ function roles({ client }: World, uid: number): string {
     .join(" ");
 }
 
-/** `subflow policy set`, by that user. */
-function setByStranger({ client }: World, token: number, policy: string): { status: number | null; stderr: string } {
-  const words = [process.execPath, SUBFLOW, "policy", "set", token.toString(16).padStart(8, "0"), policy];
+const setByStranger = (world: World, token: number, policy: string) => byStranger(world, "set", token, policy);
+
+/** `subflow policy set` or `unset`, by that user. */
+function byStranger({ client }: World, verb: "set" | "unset", token: number, ...policy: string[]) {
+  const words = [process.execPath, SUBFLOW, "policy", verb, token.toString(16).padStart(8, "0"), ...policy];
   const { status, stderr } = spawnSync("nsenter", [`--net=${client.netns}`, ...AS_STRANGER, ...words], {
     encoding: "utf8",
     env: { ...process.env, NO_COLOR: "1" },
@@ -87,6 +89,13 @@ peerTest("steering: a program asks for a policy of its own connections, of those
     assert.equal(setByStranger(world, token(STRANGER), "resilient").status, 0);
     await becomes(STRANGER, "10.0.1.1 10.0.2.1");
     assert.equal(roles(world, 0), "10.0.1.1 10.0.2.1");
+    assert.equal(setByStranger(world, token(STRANGER), "active-backup").status, 0);
+    await becomes(STRANGER, "(10.0.2.1) 10.0.1.1");
+    const foreign = byStranger(world, "unset", token(0));
+    assert.match(foreign.stderr, /no connection of yours has this token/);
+    assert.equal(byStranger(world, "unset", token(STRANGER)).status, 0);
+    await becomes(STRANGER, "10.0.1.1 10.0.2.1");
+    await daemon.logged(new RegExp(`user ${STRANGER} asks for what the configuration says`));
     mine.end();
     await lab.waitFor(() => token(STRANGER) === 0, DEADLINE, "the program's end");
     const wrong = await steer(world, service.port, "active-backup", "hold_down=later");

@@ -8,13 +8,16 @@ import { tableLines } from "../layout.ts";
 import { parseOptions } from "../options.ts";
 import { nearest, tokenArgument } from "../words.ts";
 
-/** `policy list`, `policy show` and `policy set`. */
+/** `policy list`, `policy show`, `policy set` and `policy unset`. */
 export async function run(context: Context): Promise<number> {
   const { words } = parseOptions(context);
   const { global, streams, command } = context;
   switch (command.words[1]) {
     case "set":
       await set(words, global.netns);
+      return EXIT.success;
+    case "unset":
+      await ask("policy.unset", { token: tokenArgument(words[0]) }, { netns: global.netns });
       return EXIT.success;
     case "show": {
       const policy = policyArgument(words[0]);
