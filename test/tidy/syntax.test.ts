@@ -10,15 +10,16 @@ const root = join(import.meta.dirname, "..", "..", "..");
 const PURE = ["types", "wire", "engine", "policies", "host", "doctor", "sim", "recording", "testing"];
 const own = (places: readonly string[]): string[] => places.map((place) => place.replace(`${root}/`, ""));
 
-/** A room that is made up, to see that the rules see. */
-function madeUp<T>(text: string, look: (room: Room) => T): T {
+/** A room that is made up, of a file for each text, to see that the rules see. @returns what was found in each */
+function madeUp(texts: readonly string[], look: (room: Room) => readonly string[]): readonly (readonly string[])[] {
   const folder = mkdtempSync(join(tmpdir(), "subflow-tidy-"));
   try {
-    writeFileSync(join(folder, "file.ts"), text);
+    for (const [nth, text] of texts.entries()) writeFileSync(join(folder, `file${nth}.ts`), text);
     const compilerOptions = { target: "ES2023", lib: ["ES2023", "DOM"], module: "NodeNext", strict: true, types: [] };
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
     using room = new Room(join(folder, "tsconfig.json"));
-    return look(room);
+    const found = look(room);
+    return texts.map((_, nth) => found.filter((place) => place.includes(`/file${nth}.ts:`)));
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -33,15 +34,17 @@ describe("the engine has one switch over events", () => {
   });
 
   test("another one would be seen, however it is written", () => {
-    const types = `type EngineEvent = { type: "a" } | { type: "b" };\n`;
-    for (const [text, count] of [
+    // A module each: what they declare is their own.
+    const types = `export type EngineEvent = { type: "a" } | { type: "b" };\n`;
+    const cases = [
       ["export function f(e: EngineEvent) { switch (e.type) { case 'a': return 1; default: return 2; } }", 1],
       ["export function f({ what }: { what: EngineEvent }) { switch (what.type) { default: return 2; } }", 1],
       ["const T = { a: 1, b: 2 }; export const f = (x: EngineEvent) => T[x.type];", 1],
       ["export function f(e: { type: 'a' | 'z' }) { switch (e.type) { default: return 2; } }", 0],
-    ] as const) {
-      assert.equal(madeUp(types + text, (room) => dispatches(room, "EngineEvent")).length, count, text);
-    }
+    ] as const;
+    const texts = cases.map(([text]) => types + text);
+    const found = madeUp(texts, (room) => dispatches(room, "EngineEvent"));
+    for (const [nth, [text, count]] of cases.entries()) assert.equal(found[nth]?.length, count, text);
   });
 });
 
@@ -55,7 +58,7 @@ describe("pure rooms know no clock, no chance, no promise", () => {
   }
 
   test("each would be seen, and what only looks like one is none", () => {
-    for (const [text, count] of [
+    const cases = [
       ["export const f = () => Date.now();", 1],
       ["const D = Date; export const f = () => new D();", 1],
       ["export const f = () => Math.random();", 1],
@@ -69,10 +72,11 @@ describe("pure rooms know no clock, no chance, no promise", () => {
       ["export const f = (Date: number) => Date + 1;", 0],
       ["export const f = (random: () => number) => Math.floor(random());", 0],
       ["/** Date of Promise, Math.random() */ export const f = 'await performance.now()';", 0],
-    ] as const) {
-      const found = madeUp(text, impurities);
-      assert.equal(found.length > 0, count > 0, `${text}: ${found.join(", ")}`);
-    }
+    ] as const;
+    const texts = cases.map(([text]) => text);
+    const found = madeUp(texts, impurities);
+    for (const [nth, [text, count]] of cases.entries())
+      assert.equal((found[nth]?.length ?? 0) > 0, count > 0, `${text}: ${found[nth]?.join(", ")}`);
   });
 });
 
