@@ -1,5 +1,5 @@
 import type { ConnectionExplanation } from "../engine/index.ts";
-import { type Connection, formatSocketAddress, type SubflowInfo, type Token } from "../types/index.ts";
+import { type Connection, carriedBy, formatSocketAddress, type SubflowInfo, type Token } from "../types/index.ts";
 import { type Json, machine } from "./json.ts";
 import { columns, wrapped } from "./layout.ts";
 import type { Streams } from "./streams.ts";
@@ -84,7 +84,9 @@ function connectionLine(
   explanation: ConnectionExplanation | undefined,
   paint: Streams["paint"],
 ): string {
-  const { path, subflows } = connection;
+  const { path, subflows, retransmits = 0 } = connection;
+  const carried = carriedBy(connection);
+  const least = carried.exact ? "" : "at least ";
   const words = [
     paint("bold", formatToken(connection.token)),
     connection.side ?? "side unknown",
@@ -96,11 +98,9 @@ function connectionLine(
     connection.fallback ? paint("warning", "fallen back to TCP") : undefined,
     connection.checksum ? "checksums" : undefined,
     `${subflows.length} subflow${subflows.length === 1 ? "" : "s"}`,
-    `sent ${formatBytes(connection.bytesSent)}`,
-    `received ${formatBytes(connection.bytesReceived)}`,
-    connection.retransmits > 0
-      ? paint("warning", `${connection.retransmits} retransmit${connection.retransmits === 1 ? "" : "s"}`)
-      : undefined,
+    `sent ${least}${formatBytes(carried.sent)}`,
+    `received ${least}${formatBytes(carried.received)}`,
+    retransmits > 0 ? paint("warning", `${retransmits} retransmit${retransmits === 1 ? "" : "s"}`) : undefined,
   ];
   return words.filter((word) => word !== undefined).join("  ");
 }

@@ -99,6 +99,11 @@ function kernelRows(status: Status): Row[] {
     ["path manager", manager, `${meaning} (for sockets made from now on)`],
     ["userspace commands", known(features.userspacePathManager), "announce, remove, create, destroy, backup"],
     ["laminar endpoints", known(features.laminar), "a subflow to each announced address, from an address of its own"],
+    [
+      "fullmesh alone",
+      known(features.fullmeshAlone),
+      "where there is such an endpoint, no other answers announcements",
+    ],
     ["largest limit", known(features.limitMax), "further subflows that a connection may have at most"],
     ["most endpoints", known(features.endpointsMax), "in a network namespace"],
   ];

@@ -283,43 +283,60 @@ export function connectionInfo(socket: DiagSocket, info: MptcpInfo, joined: Join
   };
 }
 
-/** What a GET_ADDR dump with a token of the in-kernel path manager is refused with (pm_userspace.c). */
+/** What a request with a token of the in-kernel path manager is refused with (pm_userspace.c). */
 const KERNEL_OWNED = "userspace PM not selected";
 
 interface Owner {
   readonly pathManager: Connection["pathManager"];
   readonly localAddresses: readonly Endpoint[] | undefined;
 }
+const USERSPACE: Owner = { pathManager: "userspace", localAddresses: undefined };
 const KERNEL: Owner = { pathManager: "kernel", localAddresses: undefined };
 const NOBODY_SAYS: Owner = { pathManager: undefined, localAddresses: undefined };
 
-/** Whoever can be asked for the local addresses of a connection: `MptcpPm`. */
+/** Whoever can be asked whose a connection is, and for its local addresses: `MptcpPm`. */
 export interface AddressLister {
+  /** `localAddresses` looks at the token (Linux 6.9). Before, it lists the endpoints of the kernel, whatever the token. */
+  readonly looksAtTokens: boolean;
+  /** What is refused of every connection, in other words of one that is not the userspace path manager's. @throws NetlinkError */
+  askRefused(token: Token): void;
   /** @throws NetlinkError where the connection is not the userspace path manager's */
   localAddresses(token: Token): readonly Endpoint[];
 }
 
 /**
  * Which path manager owns a connection. The kernel fills limits and endpoint counts of mptcp_info for its own only, so
- * any non-zero one proves it without a question; of the others it is asked for the list of local addresses.
+ * any non-zero one proves it without a question; of the others it is asked for the list of local addresses. Older kernels
+ * (6.1) fill them for all and have no such list: the refusal of a request tells.
  */
 export function ownerOf(pm: AddressLister, socket: DiagSocket, info: MptcpInfo): Owner {
   if (isKernels(info)) return KERNEL;
   if (socket.state !== "established") return NOBODY_SAYS;
   try {
-    return { pathManager: "userspace", localAddresses: pm.localAddresses(info.token) };
+    if (pm.looksAtTokens) return { pathManager: "userspace", localAddresses: pm.localAddresses(info.token) };
+    pm.askRefused(info.token);
+    return NOBODY_SAYS;
   } catch (error) {
     if (!(error instanceof NetlinkError)) throw error;
-    return error.kernelMessage === KERNEL_OWNED ? KERNEL : NOBODY_SAYS;
+    if (error.kernelMessage?.includes(KERNEL_OWNED)) return KERNEL;
+    return error.kernelMessage?.includes(REFUSED_IN_USERSPACE) ? USERSPACE : NOBODY_SAYS;
   }
 }
 
-/** The in-kernel path manager owns it; false proves nothing. */
+/** The in-kernel path manager owns it; false proves nothing. What an older kernel fills (here: before 6.8) is no proof. */
 export function isKernels(info: MptcpInfo): boolean {
+  if (info.subflowsTotal === undefined) return false;
   return info.limitSubflows + info.limitAddAddrAccepted + info.endpointsSignal + info.endpointsSubflow > 0;
 }
 
+/** What an announcement without an id is refused with where the connection is the userspace path manager's. */
+const REFUSED_IN_USERSPACE = "invalid addr id";
+
 const NOBODY: AddressLister = {
+  looksAtTokens: true,
+  askRefused: () => {
+    throw UNASKED;
+  },
   localAddresses: () => {
     throw UNASKED;
   },

@@ -16,6 +16,8 @@ export interface Features {
   readonly endpointsMax: number | undefined;
   /** The kernel counts `laminar` endpoints (Linux 6.18): an older one takes the flag and does nothing. */
   readonly laminar: boolean | undefined;
+  /** The kernel counts `fullmesh` endpoints (Linux 6.19): where there is one, no other answers announcements, not even one of another family. */
+  readonly fullmeshAlone: boolean | undefined;
   /** GET_ADDR with a token (Linux 6.9). */
   readonly addressesByToken: boolean | undefined;
 }
@@ -64,13 +66,15 @@ function countEndpoints(pm: MptcpPm): number {
   return count;
 }
 
-/** One connection over the loopback of the namespace: its mptcp_info counts laminar endpoints, or knows none. */
-function countsLaminar(pm: MptcpPm, fd: number, netns: string): boolean {
+/** Which endpoints the kernel counts: one connection over the loopback of the namespace, and its mptcp_info. */
+function counted(pm: MptcpPm, fd: number, netns: string): Pick<Features, "laminar" | "fullmeshAlone"> {
   const native = loadNative();
   using rtnl = Rtnl.open({ netns });
   rtnl.setLinkUp(LOOPBACK, true);
-  const flags = ENDPOINT_FLAG.laminar | ENDPOINT_FLAG.subflow;
-  if (!takes(() => pm.addEndpoint({ address: "127.0.0.9" as Address, flags }))) return false;
+  for (const [index, flag] of [ENDPOINT_FLAG.laminar, ENDPOINT_FLAG.fullmesh].entries()) {
+    const wanted = { address: `127.0.0.${9 + index}` as Address, flags: flag | ENDPOINT_FLAG.subflow };
+    takes(() => pm.addEndpoint(wanted));
+  }
   const address = Uint8Array.of(127, 0, 0, 1);
   const listener = native.mptcpSocket(2, fd);
   const client = native.mptcpSocket(2, fd);
@@ -87,16 +91,14 @@ function countsLaminar(pm: MptcpPm, fd: number, netns: string): boolean {
         encodeDiagRequest(writer, { family: 2, protocol: IPPROTO.MPTCP, states: 1 << 1 }),
     };
     const sockets = diag.dump(request, (bytes, header) => decodeDiagSocket(bytes, header, IPPROTO.MPTCP));
-    return sockets.some(({ mptcp }) => (mptcp?.endpointsLaminar ?? 0) > 0);
+    return {
+      laminar: sockets.some(({ mptcp }) => (mptcp?.endpointsLaminar ?? 0) > 0),
+      fullmeshAlone: sockets.some(({ mptcp }) => (mptcp?.endpointsFullmesh ?? 0) > 0),
+    };
   } finally {
     native.close(client);
     native.close(listener);
   }
-}
-
-/** Before Linux 6.9 the token is not looked at, and the dump of an unknown one is as good as any. */
-function knowsTokens(pm: MptcpPm): boolean {
-  return !takes(() => pm.localAddresses(1));
 }
 
 /**
@@ -109,7 +111,13 @@ export function probeFeatures(): Features {
     own.family.operations.includes(PM_COMMAND.SUBFLOW_CREATE) && readSysctl("net.mptcp.pm_type") !== undefined;
   const native = loadNative();
   const fd = native.newNamespace();
-  const unknown = { limitMax: undefined, endpointsMax: undefined, laminar: undefined, addressesByToken: undefined };
+  const unknown = {
+    limitMax: undefined,
+    endpointsMax: undefined,
+    laminar: undefined,
+    fullmeshAlone: undefined,
+    addressesByToken: undefined,
+  };
   if (fd < 0) return { userspacePathManager, ...unknown };
   try {
     const netns = `/proc/self/fd/${fd}`;
@@ -118,8 +126,8 @@ export function probeFeatures(): Features {
       userspacePathManager,
       limitMax: largest(LIMIT_TRIED_MAX, (subflows) => takes(() => pm.setLimits({ subflows }))),
       endpointsMax: countEndpoints(pm),
-      laminar: countsLaminar(pm, fd, netns),
-      addressesByToken: knowsTokens(pm),
+      ...counted(pm, fd, netns),
+      addressesByToken: pm.looksAtTokens,
     };
   } finally {
     native.close(fd);

@@ -93,6 +93,7 @@ export class MptcpPm implements Disposable {
   readonly #client: NetlinkClient;
   readonly #family: Family;
   readonly #netns: string | undefined;
+  #looksAtTokens: boolean | undefined;
 
   private constructor(client: NetlinkClient, family: Family, netns: string | undefined) {
     this.#client = client;
@@ -255,7 +256,29 @@ export class MptcpPm implements Disposable {
     });
   }
 
-  /** The kernel's list of local addresses of one userspace-managed connection (Linux 6.9). An unknown token gives []. */
+  /** Asked once: before Linux 6.9 a dump of the addresses of a connection that there is not is answered as any other. */
+  get looksAtTokens(): boolean {
+    this.#looksAtTokens ??= this.#refusesUnknownToken();
+    return this.#looksAtTokens;
+  }
+
+  #refusesUnknownToken(): boolean {
+    try {
+      this.localAddresses(0);
+      return false;
+    } catch (error) {
+      if (error instanceof NetlinkError) return true;
+      throw error;
+    }
+  }
+
+  /** An announcement of nothing: never taken, but refused in other words where the in-kernel path manager has the connection. */
+  askRefused(token: Token): void {
+    const address = { address: "0.0.0.0" as Address, id: 0, flags: 0 };
+    this.#client.execute(this.request("ask whose it is", { command: PM_COMMAND.ANNOUNCE, token, address }));
+  }
+
+  /** The kernel's list of local addresses of one userspace-managed connection (Linux 6.9, see {@link looksAtTokens}). */
   localAddresses(token: Token): Endpoint[] {
     return this.#client.dump(this.request("local addresses", { command: PM_COMMAND.GET_ADDR, token }), decodeEndpoint);
   }

@@ -40,8 +40,9 @@ export class ConnectionReader implements Disposable {
    */
   read(connections: readonly Readable[]): ConnectionReading[] {
     return unlessRefused(() => this.#sockets(connections), []).map(({ token, socket, subflows }) => {
-      const { bytesReceived, outstanding } = socket.mptcp!;
-      return { token, bytesReceived, outstanding, subflows: subflows.map(readingOf) };
+      const { receivedInOrder, bytesReceived, outstanding } = socket.mptcp!;
+      // Whether it moves is all that is asked: where the kernel does not count, its sequence number tells.
+      return { token, bytesReceived: bytesReceived ?? receivedInOrder, outstanding, subflows: subflows.map(readingOf) };
     });
   }
 

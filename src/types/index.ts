@@ -1,6 +1,7 @@
 /** Words of the domain, floor 0: what every room says, and nothing that any room does. Pure. */
 export * from "./address.ts";
 export * from "./blank.ts";
+export * from "./carried.ts";
 export * from "./control.ts";
 export * from "./errno.ts";
 export * from "./errors.ts";

@@ -202,11 +202,12 @@ export interface Connection {
   readonly subflowsTotal: number | undefined;
   readonly addAddrSignaled: number;
   readonly addAddrAccepted: number;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-  readonly bytesAcked: number;
-  readonly bytesRetransmitted: number;
-  readonly retransmits: number;
+  /** These five: undefined before Linux 6.5, which does not count them: {@link carriedBy}. */
+  readonly bytesSent: number | undefined;
+  readonly bytesReceived: number | undefined;
+  readonly bytesAcked: number | undefined;
+  readonly bytesRetransmitted: number | undefined;
+  readonly retransmits: number | undefined;
   readonly uid: number;
   readonly inode: number;
   /** cgroup v2 id; undefined where the kernel does not report it. */

@@ -42,16 +42,21 @@ export interface MptcpInfo {
   readonly localAddressesUsed: number;
   readonly endpointsSubflow: number;
   readonly checksum: boolean;
-  readonly retransmits: number;
-  readonly bytesRetransmitted: number;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-  readonly bytesAcked: number;
+  /** These five: Linux 6.5. */
+  readonly retransmits: number | undefined;
+  readonly bytesRetransmitted: number | undefined;
+  readonly bytesSent: number | undefined;
+  readonly bytesReceived: number | undefined;
+  readonly bytesAcked: number | undefined;
+  /** The lower half of rcv_nxt: what has arrived in order, from a random number on. Every kernel has it. */
+  readonly receivedInOrder: number;
   /** What the application has written and the peer has not acknowledged (write_seq - snd_una). */
   readonly outstanding: number;
   readonly subflowsTotal: number | undefined;
   /** Linux 6.18. */
   readonly endpointsLaminar: number;
+  /** Linux 6.19. */
+  readonly endpointsFullmesh: number;
 }
 
 /** MPTCP_INFO_FLAG_* (linux/mptcp.h). */
@@ -89,6 +94,28 @@ export function decodeTcpInfo(bytes: Uint8Array, from: number, to: number): TcpI
   };
 }
 
+type Field = (offset: number) => number;
+
+/** Before Linux 6.5 the structure ends at 48, and what stands at 44 is padding. */
+function countsOf(u32: Field, u64: Field, areThere: boolean) {
+  if (!areThere) return NO_COUNTS;
+  return {
+    retransmits: u32(44),
+    bytesRetransmitted: u64(48),
+    bytesSent: u64(56),
+    bytesReceived: u64(64),
+    bytesAcked: u64(72),
+  };
+}
+
+const NO_COUNTS = {
+  retransmits: undefined,
+  bytesRetransmitted: undefined,
+  bytesSent: undefined,
+  bytesReceived: undefined,
+  bytesAcked: undefined,
+};
+
 export function decodeMptcpInfo(bytes: Uint8Array, from: number, to: number): MptcpInfo {
   const { u8, u32, u64 } = fieldReader(bytes, from, to);
   return {
@@ -103,14 +130,12 @@ export function decodeMptcpInfo(bytes: Uint8Array, from: number, to: number): Mp
     localAddressesUsed: u8(40),
     endpointsSubflow: u8(41),
     checksum: u8(42) === 1,
-    retransmits: u32(44),
-    bytesRetransmitted: u64(48),
-    bytesSent: u64(56),
-    bytesReceived: u64(64),
-    bytesAcked: u64(72),
+    ...countsOf(u32, u64, from + 80 <= to),
+    receivedInOrder: u32(32),
     // The lower halves: both begin at a random number of 64 bits, and no send buffer is as large as 4 GiB.
     outstanding: (u32(16) - u32(24)) >>> 0,
     subflowsTotal: from + 80 < to ? u8(80) : undefined,
     endpointsLaminar: u8(81),
+    endpointsFullmesh: u8(82),
   };
 }

@@ -1,6 +1,7 @@
 import { listSockets } from "../../netlink/index.ts";
 import {
   type Connection,
+  carriedBy,
   pathKey,
   type SubflowInfo,
   type WatchedConnection,
@@ -27,7 +28,8 @@ export class KernelView {
       return { sendRate: rate(bytesSent - before.sent), receiveRate: rate(bytesReceived - before.received) };
     };
     const shown = listSockets(this.#netns).map((connection): WatchedConnection => {
-      const { token, side, path, state, pathManager, fallback, uid, bytesSent, bytesReceived, subflows } = connection;
+      const { token, side, path, state, pathManager, fallback, uid, subflows } = connection;
+      const { sent: bytesSent, received: bytesReceived } = carriedBy(connection);
       const key = `${token}`;
       return {
         token,
@@ -42,7 +44,7 @@ export class KernelView {
         measuredAt: at,
         bytesSent,
         bytesReceived,
-        ...ratesOf(key, connection),
+        ...ratesOf(key, { bytesSent, bytesReceived }),
         subflows: subflows.map((info) => subflowOf(info, ratesOf(`${key} ${pathKey(info.path)}`, info))),
       };
     });

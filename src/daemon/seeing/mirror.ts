@@ -120,16 +120,17 @@ export class Mirror {
     if (seen.measuredAt !== undefined && over < RATE_OVER) return false;
     seen.measuredAt = at;
     const { totals } = seen;
-    let isNew = seen.uid !== look.uid || seen.fallback !== look.fallback || seen.isKernels !== look.isKernels;
+    let isNew = seen.uid !== look.uid || seen.fallback !== look.fallback || (look.isKernels && !seen.isKernels);
     seen.uid = look.uid;
     seen.fallback = look.fallback;
-    seen.isKernels = look.isKernels;
+    seen.isKernels ||= look.isKernels;
     seen.established ||= look.isEstablished;
+    const { bytesSent = added(seen, look, "bytesSent"), bytesReceived = added(seen, look, "bytesReceived") } = look;
     seen.totals = {
-      bytesSent: look.bytesSent,
-      bytesReceived: look.bytesReceived,
-      sendRate: rate(look.bytesSent - totals.bytesSent, over),
-      receiveRate: rate(look.bytesReceived - totals.bytesReceived, over),
+      bytesSent,
+      bytesReceived,
+      sendRate: rate(bytesSent - totals.bytesSent, over),
+      receiveRate: rate(bytesReceived - totals.bytesReceived, over),
     };
     isNew ||= hasMoved(totals, seen.totals);
     for (const found of look.subflows) {
@@ -254,6 +255,14 @@ function takeFacts(subflow: SeenSubflow, info: Connection["subflows"][number]): 
   subflow.backup = info.backupLocal;
   subflow.backupByPeer = info.backupRemote;
   subflow.interfaceIndex = info.interfaceIndex;
+}
+
+/** Where the kernel counts for subflows only (before Linux 6.5): what they have carried since the last look, and all that was before. */
+function added(seen: Seen, { subflows }: ConnectionLook, what: "bytesSent" | "bytesReceived"): number {
+  return subflows.reduce((sum, found) => {
+    const before = seen.subflows.get(pathKey(found.path))?.figures[what] ?? 0;
+    return sum + Math.max(0, found[what] - before);
+  }, seen.totals[what]);
 }
 
 function figuresOf(found: ConnectionLook["subflows"][number], before: Figures, over: Millis): Figures {
