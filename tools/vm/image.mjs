@@ -34,7 +34,7 @@ const MODULES = [
   "kernel/drivers/net/dummy.ko",
 ];
 /** Build tools of the project, which the machine has no use for. */
-const UNUSED = /^(\.cache|\.bin|@biomejs|@typescript|typescript|@esbuild|esbuild)$/;
+const UNUSED = /^(\.cache|\.bin|@biomejs|@typescript|typescript|@esbuild|playwright-core|axe-core)$/;
 
 /** Programs of this machine with the libraries they need, and the kernel's modules. */
 export function systemImage(path, kernel) {
@@ -108,16 +108,24 @@ function librariesOf(programs) {
   return [...new Set(found)];
 }
 
-/** What is built of the project, and the job. */
-export function projectImage(path, project, job) {
+/** The first process by itself: an archive to go behind the others. */
+export function jobImage(path, job) {
   const archive = new Archive(path);
   archive.file("init", job, 0o755);
+  archive.close();
+}
+
+/** What is built of the project, and the job, unless that comes by itself. */
+export function projectImage(path, project, job) {
+  const archive = new Archive(path);
+  if (job !== undefined) archive.file("init", job, 0o755);
   for (const name of [
     "bin",
     "dist",
     "docs",
     "examples",
     "prebuilds",
+    "tools/vm/guest.mjs",
     "package.json",
     "README.md",
     "CHANGELOG.md",

@@ -18,6 +18,7 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /run
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t bpf bpf /sys/fs/bpf
 ip link set lo up
 for module in veth mptcp_diag tcp_diag inet_diag af_packet_diag netlink_diag; do modprobe -q $module; done
 cd /subflow

@@ -18,6 +18,13 @@ const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /** Which suites have the newest kernel changes with the time of year. */
 const NEWEST = ["sid", "trixie-backports"];
 
+/** Which suites keep the kernels of the series in between for a while. */
+const SERIES_IN = ["trixie-backports", "sid", "trixie", "bookworm-backports"];
+
+const SERIES = /^\d+\.\d+$/;
+export const KERNEL_NAMES = 'a Debian suite ("bookworm"), a series ("6.18"), "newest"';
+export const isKernelName = (name) => SERIES.test(name) || /^[a-z][a-z0-9-]*$/.test(name);
+
 /** What stopped us, in words for people. */
 export class VmError extends Error {}
 
@@ -84,6 +91,15 @@ class Suite {
     this.#env = { APT_CONFIG: join(apt, "apt.conf") };
   }
 
+  /** The image of the highest version of a series; undefined where there is none. */
+  imageOf(series) {
+    output(`cannot read what ${this.name} has`, "apt-get", ["update", "-qq"], this.#env);
+    const names = output("cannot look up kernels", "apt-cache", ["pkgnames", `linux-image-${series}.`], this.#env);
+    const versionOf = (name) => Number(/^linux-image-\d+\.\d+\.(\d+)/.exec(name)?.[1]);
+    const found = names.split("\n").filter((name) => /\d-cloud-amd64$|deb\d+-cloud-amd64$/.test(name));
+    return found.sort((one, other) => versionOf(other) - versionOf(one))[0];
+  }
+
   update() {
     output(`cannot read what ${this.name} has`, "apt-get", ["update", "-qq"], this.#env);
     const policy = output("cannot look up the kernel", "apt-cache", ["policy", META], this.#env);
@@ -92,13 +108,13 @@ class Suite {
     return version;
   }
 
-  /** Downloads and unpacks image and modules. @returns the folder */
-  unpack() {
-    const [image] = this.#dependencies(META, /^linux-image-\d/);
+  /** Downloads and unpacks image and modules: of this package, or of the suite's own kernel. @returns the folder */
+  unpack(wanted) {
+    const [image] = wanted ? [wanted] : this.#dependencies(META, /^linux-image-\d/);
     if (!image) throw new VmError(`${META} of ${this.name} depends on no kernel image`);
     const packages = [image, ...this.#dependencies(image, /^linux-(binary|modules)-\d/)];
     const downloads = join(this.#directory, "packages");
-    const root = join(this.#directory, "root");
+    const root = join(this.#directory, wanted ? `root-${wanted}` : "root");
     for (const path of [downloads, root]) rmSync(path, { recursive: true, force: true });
     mkdirSync(downloads);
     const got = spawnSync("apt-get", ["download", "-qq", ...packages], {
@@ -132,7 +148,7 @@ const releaseIn = (root) => {
 };
 
 /**
- * The kernel of a Debian suite ("bookworm", "trixie-backports"), or the newest there is; downloaded once.
+ * The kernel of a Debian suite ("bookworm", "trixie-backports"), of a series ("6.18"), or the newest there is; downloaded once.
  * @returns its release, and the folder where it lies
  */
 export function kernelOf(cache, wanted, { refresh = false } = {}) {
@@ -142,9 +158,8 @@ export function kernelOf(cache, wanted, { refresh = false } = {}) {
     if (existsSync(kernel.image)) return kernel;
   }
   console.error(`looking for the kernel "${wanted}" in Debian's archive`);
-  const suite = wanted === "newest" ? newest(cache) : new Suite(cache, wanted);
-  if (wanted !== "newest") suite.update();
-  const root = suite.unpack();
+  const { suite, image: named } = suiteOf(cache, wanted);
+  const root = suite.unpack(named);
   const release = releaseIn(root);
   const modules = join(root, "lib", "modules", release);
   // Since Debian's 7.2 the image lies beside its modules.
@@ -154,6 +169,21 @@ export function kernelOf(cache, wanted, { refresh = false } = {}) {
   const kernel = { release, image, modules };
   writeFileSync(known, JSON.stringify(kernel));
   return kernel;
+}
+
+function suiteOf(cache, wanted) {
+  if (wanted === "newest") return { suite: newest(cache) };
+  if (!SERIES.test(wanted)) {
+    const suite = new Suite(cache, wanted);
+    suite.update();
+    return { suite };
+  }
+  for (const name of SERIES_IN) {
+    const suite = new Suite(cache, name);
+    const image = suite.imageOf(wanted);
+    if (image) return { suite, image };
+  }
+  throw new VmError(`none of ${SERIES_IN.join(", ")} has a kernel ${wanted}`);
 }
 
 function newest(cache) {

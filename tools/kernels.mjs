@@ -1,0 +1,140 @@
+// `npm run test:kernels [-- three | KERNEL...] [--only WORD] [--service] [--out FOLDER]`: boots Debian's kernels in qemu, without KVM, and tries
+// there what differs from kernel to kernel. A kernel is a suite ("bookworm"), a series ("6.18") or "newest". `three` is the oldest, the newest and one
+// between, and less of each. `--service` tries the package under systemd on each too (root, debootstrap). Leaves a report in FOLDER (dist/kernels).
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { root } from "./setup.mjs";
+import { jobImage, projectImage } from "./vm/image.mjs";
+import { initScript } from "./vm/init.mjs";
+import { isKernelName, KERNEL_NAMES, kernelOf, telling, VmError } from "./vm/kernel.mjs";
+import { boot, joined, unpack } from "./vm/machine.mjs";
+import { cache, commit, prepare, systemOf } from "./vm/prepare.mjs";
+
+/** Debian 12, Debian 13, the kernel this is developed on, and whatever is newest. */
+const ALL = ["bookworm", "trixie", "6.18", "newest"];
+const THREE = ["bookworm", "trixie", "newest"];
+const TIMEOUT = 3600;
+
+/** Jobs are those of tools/vm/guest.mjs, or test files. */
+const SHORT = [
+  { job: "status" },
+  { job: "bpf" },
+  { job: "kernel/every-kernel" },
+  { job: "kernel/netem", environment: { WEATHERS: "1%", LOSSES: "carrier", MANAGERS: "userspace" } },
+];
+const LONG = [
+  { job: "status" },
+  { job: "bpf" },
+  { job: "demo" },
+  { job: "kernel/every-kernel" },
+  { job: "kernel/restarts", environment: { ROUNDS: "4" } },
+  { job: "kernel/survival" },
+  { job: "kernel/recovery" },
+  { job: "kernel/kill" },
+  { job: "kernel/apps" },
+  { job: "differential/differential" },
+  { job: "kernel/netem" },
+];
+
+/** @returns what became of each job on this kernel */
+async function tryOn(name, { plan, project, out }) {
+  const kernel = kernelOf(cache, name);
+  const system = systemOf(kernel);
+  const directory = mkdtempSync(join(cache, "run-"));
+  const results = join(out, kernel.release);
+  rmSync(results, { recursive: true, force: true });
+  const start = performance.now();
+  try {
+    const [job, initrd, serial] = ["job.cpio", "initrd", "serial"].map((file) => join(directory, file));
+    const command = ["/usr/bin/node", "tools/vm/guest.mjs", JSON.stringify(plan)];
+    jobImage(job, initScript(command, { COMMIT: commit() }));
+    joined(initrd, [system, project, job]);
+    await boot(kernel, initrd, serial, TIMEOUT);
+    unpack(serial, results);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+  const file = join(results, "jobs.json");
+  const jobs = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : [];
+  if (jobs.length < plan.length) jobs.push({ job: "the rest", passed: false, seconds: 0, notes: ["was not reached"] });
+  return { name, release: kernel.release, jobs, seconds: Math.round((performance.now() - start) / 1000) };
+}
+
+/** The package under systemd, in a machine of its own. */
+function tryService(name, out, release) {
+  const start = performance.now();
+  const words = ["tools/vm-service.mjs", "--kernel", name, "--keep", join(out, release, "service")];
+  const { status } = spawnSync(process.execPath, words, { cwd: root, stdio: "inherit" });
+  const seconds = Math.round((performance.now() - start) / 1000);
+  return { job: "service", passed: status === 0, seconds, notes: [] };
+}
+
+function table(tried) {
+  const jobs = [...new Set(tried.flatMap((each) => each.jobs.map(({ job }) => job)))];
+  const cell = ({ jobs: done }, name) => {
+    const found = done.find(({ job }) => job === name);
+    return found ? `${found.passed ? "ok" : "FAILED"}, ${found.seconds} s` : "";
+  };
+  const row = (cells) => `| ${cells.join(" | ")} |`;
+  const head = ["", ...tried.map(({ release }) => release)];
+  return [
+    row(head),
+    row(head.map(() => "---")),
+    ...jobs.map((job) => row([job, ...tried.map((each) => cell(each, job))])),
+    row(["with its start", ...tried.map(({ seconds }) => `${seconds} s`)]),
+  ];
+}
+
+function report(tried) {
+  const details = tried.flatMap(({ release, jobs }) => [
+    "",
+    `## Linux ${release}`,
+    ...jobs.flatMap(({ job, passed, notes }) => [
+      "",
+      `${passed ? "ok" : "FAILED"} ${job}`,
+      ...notes.flatMap((note) => note.split("\n")).map((line) => `    ${line}`),
+    ]),
+  ]);
+  const about = `${new Date().toISOString()}, commit ${commit()}, Node ${process.version}, qemu without KVM`;
+  return [`# Kernels tried`, "", about, "", ...table(tried), ...details, ""].join("\n");
+}
+
+async function main() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      only: { type: "string" },
+      service: { type: "boolean", default: false },
+      out: { type: "string", default: join(root, "dist", "kernels") },
+    },
+  });
+  const isThree = positionals[0] === "three";
+  const names = isThree ? THREE : positionals.length > 0 ? positionals : ALL;
+  const wrong = names.find((name) => !isKernelName(name));
+  if (wrong) throw new VmError(`"${wrong}" is none of: three, ${KERNEL_NAMES}`);
+  const plan = (isThree ? SHORT : LONG).filter(({ job }) => values.only === undefined || job.includes(values.only));
+  if (plan.length === 0 && !values.service) throw new VmError(`--only ${values.only}: there is no such job`);
+  prepare();
+  const out = resolve(values.out);
+  mkdirSync(out, { recursive: true });
+  const project = join(cache, `project-${process.pid}.cpio`);
+  const tried = [];
+  try {
+    projectImage(project, root);
+    for (const name of names) {
+      const one = await tryOn(name, { plan, project, out });
+      if (values.service) one.jobs.push(tryService(name, out, one.release));
+      tried.push(one);
+      writeFileSync(join(out, "report.md"), report(tried));
+    }
+  } finally {
+    rmSync(project, { force: true });
+  }
+  console.log(`\n${table(tried).join("\n")}\n\n${join(out, "report.md")}`);
+  const isWell = tried.length === names.length && tried.every(({ jobs }) => jobs.every(({ passed }) => passed));
+  process.exitCode = isWell ? 0 : 1;
+}
+
+await telling(main);
