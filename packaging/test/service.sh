@@ -148,6 +148,81 @@ kill -STOP "$(property MainPID)"
 check "hung, it is ended by the watchdog and started again" within 120 bash -c '[ "$(systemctl show -P NRestarts subflow)" = 2 ] && [ "$(systemctl is-active subflow)" = active ]'
 check "data flow" beats_on
 
+# --- somebody's policy, a quota, the black box: as the service lives, shut in
+mkdir -p /etc/subflow/policies /etc/subflow/conf.d
+cat >/etc/subflow/policies/all.mjs <<'END'
+export const policy = {
+  name: "all",
+  about: "a subflow over each pair",
+  plan: (view) => ({
+    subflows: [
+      ...view.subflows.map((keep) => ({ keep })),
+      ...view.pairs.filter(({ subflows, blocked }) => subflows.length === 0 && blocked === "").map((open) => ({ open })),
+    ],
+  }),
+};
+END
+cat >/etc/subflow/conf.d/all.yaml <<'END'
+plugins: { all: /etc/subflow/policies/all.mjs }
+policy: plugin:all
+interfaces:
+  - { name: eth2, role: subflow, quota: 20MB/month }
+END
+check "its configuration is right" subflow config check
+check "starts with a plug-in and a quota" systemctl restart subflow
+plugin() { pgrep -u subflow -f "$1" | head -1; }
+is_running() { [ -n "$(plugin '/plugin/.*\.js|subflow-plugin')" ]; }
+check "the plug-in runs, as the service's user" within 60 is_running
+by_plugin() { subflow connections | grep -q 'policy plugin:all'; }
+check "the connection is served by it" within 40 by_plugin
+subflow connections
+ps -u subflow -o pid,ppid,user,ni,args --cols 200
+sleep 1
+for pid in $(pgrep -u subflow); do
+  [ "$pid" = "$(property MainPID)" ] && continue
+  echo "$(tr '\0' ' ' </proc/$pid/cmdline | cut -c1-60): $(grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/$pid/status | tr -s '\t\n' ' ') $(grep 'Max data' /proc/$pid/limits)"
+  case "$(tr '\0' ' ' </proc/$pid/cmdline)" in *sleep*|*last-will*) continue ;; esac
+  is "a process of the plug-in can nothing" "$(awk '/CapEff/ {print $2}' /proc/$pid/status)" 0000000000000000
+done
+journalctl -u subflow -o cat --no-pager | grep -iE 'plug|ulimit|nice|refused|EPERM' | tail -20
+check "nothing of the plug-in was refused" bash -c '! journalctl -u subflow -o cat | grep -qE "ulimit|cannot set niceness|not permitted|Operation not"'
+node_of_plugin() { pgrep -u subflow -f -- '--max-old-space-size' | tail -1; }
+killed=$(node_of_plugin)
+kill -9 "$killed"
+another() { local now; now=$(node_of_plugin); [ -n "$now" ] && [ "$now" != "$killed" ]; }
+check "killed, the plug-in begins anew" within 60 another
+check "data flow" beats_on
+ip link set eth1 down
+check "without the first link, with a plug-in, data flow" beats_on
+ip link set eth1 up
+ip route add default via 10.0.1.2 dev eth1 metric 1 2>/dev/null
+check "by the plug-in the subflow comes back" within 40 has_subflows 2
+has_quota() { subflow -j status | grep -q '"quotas"'; }
+check "the quota is shown" within 20 has_quota
+subflow status | grep -A2 -E 'quota|black box'
+python3 - <<'END'
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for n in range(17000): s.sendto(b"x" * 1400, ("10.0.2.2", 9))
+END
+warned() { journalctl -u subflow -o cat | grep -qi 'quota'; }
+check "what the quota counts is said" within 60 warned
+check "it is kept in the state directory" within 30 test -s /var/lib/subflow/quota.json
+journalctl -u subflow -o cat --no-pager | grep -i quota | tail -3
+check "the black box is in the state directory" bash -c 'ls /var/lib/subflow/black-box/* && [ "$(stat -c %U:%a /var/lib/subflow/black-box/* | sort -u)" = subflow:600 ]'
+check "history tells of the connection" bash -c "subflow history | grep -q '10.0.1.1:.*subflows'"
+check "record" subflow record /run/service.rec --last 10m
+check "and it plays to the same" bash -c 'subflow replay /run/service.rec | grep -q "^The same"'
+tail -3 $results/last.txt
+rm -f /run/service.rec
+pids=$(pgrep -u subflow | tr '\n' ' ')
+rm -r /etc/subflow/policies /etc/subflow/conf.d
+check "without it again" systemctl restart subflow
+check "no process of before is left" within 20 bash -c "for pid in $pids; do [ -e /proc/\$pid ] && exit 1; done; true"
+check "the quota's count outlives it" test -s /var/lib/subflow/quota.json
+check "both subflows are still there" within 20 has_subflows 2
+check "data flow" beats_on
+
 # --- another namespace
 check "an instance for a namespace starts" systemctl start subflow@server
 is "and is in that namespace" "$(stat -Lc %i /proc/$(systemctl show -P MainPID subflow@server)/ns/net)" "$(stat -Lc %i /run/netns/server)"

@@ -3,13 +3,17 @@ import { type Features, NetlinkError, NetnsError, probeFeatures } from "../netli
 
 /** The kernel's limits where it could not be probed (no CAP_SYS_ADMIN): those of every kernel before 7.2. */
 const UNPROBED = { endpoints: 8, limit: 8 };
+/** Linux 7.2 made both larger at once, and of the limit a refusal tells. Where that is wrong, the kernel refuses an endpoint. */
+const ENDPOINTS_WITH_LARGE_LIMIT = 255;
 
 /** What the table of a path manager has room for; ours imitates the kernel's, and always knows `laminar`. */
 export function kernelCapacity(pathManager: "kernel" | "userspace"): Capacity {
   const features = tryToProbe();
+  const limit = features?.limitMax ?? UNPROBED.limit;
+  const unprobed = limit > UNPROBED.limit ? ENDPOINTS_WITH_LARGE_LIMIT : UNPROBED.endpoints;
   return {
-    endpoints: features?.endpointsMax ?? UNPROBED.endpoints,
-    limit: features?.limitMax ?? UNPROBED.limit,
+    endpoints: features?.endpointsMax ?? unprobed,
+    limit,
     laminar: pathManager === "userspace" || features?.laminar === true,
   };
 }

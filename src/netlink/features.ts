@@ -11,7 +11,7 @@ import { Rtnl } from "./rtnl.ts";
 export interface Features {
   /** ANNOUNCE, REMOVE, SUBFLOW_CREATE, SUBFLOW_DESTROY and a sysctl to choose them (Linux 5.19). */
   readonly userspacePathManager: boolean;
-  /** The rest is undefined where no namespace may be made (CAP_SYS_ADMIN). Largest value of a limit. */
+  /** Largest value of a limit. It and the rest are undefined where they cannot be tried, as no namespace may be made (CAP_SYS_ADMIN). */
   readonly limitMax: number | undefined;
   readonly endpointsMax: number | undefined;
   /** The kernel counts `laminar` endpoints (Linux 6.18): an older one takes the flag and does nothing. */
@@ -55,6 +55,21 @@ function largest(max: number, taken: (n: number) => boolean): number {
     else high = middle - 1;
   }
   return low;
+}
+
+/** No limit is as large: a kernel that refuses it names its largest, and nothing changes. */
+const LIMIT_REFUSED = 0xffff_ffff;
+
+/** The largest limit as a refusal says it; undefined where it does not (before Linux 6.14), or nothing may be set. */
+function limitNamed(pm: MptcpPm): number | undefined {
+  try {
+    pm.setLimits({ subflows: LIMIT_REFUSED });
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    const named = /greater than maximum \((\d+)\)/.exec(error.kernelMessage ?? "")?.[1];
+    return named === undefined ? undefined : Number(named);
+  }
+  return undefined;
 }
 
 function countEndpoints(pm: MptcpPm): number {
@@ -112,7 +127,7 @@ export function probeFeatures(): Features {
   const native = loadNative();
   const fd = native.newNamespace();
   const unknown = {
-    limitMax: undefined,
+    limitMax: limitNamed(own),
     endpointsMax: undefined,
     laminar: undefined,
     fullmeshAlone: undefined,

@@ -1,15 +1,26 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { transfer } from "../../src/lab/index.ts";
-import { MptcpPm, probeFeatures, writePathManager } from "../../src/netlink/index.ts";
-import { type Address, carriedBy, ENDPOINT_FLAG } from "../../src/types/index.ts";
-import { connectionsOf, DaemonProcess, DEADLINE, pathsOf, subflow } from "./daemon-support.ts";
-import { connected, inWorld, within } from "./outage-support.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Host, patience, transfer } from "../../src/lab/index.ts";
+import {
+  MptcpPm,
+  NetlinkError,
+  probeFeatures,
+  Rtnl,
+  readSysctl,
+  writePathManager,
+  writeSysctl,
+} from "../../src/netlink/index.ts";
+import { type Address, carriedBy, ENDPOINT_FLAG, MPTCP_EVENT, type MptcpEvent } from "../../src/types/index.ts";
+import { connectionsOf, DaemonProcess, DEADLINE, pathsOf, SUBFLOW, subflow, subflowsOf } from "./daemon-support.ts";
+import { connected, inWorld, type World, within } from "./outage-support.ts";
 import { kernelTest } from "./support.ts";
 
 /*
  * What differs from kernel to kernel (docs/kernels.md), held on whichever one this runs: `npm run test:kernels` runs it on several.
  */
+
+const WITHOUT_SYS_ADMIN = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"];
 
 describe("on any kernel", { concurrency: 1 }, () => {
   kernelTest("whose a connection is, and what it carried, is known without a daemon", () =>
@@ -73,6 +84,11 @@ describe("on any kernel", { concurrency: 1 }, () => {
       context.diagnostic(`limits up to ${limitMax}, ${endpointsMax} endpoints`);
       assert.ok(limitMax >= 8 && endpointsMax >= 8);
       const attempt = (n: number) => subflow(client, "limits", "set", "subflows", `${n}`);
+      // A service that is not root may make no namespace to try it in.
+      const { stdout } = await client.exec([...WITHOUT_SYS_ADMIN, process.execPath, SUBFLOW, "-j", "status"]);
+      const { kernel } = JSON.parse(stdout) as { kernel: { limit_max?: number; laminar?: boolean } };
+      assert.equal(kernel.laminar, undefined, "it was not tried");
+      assert.equal(kernel.limit_max ?? 8, limitMax);
       assert.equal(attempt(limitMax).status, 0);
       assert.notEqual(attempt(limitMax + 1).status, 0);
       using pm = MptcpPm.open({ netns: client.netns });
@@ -89,4 +105,79 @@ describe("on any kernel", { concurrency: 1 }, () => {
       assert.equal(await daemon.end(), 0, daemon.log);
     }),
   );
+
+  kernelTest("what docs/kernels.md says of this one", (context) =>
+    inWorld(2, async (world) => {
+      const found = await facts(world);
+      for (const [what, holds] of Object.entries(found)) context.diagnostic(`${what}: ${holds ? "yes" : "no"}`);
+      assert.ok(found["a second subflow"]);
+    }),
+  );
 });
+
+/** Whether something is so within a while; what an older kernel does not do never is. */
+async function comesTrue(holds: () => boolean): Promise<boolean> {
+  const until = performance.now() + patience(1000);
+  while (!holds() && performance.now() < until) await sleep(20);
+  return holds();
+}
+
+async function facts({ client, server }: World): Promise<Record<string, boolean>> {
+  for (const host of [client, server]) writePathManager("userspace", host.netns);
+  writeSysctl("net.mptcp.allow_join_initial_addr_port", "0", server.netns);
+  using pm = MptcpPm.open({ netns: client.netns });
+  using theirs = MptcpPm.open({ netns: server.netns });
+  const events: MptcpEvent[] = [];
+  using _ours = pm.watch((event) => events.push(event), assert.fail);
+  // Whoever listens makes the server take joins.
+  const listened: MptcpEvent[] = [];
+  using _theirs = theirs.watch((event) => listened.push(event), assert.fail);
+  const service = await server.listen({ address: "0.0.0.0" });
+  const connection = await service.connect(client.netns, { to: "10.0.1.2" });
+  await transfer(connection.client, connection.server, 1000);
+  await transfer(connection.server, connection.client, 1000);
+  const [{ token, path } = assert.fail("no connection")] = connectionsOf(client);
+  const remote = { address: path.remote.address, port: path.remote.port, id: 0 };
+  const second = "10.0.2.1" as Address;
+  const isThere = (local: Address) =>
+    subflowsOf(client).find(({ path: each, state }) => each.local.address === local && state === "established");
+  pm.createSubflow({ token, local: { address: second, id: 2, interfaceIndex: secondLink(client) }, remote });
+  const hasSecond = await comesTrue(() => isThere(second) !== undefined);
+  const isBound = (isThere(second)?.interfaceIndex ?? 0) !== 0;
+  pm.destroySubflow({ token, path });
+  const isGone = await comesTrue(() => isThere(path.local.address) === undefined);
+  const again = takes(() => pm.createSubflow({ token, local: { address: path.local.address, id: 0 }, remote }));
+  const isBack = isGone && again && (await comesTrue(() => isThere(path.local.address) !== undefined));
+  const created = () => events.find(({ type }) => type === MPTCP_EVENT.CREATED);
+  assert.ok(await comesTrue(() => created() !== undefined), "the kernel tells of connections");
+  const hearsListeners = await comesTrue(() => listened.some(({ type }) => type === MPTCP_EVENT.LISTENER_CREATED));
+  const counted = connectionsOf(client).some(({ bytesSent }) => bytesSent !== undefined);
+  connection.destroy();
+  return {
+    "a second subflow": hasSecond,
+    "listener events": hearsListeners,
+    "a peer that denies joins is told of": ((created()?.flags ?? 0) & 1) !== 0,
+    "a subflow is bound to the interface": isBound,
+    "id 0 again": isBack,
+    "bytes of a connection": counted,
+    "local addresses by token": pm.looksAtTokens,
+    path_manager: readSysctl("net.mptcp.path_manager", client.netns) !== undefined,
+    close_timeout: readSysctl("net.mptcp.close_timeout", client.netns) !== undefined,
+    blackhole_timeout: readSysctl("net.mptcp.blackhole_timeout", client.netns) !== undefined,
+  };
+}
+
+function takes(ask: () => void): boolean {
+  try {
+    ask();
+    return true;
+  } catch (error) {
+    assert.ok(error instanceof NetlinkError);
+    return false;
+  }
+}
+
+function secondLink({ netns }: Host): number {
+  using rtnl = Rtnl.open({ netns });
+  return rtnl.links().find(({ name }) => name === "eth2")?.index ?? 0;
+}

@@ -9,7 +9,7 @@ const GROUPS = [
     ["docs/recipes.md", "docs/applications.md", "docs/configuration.md", "docs/policies.md", "docs/rules.md"],
   ],
   ["When something is wrong", ["docs/doctor.md", "docs/recording.md", "docs/errors.md"]],
-  ["Servers and operators", ["docs/daemon.md", "docs/metrics.md", "docs/web.md"]],
+  ["Servers and operators", ["docs/daemon.md", "docs/metrics.md", "docs/web.md", "docs/kernels.md"]],
   ["Programs", ["docs/cli.md", "docs/protocol.md", "docs/plugins.md"]],
   ["Research", ["docs/lab.md", "docs/comparison.md", "docs/differences.md", "bench/RESULTS.md"]],
   ["How it is built", ["ARCHITECTURE.md", "docs/engine.md", "CONTRIBUTING.md", "CHANGELOG.md"]],
