@@ -53,12 +53,17 @@ async function tryOn(name, { plan, project, out }) {
     joined(initrd, [system, project, job]);
     await boot(kernel, initrd, serial, TIMEOUT);
     unpack(serial, results);
+  } catch (error) {
+    // The other kernels are tried all the same.
+    if (!(error instanceof VmError)) throw error;
+    console.error(`vm: ${error.message}`);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
   const file = join(results, "jobs.json");
   const jobs = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : [];
-  if (jobs.length < plan.length) jobs.push({ job: "the rest", passed: false, seconds: 0, notes: ["was not reached"] });
+  const rest = { job: "the machine", passed: false, seconds: 0, notes: ["it ended before all was done"] };
+  if (jobs.length < plan.length) jobs.push(rest);
   return { name, release: kernel.release, jobs, seconds: Math.round((performance.now() - start) / 1000) };
 }
 

@@ -105,7 +105,8 @@ is "it gains no more" "$(awk '/NoNewPrivs/ {print $2}' /proc/$pid/status)" 1
 grep -hE '^(Name|CapEff|CapBnd|Seccomp):' /proc/$pid/task/*/status >$results/threads.txt
 is "path manager, by a user who is not root" "$(path_manager)" userspace
 is "mode of the runtime directory" "$(stat -c '%U:%G %a' /run/subflow)" "subflow:subflow 750"
-is "mode of the socket" "$(stat -c '%U:%G %a' /run/subflow/*.sock)" "subflow:subflow 660"
+is "mode of the socket" "$(find /run/subflow -name '*.sock' ! -name '*.apps.sock' -printf '%u:%g %m\n')" "subflow:subflow 660"
+is "mode of the applications' socket" "$(stat -c '%U:%G %a' /run/subflow/*.apps.sock)" "subflow:subflow 666"
 is "mode of the state directory" "$(stat -c '%U:%G %a' /var/lib/subflow)" "subflow:subflow 750"
 check "root asks it" subflow status
 subflow status >$results/subflow-status.txt 2>&1
@@ -188,6 +189,7 @@ journalctl -u subflow -o cat --no-pager | grep -iE 'plug|ulimit|nice|refused|EPE
 check "nothing of the plug-in was refused" bash -c '! journalctl -u subflow -o cat | grep -qE "ulimit|cannot set niceness|not permitted|Operation not"'
 node_of_plugin() { pgrep -u subflow -f -- '--max-old-space-size' | tail -1; }
 killed=$(node_of_plugin)
+check "there is one to kill" test -n "$killed"
 kill -9 "$killed"
 another() { local now; now=$(node_of_plugin); [ -n "$now" ] && [ "$now" != "$killed" ]; }
 check "killed, the plug-in begins anew" within 60 another

@@ -191,6 +191,11 @@ export class Daemon implements ControlService, Disposable {
     this.#box.open();
   }
 
+  /** Starts the processes of other people's policies, which have none of the rights that are left then. */
+  beginPlugins(): void {
+    this.#plugins?.begin();
+  }
+
   /** Resolves when what happened is written down, as far as the disk takes it. */
   endBlackBox(): Promise<void> {
     return this.#box.end();

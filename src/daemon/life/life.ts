@@ -165,6 +165,7 @@ export class Life implements Disposable {
     await this.#serveApplications();
     const { rules } = this.#loaded.config;
     dropCapabilities({ seesProcesses: rules.some(({ match }) => match.command !== undefined) });
+    this.#daemon.beginPlugins();
     this.#daemon.openBlackBox();
     if (this.#loaded.config.answers.spin) this.#saySpins();
     log.info({ files: this.#loaded.files }, `ready: ${adopted} connections adopted`);

@@ -62,11 +62,16 @@ export class Plugin implements Disposable {
   constructor(options: PluginOptions) {
     this.#options = options;
     const { file, program, readable, log } = options;
-    this.#supervisor = new Supervisor([...nodeWords(readable), program, file], (error) =>
-      log.error(`${this.name} cannot be run: ${error.message}`),
-    );
-    this.#supervisor.output.on("data", (chunk: Buffer) => this.#hear(chunk));
-    this.#supervisor.errors.on("data", (chunk: Buffer) => this.#onErrors(chunk));
+    this.#supervisor = new Supervisor({
+      words: [...nodeWords(readable), program, file],
+      onOutput: (chunk) => this.#hear(chunk),
+      onErrors: (chunk) => this.#onErrors(chunk),
+      onFailure: (error) => log.error(`${this.name} cannot be run: ${error.message}`),
+    });
+  }
+
+  /** Starts its process: when the daemon has given up its rights. */
+  begin(): void {
     this.#start();
   }
 
@@ -136,7 +141,7 @@ export class Plugin implements Disposable {
       const { version, view, occasion, memory, given } = question;
       const id = ++this.#ids;
       this.#asked.set(id, { token, version, at: now() });
-      this.#supervisor.input.write(`${JSON.stringify({ type: "plan", id, view, occasion, memory, given })}\n`);
+      this.#supervisor.write(`${JSON.stringify({ type: "plan", id, view, occasion, memory, given })}\n`);
     }
     this.#arm();
   }

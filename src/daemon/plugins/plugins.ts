@@ -37,6 +37,11 @@ export class Plugins implements Disposable {
     for (const { plugin } of this.#plugins.values()) plugin[Symbol.dispose]();
   }
 
+  /** Starts them; not before the daemon has given up its rights. */
+  begin(): void {
+    for (const { plugin } of this.#plugins.values()) plugin.begin();
+  }
+
   /** All of them, as the engine is to know them. */
   get standings(): readonly RemotePolicy[] {
     return [...this.#plugins.values()].map(({ plugin }) => plugin.standing);
