@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -188,3 +189,21 @@ const isRunning = (pid: number): boolean => cmdlineOf(pid).includes("mine.mjs");
 function isInUserNamespace(): boolean {
   return !/^\s+0\s+0\s+4294967295$/m.test(readFileSync("/proc/self/uid_map", "utf8"));
 }
+
+const AS_SERVICE = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+const AMBIENT = ["--inh-caps=+net_admin,+net_bind_service", "--ambient-caps=+net_admin,+net_bind_service"];
+
+kernelTest("plug-in: where the daemon is not root, it has none of the daemon's rights either", (context) => {
+  if (spawnSync("setpriv", [...AS_SERVICE, "true"]).status !== 0) return context.skip("there is no other user here");
+  const child = join(import.meta.dirname, "plugin-child.js");
+  const { status, stdout, stderr } = spawnSync("setpriv", [...AS_SERVICE, ...AMBIENT, process.execPath, child], {
+    encoding: "utf8",
+  });
+  assert.equal(status, 0, stderr);
+  assert.equal(stderr, "");
+  // What is inheritable gives nothing to a program whose file has no capabilities.
+  for (const set of ["CapPrm", "CapEff", "CapAmb"])
+    assert.match(stdout, new RegExp(`^${set}:\\s0{16}$`, "m"), `${set}\n${stdout}`);
+  assert.match(stdout, /^NoNewPrivs:\s1$/m);
+  assert.match(stdout, /^Uid:\s65534/m);
+});
