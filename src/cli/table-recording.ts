@@ -10,7 +10,7 @@ export const RECORDING_COMMANDS: readonly Command[] = [
     details: [
       "A copy of what the daemon writes into its black box anyway (`black_box` in the configuration), from the beginning of",
       "the part at hand: so that it plays, it begins somewhat earlier. With --last what happened already, also when the",
-      "daemon has ended. Needs to read the daemon's files: root, or the daemon's user.",
+      "daemon has ended. Needs to read the daemon's files: root, the daemon's user, or its group.",
     ],
     options: [
       { name: "last", value: "TIME", kind: "free", says: "what happened in the last 30s, 5m, 2h; and end" },

@@ -233,6 +233,13 @@ export const CONFIG_SCHEMA = v.strictObject({
     {},
   ),
   black_box: BLACK_BOX,
+  privacy: v.optional(
+    v.pipe(
+      v.picklist(["off", "mask"]),
+      v.description("mask: addresses are not written into the black box, others of the same network and scope are"),
+    ),
+    "off",
+  ),
   log: v.optional(
     v.strictObject({
       level: v.optional(v.picklist(["debug", "info", "warn", "error"]), "info"),

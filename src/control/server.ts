@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { loadNative } from "../netlink/index.ts";
 import type { ControlFailure } from "../types/index.ts";
@@ -46,15 +46,25 @@ interface Peer {
   readonly isTrusted: boolean;
 }
 
-/** Who may talk to the daemon beside root: the user it runs as, and the group of its socket. */
-function peerOf(socket: Socket): Peer {
+/** Who may talk to the daemon beside root: the user it runs as, and the group of its socket. @param path of the socket */
+function peerOf(socket: Socket, path: string): Peer {
   // Node does not show the descriptor of a socket elsewhere; without it the file mode alone decides.
   const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
   if (fd === undefined || fd < 0) return { uid: UNKNOWN, isTrusted: true };
   const peer = loadNative().peerCredentials(fd);
   if (typeof peer === "number") return { uid: UNKNOWN, isTrusted: false };
   const isTrusted = peer.uid === 0 || peer.uid === process.geteuid?.() || peer.gid === process.getegid?.();
-  return { uid: peer.uid, isTrusted };
+  return { uid: peer.uid, isTrusted: isTrusted || isForGroupOnly(path) };
+}
+
+/**
+ * The kernel's word for a peer (SO_PEERCRED) has its main group alone, but whoever was added to the daemon's group has that beside others. The
+ * kernel has let them open the socket; that says so much where its file lets nobody else.
+ */
+function isForGroupOnly(path: string): boolean {
+  const file = lstatSync(path, { throwIfNoEntry: false });
+  const isOurs = file !== undefined && file.uid === process.geteuid?.() && file.gid === process.getegid?.();
+  return isOurs && (file.mode & 0o007) === 0;
 }
 
 /** JSON lines over a Unix socket: one request a line, one answer a line, matched by id. No client can harm another, or the server. */
@@ -120,7 +130,7 @@ export class ControlServer implements Disposable {
     });
     const { isPublic, allowance } = this.#audience;
     if (isPublic) this.#countArrival();
-    const peer = peerOf(socket);
+    const peer = peerOf(socket, this.#path);
     if (!isPublic && !peer.isTrusted) return finish(socket, NOT_ALLOWED);
     if (this.#isFull(peer) && !this.#makeRoom()) return finish(socket, this.#tooMany);
     const asker: Asker = {

@@ -50,7 +50,7 @@ export interface DaemonOptions {
   /** The thread that answers MPTCP events never sleeps; of use with the userspace path manager alone. */
   readonly spin: boolean;
   /** Where the black box is, and how large it is at first; undefined: off. */
-  readonly blackBox: { readonly directory: string; readonly size: number | undefined };
+  readonly blackBox: { readonly directory: string; readonly size: number | undefined; readonly isMasked: boolean };
   /** Policies in processes of their own: files by names. */
   readonly plugins: Config["plugins"];
   /** Reads the configuration again. @returns why not */
@@ -113,7 +113,7 @@ export class Daemon implements ControlService, Disposable {
         : undefined;
     const capacity = kernelCapacity(options.pathManager);
     this.#box = this.#makeBox(capacity);
-    this.#box.configure(options.blackBox.size);
+    this.#box.configure(options.blackBox.size, options.blackBox.isMasked);
     this.#userspace?.recordBy((event, actions, at) => this.#box.event(event, actions, at));
     this.#plugins = this.#userspace && this.#makePlugins(options.plugins);
     this.#endpoints = this.#userspace ?? new KernelEndpoints(this.#pm);
@@ -229,7 +229,7 @@ export class Daemon implements ControlService, Disposable {
 
   /** Endpoints that stay keep their ids and what hangs on them. */
   configure(config: Config): void {
-    this.#box.configure(blackBoxSize(config));
+    this.#box.configure(blackBoxSize(config), config.privacy === "mask");
     const treatment = { ...choosePolicy(config), delay: delayOf(config.delay) };
     this.#treatment = treatment;
     this.#steerable = steerable(config);

@@ -1,5 +1,5 @@
 /** The daemon, floor 4: engine and kernel brought together, with configuration, control socket and logs. */
-export { blackBoxPlace } from "./black-box/place.ts";
+export { blackBoxPlace, serviceBlackBox } from "./black-box/place.ts";
 export { segmentsIn } from "./black-box/ring.ts";
 export * from "./capabilities.ts";
 export * from "./driver.ts";

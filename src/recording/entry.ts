@@ -37,6 +37,8 @@ export interface Beginning {
   readonly version: string;
   readonly kernel: string;
   readonly pathManager: "kernel" | "userspace";
+  /** Addresses are not those that there were: {@link AddressMask}. */
+  readonly isMasked?: boolean | undefined;
   /** undefined: the in-kernel path manager is in charge. */
   readonly engine?: EngineBeginning | undefined;
   readonly host?: HostBeginning | undefined;

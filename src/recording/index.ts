@@ -4,6 +4,7 @@ export * from "./entry.ts";
 export { isSame } from "./equal.ts";
 export * from "./error.ts";
 export { FORMAT, FRAME_MAX } from "./frame.ts";
+export { AddressMask } from "./mask.ts";
 export * from "./player.ts";
 export * from "./reader.ts";
 export { RecordingWriter } from "./writer.ts";

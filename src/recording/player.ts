@@ -174,8 +174,9 @@ export class Life {
   }
 
   /** The next part of the same life, and nothing is missing in between: everything is known already. */
-  goesOnIn({ life, part, before }: Beginning): boolean {
-    const isNext = life === this.beginning.life && part === this.#part + 1 && before === this.#count;
+  goesOnIn({ life, part, before, isMasked }: Beginning): boolean {
+    const isSameLife = life === this.beginning.life && isMasked === this.beginning.isMasked;
+    const isNext = isSameLife && part === this.#part + 1 && before === this.#count;
     if (this.#isBroken || !isNext) return false;
     this.#part = part;
     return true;

@@ -4,6 +4,7 @@ import type { Millis, MptcpEvent } from "../types/index.ts";
 import type { Beginning, Entry, EventEntry, FactEntry } from "./entry.ts";
 import { isSame } from "./equal.ts";
 import { FRAME_MAX, type FrameKind, frame } from "./frame.ts";
+import type { AddressMask } from "./mask.ts";
 import { ValueWriter } from "./values.ts";
 
 /** What stands before each entry. */
@@ -40,11 +41,17 @@ export const WITH_OUTCOME: ReadonlySet<Action["type"]> = new Set([
 /** Entries → frames. What was written once is written by reference until {@link begin}. */
 export class RecordingWriter {
   readonly #values = new ValueWriter();
+  readonly #masked: <T>(value: T) => T;
   /** Actions whose outcome may come, as they were written. */
   readonly #open = new Set<number>();
   readonly #before = new Map<string, unknown>();
   #at: Millis = 0;
   #kind: FrameKind = "begin";
+
+  /** @param mask what addresses become before they are written; undefined: they stay */
+  constructor(mask?: AddressMask) {
+    this.#masked = mask ? (value) => mask.value(value) : (value) => value;
+  }
 
   /** Bytes since the last {@link take}. */
   get size(): number {
@@ -97,22 +104,25 @@ export class RecordingWriter {
     this.#at = 0;
   }
 
+  #write(value: unknown): void {
+    this.#values.write(this.#masked(value));
+  }
+
   #entry(entry: Entry): void {
-    const values = this.#values;
     switch (entry.type) {
       case "begin":
         this.#head(CODE.begin, entry.at);
-        return values.write(entry);
+        return this.#write(entry);
       case "event":
         return this.#event(entry);
       case "fact":
         return this.#fact(entry);
       case "seen":
         this.#head(CODE.seen, entry.at);
-        return values.write(entry.connection);
+        return this.#write(entry.connection);
       case "lost":
         this.#head(CODE.lost, entry.at);
-        return values.out.varint(entry.entries);
+        return this.#values.out.varint(entry.entries);
     }
   }
 
@@ -137,12 +147,12 @@ export class RecordingWriter {
       this.#head(CODE.outcome, at);
       const { action, ...rest } = event;
       values.out.varint(action.id);
-      values.write(rest);
+      this.#write(rest);
     } else {
       this.#head(CODE.event, at);
-      values.write(event);
+      this.#write(event);
     }
-    values.write(actions);
+    this.#write(actions);
     for (const action of actions) if (WITH_OUTCOME.has(action.type)) this.#open.add(action.id);
   }
 
@@ -152,11 +162,11 @@ export class RecordingWriter {
     else if (fact.type === "table") this.#large(CODE.table, at, LARGE_FACTS.table, fact);
     else {
       this.#head(CODE.fact, at);
-      values.write(plainFact(fact));
+      this.#write(plainFact(fact));
     }
-    values.write(actions);
+    this.#write(actions);
     values.write(recovers);
-    values.write(sysctls);
+    this.#write(sysctls);
   }
 
   #large<F extends string>(
@@ -171,7 +181,7 @@ export class RecordingWriter {
     values.out.byte(changed.reduce((mask, name) => mask | (1 << fields.indexOf(name)), 0));
     for (const name of changed) {
       this.#before.set(name, fact[name]);
-      values.write(fact[name]);
+      this.#write(fact[name]);
     }
   }
 }

@@ -70,6 +70,11 @@ export class DaemonProcess {
     return DaemonProcess.launchBeside(pid, lab, host, ...args).ready();
   }
 
+  /** Like {@link start}, by a command that makes it somebody else. */
+  static startAs(as: readonly string[], lab: Lab, host: Host, ...args: string[]): Promise<DaemonProcess> {
+    return new DaemonProcess(lab, host, args, [...as, process.execPath, SUBFLOW, "run"]).ready();
+  }
+
   async ready(): Promise<DaemonProcess> {
     const deadline = performance.now() + patience(DEADLINE);
     for (;;) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ask } from "../../src/control/index.ts";
@@ -31,6 +31,13 @@ function playAll(): Player & { readonly differences: Difference[] } {
   return Object.assign(player, { differences });
 }
 
+/** What stands in all files of black boxes here. */
+function bytesOfAll(): string {
+  const directories = readdirSync(state).filter((name) => name.startsWith("black-box"));
+  const files = directories.flatMap((name) => readdirSync(join(state, name)).map((file) => join(state, name, file)));
+  return files.map((file) => readFileSync(file, "latin1")).join("");
+}
+
 async function exchange({ client, server }: TrafficConnection): Promise<void> {
   const reports = await Promise.all([transfer(client, server, 50_000), transfer(server, client, 50_000)]);
   assert.ok(reports.every(({ isIntact }) => isIntact));
@@ -54,16 +61,23 @@ async function flap(
   }
 }
 
-for (const mode of ["kernel", "userspace"] as const) {
-  kernelTest(`what a daemon was told and did plays to the same actions, over flaps, reloads, restarts: ${mode}`, () =>
+for (const [mode, privacy] of [
+  ["kernel", "off"],
+  ["userspace", "off"],
+  ["kernel", "mask"],
+  ["userspace", "mask"],
+] as const) {
+  const what = `what a daemon was told and did plays to the same actions, over flaps, reloads, restarts`;
+  kernelTest(`${what}: ${mode}${privacy === "mask" ? ", masked" : ""}`, () =>
     inWorld(2, async (world) => {
-      const config = configFile(`path_manager: ${mode}\n`);
+      const head = `path_manager: ${mode}\nprivacy: ${privacy}\n`;
+      const config = configFile(head);
       const start = () => DaemonProcess.start(world.lab, world.client, "--config", config);
       let daemon = await start();
       const connection = await connected(world, mode);
       const isOurs = mode === "userspace";
       await flap(world, connection, Object.keys(OUTAGES) as Outage[], isOurs);
-      writeFileSync(config, `path_manager: ${mode}\nlimits: { subflows: 3, add_addr_accepted: 1 }\n`);
+      writeFileSync(config, `${head}limits: { subflows: 3, add_addr_accepted: 1 }\n`);
       await daemon.ask("reload");
       if (isOurs) {
         const token = connectionsOf(world.client)[0]!.token;
@@ -80,6 +94,8 @@ for (const mode of ["kernel", "userspace"] as const) {
       connection.destroy();
       await world.lab.waitFor(() => pathsOf(world.client).length === 0, DEADLINE, "the end of the connection");
       assert.equal(await daemon.end(), 0, daemon.log);
+      const told = bytesOfAll();
+      assert.equal(/10\.0\.[12]\.|fd00:[12]/.test(told), privacy === "off");
       const { played, differences } = playAll();
       assert.deepEqual(differences, []);
       assert.equal(played.lives, 3);
@@ -222,5 +238,38 @@ kernelTest("a black box that is off, or whose disk is full, keeps no daemon from
     daemon.kill("SIGTERM");
     assert.deepEqual(await ended, [0, null]);
     connection.destroy();
+  }),
+);
+
+/** Somebody, and the group of a service. */
+const [STRANGER, GROUP] = [61_234, 61_235];
+const BLACK_BOX_OF = "the black box is for root, the daemon's user and its group, also beside others";
+
+kernelTest(`${BLACK_BOX_OF}; who may not is told, with a daemon and without`, (t) =>
+  inWorld(2, async (world) => {
+    if (process.getuid?.() !== 0) return t.skip("needs root: other users are tried");
+    if (spawnSync("setpriv", [`--reuid=${STRANGER}`, "true"]).status !== 0) return t.skip("there is no such user here");
+    const { client } = world;
+    const as = (...groups: string[]): string[] => ["setpriv", `--reuid=${STRANGER}`, `--regid=${STRANGER}`, ...groups];
+    const [stranger, member] = [as("--clear-groups"), as(`--groups=${GROUP}`)];
+    const look = (who: readonly string[]) => {
+      const words = [`--net=${client.netns}`, ...who, process.execPath, SUBFLOW, "history"];
+      return spawnSync("nsenter", words, { encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } });
+    };
+    for (const directory of [state, process.env.SUBFLOW_RUNTIME_DIRECTORY ?? ""]) chmodSync(directory, 0o711);
+    const service = ["setpriv", `--regid=${GROUP}`, "--clear-groups"];
+    const daemon = await DaemonProcess.startAs(service, world.lab, client, "--path-manager", "userspace");
+    const connection = await connected(world, "userspace");
+    const isForOthers = /^Error: .*for root, the daemon's user and its group: run this as root, or as a member/;
+    const turnedAway = look(stranger);
+    assert.equal(turnedAway.status, 1, turnedAway.stdout);
+    assert.match(turnedAway.stderr, isForOthers);
+    const { stdout, stderr } = look(member);
+    assert.match(stdout, / open {2}[0-9a-f]{8} {2}10\.0\.1\.1:\d+ → /, stderr);
+    connection.destroy();
+    assert.equal(await daemon.end(), 0);
+    assert.match(look(stranger).stderr, isForOthers);
+    assert.match(look(member).stdout, /[0-9a-f]{8} {2}10\.0\.1\.1:\d+ → /);
+    playAll();
   }),
 );

@@ -1,5 +1,5 @@
 import { translate } from "../../daemon/index.ts";
-import type { Damage, Entry } from "../../recording/index.ts";
+import type { Beginning, Damage, Entry } from "../../recording/index.ts";
 import { type Difference, Player } from "../../recording/index.ts";
 import type { Millis } from "../../types/index.ts";
 import { cleaned } from "./clean.ts";
@@ -16,6 +16,8 @@ export interface LifeShown {
   readonly pathManager: "kernel" | "userspace";
   /** It begins with the daemon, and not in the middle. */
   readonly isWhole: boolean;
+  /** Addresses are not those that there were. */
+  readonly isMasked: boolean;
   /** Milliseconds since 1970. */
   readonly from: Millis;
   to: Millis;
@@ -111,16 +113,18 @@ function draw(lanes: Lanes, entry: Entry, time: Millis, isKernel: boolean): void
   }
 }
 
-function lifeOf(
-  {
-    version,
-    kernel,
+type AboutLife = Pick<Beginning, "version" | "kernel" | "pathManager" | "part" | "isMasked">;
+
+function lifeOf({ version, kernel, pathManager, part, isMasked = false }: AboutLife, time: Millis): LifeShown {
+  return {
+    version: cleaned(version),
+    kernel: cleaned(kernel),
     pathManager,
-    part,
-  }: { version: string; kernel: string; pathManager: "kernel" | "userspace"; part: number },
-  time: Millis,
-): LifeShown {
-  return { version: cleaned(version), kernel: cleaned(kernel), pathManager, isWhole: part === 0, from: time, to: time };
+    isWhole: part === 0,
+    isMasked,
+    from: time,
+    to: time,
+  };
 }
 
 function shown({ at, cause, done, planned, isUnsure }: Difference, storyteller: Storyteller): DifferenceShown {

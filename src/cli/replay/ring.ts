@@ -1,12 +1,16 @@
 import { accessSync, closeSync, constants, openSync, readSync } from "node:fs";
 import { ask, NoDaemonError, runtimeFiles } from "../../control/index.ts";
-import { blackBoxPlace, segmentsIn } from "../../daemon/index.ts";
+import { blackBoxPlace, segmentsIn, serviceBlackBox } from "../../daemon/index.ts";
 import { netnsInode } from "../../netlink/index.ts";
 import { type Beginning, RecordingReader } from "../../recording/index.ts";
+import { SubflowError } from "../../types/index.ts";
 import { failure } from "../failure.ts";
 
 /** The first entry of a file is within so many bytes, unless a host has thousands of interfaces. */
 const PIECE = 256 * 1024;
+
+const FOR_WHOM =
+  "for root, the daemon's user and its group: run this as root, or as a member of that group (`subflow` as packaged)";
 
 /** Where the daemon writes; without one, where the last one wrote. */
 export async function ringDirectory(netns: string | undefined, isOver: boolean): Promise<string> {
@@ -15,11 +19,17 @@ export async function ringDirectory(netns: string | undefined, isOver: boolean):
     if (answer) return readable(answer.directory);
     throw failure("Error: the daemon's black box is off: set `black_box: 16MB` in its configuration and reload it.");
   } catch (error) {
+    // There is one, and it tells others of their connections as they are, not of what was.
+    if (error instanceof SubflowError && error.code === "DENIED") throw failure(`Error: the black box is ${FOR_WHOM}.`);
     if (!(error instanceof NoDaemonError) || !isOver) throw error;
     const files = runtimeFiles(netns);
     // One that was started within the namespace did not know its name.
     const places = [blackBoxPlace(netns, files), blackBoxPlace(`-/${netnsInode(netns)}`, files)];
-    const directories = [...places.map(({ directory }) => directory), files.state.replace(/\.json$/, ".black-box")];
+    const directories = [
+      ...places.map(({ directory }) => directory),
+      files.state.replace(/\.json$/, ".black-box"),
+      ...(process.env.SUBFLOW_STATE_DIRECTORY ? [] : [serviceBlackBox(netns)]),
+    ];
     return directories.find((directory) => segmentsIn(readable(directory)).length > 0) ?? (directories[0] as string);
   }
 }
@@ -29,8 +39,7 @@ function readable(directory: string): string {
     accessSync(directory, constants.R_OK | constants.X_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EACCES" || code === "EPERM")
-      throw failure(`Error: ${directory} is for the daemon's user only: run this as root.`);
+    if (code === "EACCES" || code === "EPERM") throw failure(`Error: ${directory} is ${FOR_WHOM}.`);
   }
   return directory;
 }

@@ -60,9 +60,9 @@ export function comparedText(file: string, size: number, compared: Compared, loo
     .join("");
 }
 
-function lifeLine({ version, kernel, pathManager, isWhole, from, to }: LifeShown): string {
+function lifeLine({ version, kernel, pathManager, isWhole, isMasked, from, to }: LifeShown): string {
   const rest = isWhole ? "from its start" : "from the middle of its life";
-  return `  ${clock(from)}  ${seconds(to - from)} of a daemon, ${rest}: Subflow ${version}, Linux ${kernel}, path manager ${pathManager}`;
+  return `  ${clock(from)}  ${seconds(to - from)} of a daemon, ${rest}: Subflow ${version}, Linux ${kernel}, path manager ${pathManager}${isMasked ? ", addresses masked" : ""}`;
 }
 
 function differenceLines({ time, cause, done, planned }: DifferenceShown, began: Millis): string[] {

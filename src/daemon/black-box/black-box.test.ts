@@ -99,7 +99,7 @@ function play(entries: readonly (Entry | Damage)[]): Player {
 }
 
 describe("the black box", () => {
-  test("holds what was noted, for its owner alone, and plays", async (context) => {
+  test("holds what was noted, for its owner and group alone, and plays", async (context) => {
     const world = new World(context);
     world.box.configure(SIZE);
     world.configure();
@@ -108,9 +108,42 @@ describe("the black box", () => {
     world.begin(1);
     const entries = await world.entries();
     assert.equal(play(entries).played.events, world.engine.snapshot().counters.events);
-    assert.equal(statSync(world.directory).mode & 0o777, 0o700);
-    for (const file of segmentsIn(world.directory)) assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal(statSync(world.directory).mode & 0o777, 0o750);
+    for (const file of segmentsIn(world.directory)) assert.equal(statSync(file).mode & 0o777, 0o640);
     assert.deepEqual(world.box.troubles, []);
+  });
+
+  test("whatever the umask is, and whoever made the directory, its group may look", async (context) => {
+    const before = process.umask(0o077);
+    context.after(() => process.umask(before));
+    const world = new World(context, (directory) => mkdirSync(directory, { mode: 0o700 }));
+    world.box.configure(SIZE);
+    world.box.open();
+    await world.box.written();
+    assert.equal(statSync(world.directory).mode & 0o777, 0o750);
+    for (const file of segmentsIn(world.directory)) assert.equal(statSync(file).mode & 0o777, 0o640);
+  });
+
+  test("masked it holds no address, says so, and plays to the same actions", async (context) => {
+    const world = new World(context);
+    world.box.configure(SIZE, true);
+    world.configure();
+    world.box.open();
+    world.begin(1);
+    const entries = await world.entries();
+    const told = JSON.stringify(entries);
+    for (const address of ["10.0.1.1", "10.0.1.2", "10.0.2.1"]) assert.ok(!told.includes(address), told);
+    for (const file of segmentsIn(world.directory)) assert.doesNotMatch(readFileSync(file, "latin1"), /10\.0\.[12]\./);
+    const player = play(entries);
+    assert.equal(player.played.differences, 0);
+    assert.ok(player.played.actions > 0);
+    assert.equal(player.life!.beginning.isMasked, true);
+    // From here on as they are: it is another part, which does not go on where the masked one ended.
+    world.box.configure(SIZE);
+    world.begin(2);
+    const later = play(await world.entries());
+    assert.deepEqual([later.played.lives, later.life!.beginning.isMasked], [2, undefined]);
+    assert.equal(later.life!.engine!.connection(2)?.subflows[0]?.path.local.address, "10.0.1.1");
   });
 
   test("takes no more than it may, and each file that is left plays by itself", async (context) => {

@@ -1,7 +1,9 @@
+import { createHmac, randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Action, ConfigChanged, ConnectionSnapshot, EngineEvent } from "../../engine/index.ts";
 import type { HostAction, HostConfig, HostFact } from "../../host/index.ts";
 import {
+  AddressMask,
   type Beginning,
   type EngineBeginning,
   type Entry,
@@ -52,7 +54,8 @@ export interface BlackBoxOptions {
  */
 export class BlackBox implements Disposable {
   readonly #options: BlackBoxOptions;
-  readonly #writer = new RecordingWriter();
+  #writer = new RecordingWriter();
+  #isMasked = false;
   #ring: Ring | undefined;
   #size: number | undefined;
   #part = 0;
@@ -103,12 +106,18 @@ export class BlackBox implements Disposable {
     late.abort();
   }
 
-  /** @param size of the ring in bytes; undefined: off */
-  configure(size: number | undefined): void {
-    if (size === this.#size && (size !== undefined || this.#part > 0)) return;
+  /**
+   * @param size of the ring in bytes; undefined: off
+   * @param isMasked addresses become other ones before they are written
+   */
+  configure(size: number | undefined, isMasked = false): void {
+    const isSame = size === this.#size && isMasked === this.#isMasked;
+    if (isSame && (size !== undefined || this.#part > 0)) return;
     this.#size = size;
     this.#flushAll();
     this.#ring?.end(this.#writer.take());
+    if (isMasked !== this.#isMasked) this.#writer = new RecordingWriter(isMasked ? newMask() : undefined);
+    this.#isMasked = isMasked;
     this.#ring = size === undefined ? undefined : new Ring(this.#options.directory, size);
     if (this.#ring) this.#beginPart();
     // What begins later does not begin with the daemon.
@@ -281,6 +290,7 @@ export class BlackBox implements Disposable {
     const engine: EngineBeginning | undefined = table && { setUp: isWhole ? [] : this.#setUp(table()) };
     this.#writer.begin({
       ...{ type: "begin", at, epoch: timeOfDay(), part: this.#part++, before: this.#noted, ...about, engine },
+      ...(this.#isMasked && { isMasked: true }),
       host: { ...host(), config: this.#last.config },
     });
     this.#toSee = isWhole || !table ? [] : [...tokens()];
@@ -302,4 +312,10 @@ export class BlackBox implements Disposable {
     else log.warn(`${trouble}; all else goes on, and it is tried again`);
     this.#said = trouble;
   }
+}
+
+/** The key is nowhere but in this daemon's memory: with it goes what would tell who was who. */
+function newMask(): AddressMask {
+  const key = randomBytes(32);
+  return new AddressMask((text) => createHmac("sha256", key).update(text).digest());
 }

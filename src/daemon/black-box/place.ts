@@ -1,11 +1,16 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { RuntimeFiles } from "../../control/index.ts";
-import { statePlace } from "../files/state-directory.ts";
+import { SYSTEM_STATE, statePlace } from "../files/state-directory.ts";
 
 /** Where a black box is, and whether it stays there when its daemon ends. */
 export interface BlackBoxPlace {
   readonly directory: string;
   readonly isLasting: boolean;
+}
+
+/** Where the service's is, for who may look into it without being root. */
+export function serviceBlackBox(netns: string | undefined): string {
+  return join(SYSTEM_STATE, netns === undefined ? "black-box" : `black-box-${basename(netns)}`);
 }
 
 /**

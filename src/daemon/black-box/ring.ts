@@ -1,5 +1,5 @@
-import { closeSync, constants, existsSync, open, readdirSync, write, writeSync } from "node:fs";
-import { lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { closeSync, constants, existsSync, fchmod, open, readdirSync, write, writeSync } from "node:fs";
+import { chmod, lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { requireOwn } from "../files/state-directory.ts";
@@ -8,8 +8,9 @@ import { requireOwn } from "../files/state-directory.ts";
 const SEGMENTS = 4;
 /** Daemons that start over and over leave small ones. */
 const FILES_MAX = 64;
-const DIRECTORY_MODE = 0o700;
-const FILE_MODE = 0o600;
+/** The daemon's group may do everything, so it may also look; others see nothing. Whatever the umask is. */
+const DIRECTORY_MODE = 0o750;
+const FILE_MODE = 0o640;
 const NAME = /^(\d{8})\.rec$/;
 /** What a slow disk has not taken; what comes beyond is not kept. */
 export const PENDING_MAX = 4 * 1024 * 1024;
@@ -74,12 +75,14 @@ export class Ring {
       this.#close();
       await mkdir(this.directory, { recursive: true, mode: DIRECTORY_MODE });
       requireOwn(this.directory, await lstat(this.directory));
+      await chmod(this.directory, DIRECTORY_MODE);
       const names = (await readdir(this.directory)).filter((name) => NAME.test(name)).sort();
       await this.#makeRoom(names);
       const last = Number(NAME.exec(names.at(-1) ?? "")?.[1] ?? 0);
       const path = join(this.directory, `${String(last + 1).padStart(8, "0")}.rec`);
       const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
       this.#fd = await openFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
+      await changeMode(this.#fd, FILE_MODE);
     });
   }
 
@@ -161,6 +164,7 @@ export class Ring {
 
 const openFile = promisify(open);
 const writePart = promisify(write);
+const changeMode = promisify(fchmod);
 
 /** @throws the error of write(2); ENOSPC where the disk takes a part only */
 async function writeAll(fd: number, bytes: Uint8Array, position: number): Promise<void> {

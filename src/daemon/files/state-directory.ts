@@ -4,7 +4,7 @@ import { netnsInode } from "../../netlink/index.ts";
 import { ForeignFileError } from "./safe-file.ts";
 
 /** Of root, and of a user to whom root gave it (`StateDirectory=subflow` of a systemd service, which names it itself). */
-const SYSTEM = "/var/lib/subflow";
+export const SYSTEM_STATE = "/var/lib/subflow";
 const DIRECTORY_MODE = 0o750;
 const WRITABLE_BY_OTHERS = 0o022;
 
@@ -27,7 +27,7 @@ export function statePlace(netns: string | undefined): StatePlace {
   const ofService = STATE_DIRECTORY?.split(":")[0];
   // A service has one namespace, and its directory is its own; it may see no other process to compare with.
   if (!chosen && ofService && netns === undefined) return { directory: ofService, suffix: "", isLasting: true };
-  const directory = chosen || ofService || (process.geteuid?.() === 0 ? SYSTEM : ownDirectory());
+  const directory = chosen || ofService || (process.geteuid?.() === 0 ? SYSTEM_STATE : ownDirectory());
   const suffix = suffixOf(netns);
   return { directory, suffix, isLasting: Boolean(chosen) || netns !== undefined || suffix === "" };
 }

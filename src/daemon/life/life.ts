@@ -120,7 +120,10 @@ export class Life implements Disposable {
       pathManager: this.#choice.pathManager,
       state: this.#state,
       quotaFile: new QuotaFile(quotaPath(options.netns), log),
-      blackBox: { directory: this.#box.directory, size: blackBoxSize(loaded.config) },
+      blackBox: {
+        ...{ directory: this.#box.directory, size: blackBoxSize(loaded.config) },
+        isMasked: loaded.config.privacy === "mask",
+      },
       spin: loaded.config.answers.spin,
       plugins: loaded.config.plugins,
       reload: () => this.reload(),
