@@ -20,6 +20,7 @@ import {
   type ControlHello,
   MPTCP_EVENT,
   type MptcpEvent,
+  type WatchdogUse,
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
 import { BlackBox } from "./black-box/black-box.ts";
@@ -57,6 +58,8 @@ export interface DaemonOptions {
   readonly reload: () => ControlFailure | undefined;
   /** What cannot be done at present, a sentence each. */
   readonly troubles: () => readonly string[];
+  /** What the watchdog was told; undefined: there is none. */
+  readonly watchdog: () => WatchdogUse | undefined;
   /** Called before each step of the warm-up: for tests of slow machines. */
   readonly onWarmUpStep?: (() => void) | undefined;
 }
@@ -411,6 +414,8 @@ export class Daemon implements ControlService, Disposable {
       overruns: this.#overruns,
       ...aheadOf(this.#userspace?.ahead, this.#host.ahead),
       paths: userspace?.pathCounts,
+      ...(userspace && { latency: userspace.latency }),
+      watchdog: this.#options.watchdog(),
       ...(this.#quotas.uses && { quotas: this.#quotas.uses }),
       ...(this.#box.use && { blackBox: this.#box.use }),
       troubles: [...this.#options.troubles(), ...this.#box.troubles, ...this.#quotas.troubles, ...this.#host.waiting],

@@ -21,6 +21,7 @@ import type {
   AnswerCounts,
   EndpointChange,
   MptcpPm,
+  NetlinkClient,
   NetlinkSubscription,
   NewEndpoint,
   Rtnl,
@@ -31,6 +32,7 @@ import {
   type Endpoint,
   errnoText,
   formatSocketAddress,
+  type LatencyCounts,
   type Limits,
   type Millis,
   MPTCP_EVENT,
@@ -50,6 +52,7 @@ import { ByteWatch } from "./rules/byte-watch.ts";
 import { Owners } from "./rules/owners.ts";
 import { describe, tokenOf } from "./trace.ts";
 import { translateBatch } from "./translate.ts";
+import { Latency } from "./tuning/latency.ts";
 import { rehearse, warmUp } from "./tuning/warm-up.ts";
 import { PathWatch } from "./watch.ts";
 
@@ -80,6 +83,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   readonly #driver: Driver;
   readonly #port: KernelPort;
   readonly #owners: Owners;
+  readonly #latency: Latency;
   #foresight: Foresight | undefined;
   readonly #watch: PathWatch;
   readonly #bytes: ByteWatch;
@@ -98,11 +102,13 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#options = options;
     const { pm, rtnl, log, now } = options;
     this.#listeners = new PortListeners(pm);
+    this.#latency = new Latency(now);
+    const send: NetlinkClient["executeAll"] = (requests) => pm.client.executeAll(requests);
     this.#port = new KernelPort({
       pm,
       rtnl,
       listeners: this.#listeners,
-      execute: (requests) => pm.client.executeAll(requests),
+      execute: (requests) => this.#latency.sent(requests, send),
       onAnswer: (request, errno, message) => this.#answers.set(request, { errno, message }),
       onAsk: (question) => options.onAsk(question),
       onOwner: (query) => this.#owners.answer(query),
@@ -174,6 +180,10 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     });
   }
 
+  get latency(): LatencyCounts {
+    return this.#latency.counts;
+  }
+
   /** Of what went out ahead; undefined: nothing does. */
   get ahead(): AnswerCounts | undefined {
     return this.#foresight?.counts;
@@ -181,8 +191,13 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   /** What the kernel told in one wake-up; `last` is the header of the last establishment among it. */
   onEvents(events: readonly MptcpEvent[], last: MessageHeader | undefined): void {
+    this.#latency.begin();
     for (const { token, requests } of this.#foresight?.given() ?? []) this.#port.ahead.add(token, requests);
-    this.#driver.handleAll(translateBatch(events));
+    try {
+      this.#driver.handleAll(translateBatch(events));
+    } finally {
+      this.#latency.end();
+    }
     if (!this.#port.ahead.isEmpty) this.#endAhead();
     this.#foresight?.end(last);
     this.#wake();

@@ -93,6 +93,10 @@ export interface ControlHello {
   readonly ahead: AheadCounts;
   /** What became of paths; with the userspace path manager. */
   readonly paths?: PathCounts | undefined;
+  /** How long decisions and commands took, since it began; with the userspace path manager. */
+  readonly latency?: LatencyCounts | undefined;
+  /** What the service manager's watchdog was told; undefined: there is none. */
+  readonly watchdog?: WatchdogUse | undefined;
   /** Interfaces with a quota, by their names; undefined: no interface has one. */
   readonly quotas?: readonly QuotaUse[] | undefined;
   /** What the engines were told and did, as it is written down; undefined: it is not. */
@@ -111,6 +115,33 @@ export interface BlackBoxUse {
   readonly entries: number;
   /** Entries that came faster than they could be written, or when nothing could be. */
   readonly lost: number;
+}
+
+/** How long something took, counted. */
+export interface LatencyHistogram {
+  /** Milliseconds, rising. */
+  readonly bounds: readonly number[];
+  /** How many were at most so long, and longer than the bound before; one more: longer than all. */
+  readonly counts: readonly number[];
+  /** Milliseconds, of all. */
+  readonly sum: number;
+}
+
+/** How long the daemon took. */
+export interface LatencyCounts {
+  /** From when it was told of the kernel's events until the kernel had carried out what was decided. */
+  readonly decisions: LatencyHistogram;
+  /** The kernel's part of that, and of commands that came from no event. */
+  readonly commands: LatencyHistogram;
+}
+
+/** The watchdog of a service manager (`WatchdogSec=`). */
+export interface WatchdogUse {
+  /** Milliseconds without a word after which the service manager ends the daemon. */
+  readonly interval: number;
+  /** Times that it was told that the daemon works, and that it was not because the kernel did not answer. */
+  readonly told: number;
+  readonly missed: number;
 }
 
 /** How far the quota of an interface is used. */

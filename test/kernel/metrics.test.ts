@@ -69,6 +69,10 @@ kernelTest("metrics: on a socket, as a file, and what they say follows the daemo
   assert.equal(statSync(path).mode & 0o777, 0o660);
   const text = await scrape(path);
   assert.match(text, /^200 text\/plain; version=0\.0\.4/);
+  const counted = (name: string): number => Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1]);
+  assert.ok(counted("subflow_command_seconds_count") >= 1, text);
+  assert.ok(counted("subflow_decision_seconds_count") <= counted("subflow_command_seconds_count"));
+  assert.equal(counted('subflow_decision_seconds_bucket\\{le="\\+Inf"\\}'), counted("subflow_decision_seconds_count"));
   assertLinted(text.slice(text.indexOf("\n") + 1));
   const open = await scrape(path, { accept: "application/openmetrics-text; version=1.0.0" });
   assert.match(open, /^200 application\/openmetrics-text; version=1\.0\.0.*\n[\s\S]*# EOF\n$/);
@@ -127,7 +131,10 @@ peerTest("metrics: a real Prometheus is silent while all is well, and says when 
   await using lab = await Lab.create(HEALTHY);
   const client = lab.host("client");
   await client.ip(["link set lo up"]);
-  const daemon = await DaemonProcess.start(lab, client, "--path-manager", "userspace");
+  const quota = (amount: string) =>
+    `path_manager: userspace\ninterfaces: [{ name: wifi, role: subflow, quota: ${amount} }]\n`;
+  const file = configFile(quota("5GB/month"));
+  const daemon = await DaemonProcess.start(lab, client, "--config", file);
   const connection = await connected(lab);
   const exporter = client.spawn([process.execPath, SUBFLOW, "metrics"], { stdio: "ignore" });
   // As they are, but sooner.
@@ -149,6 +156,15 @@ peerTest("metrics: a real Prometheus is silent while all is well, and says when 
   assert.deepEqual(await alerts(client), []);
   const fires = (name: string): Promise<unknown> =>
     lab.waitFor(async () => (await alerts(client)).includes(name), 3 * DEADLINE, `${name} fires`);
+  // Its path is off then, so that there is one path too.
+  writeFileSync(file, quota("1kB/month"));
+  await daemon.ask("reload");
+  await transfer(connection.client, connection.server, 100_000);
+  await fires("SubflowQuotaUsed");
+  writeFileSync(file, quota("5GB/month"));
+  await daemon.ask("reload");
+  const isQuiet = async (): Promise<boolean> => (await alerts(client)).length === 0;
+  await lab.waitFor(isQuiet, 3 * DEADLINE, "nothing is wrong any more");
   await client.ip(["link set cellular down"]);
   await fires("SubflowMostOnOnePath");
   assert.deepEqual(await alerts(client), ["SubflowMostOnOnePath"]);

@@ -2,12 +2,14 @@
 export interface Family {
   /** Without the `_total` of counters. */
   readonly name: string;
-  readonly type: "gauge" | "counter" | "info";
+  readonly type: "gauge" | "counter" | "info" | "histogram";
   readonly help: string;
   readonly samples: readonly Sample[];
 }
 
 export interface Sample {
+  /** Of a histogram: which of its parts. */
+  readonly part?: "bucket" | "count" | "sum" | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly value: number;
 }
@@ -31,7 +33,9 @@ function familyText({ name, type, help, samples }: Family, format: Format): stri
   const isOpen = format === "openmetrics";
   // Before OpenMetrics a family had the name of its samples, and an info was a gauge of 1.
   const [family, kind] = isOpen ? [name, type] : [name + suffix, type === "info" ? "gauge" : type];
-  const lines = samples.map(({ labels, value }) => `${name}${suffix}${labelText(labels)} ${value}`);
+  const lines = samples.map(
+    ({ part, labels, value }) => `${name}${part === undefined ? suffix : `_${part}`}${labelText(labels)} ${value}`,
+  );
   return [`# TYPE ${family} ${kind}`, `# HELP ${family} ${escaped(help)}`, ...lines, ""].join("\n");
 }
 

@@ -1,7 +1,7 @@
 import { POLICIES } from "../../config/index.ts";
-import type { ControlHello, WatchedConnection, WatchedSubflow } from "../../types/index.ts";
+import type { ControlHello, LatencyHistogram, QuotaUse, WatchedConnection, WatchedSubflow } from "../../types/index.ts";
 import type { Family, Sample } from "./exposition.ts";
-import { Count, type Tally } from "./tally.ts";
+import { Count, INTERFACES_MAX, type Tally } from "./tally.ts";
 
 /** What is exposed, from what was counted, what the daemon says of itself, and the kernel's counters. */
 export interface Facts {
@@ -16,6 +16,8 @@ export interface Facts {
 export function families({ tally, hello, counters }: Facts): Family[] {
   return [
     ...daemonFamilies(tally, hello),
+    ...timeFamilies(hello),
+    ...quotaFamilies(hello?.quotas ?? []),
     ...connectionFamilies([...tally.connections.values()], tally),
     ...countFamilies(tally),
     counter("subflow_mib", "MPTCP counters of the kernel (MPTcpExt of /proc/net/netstat); see `subflow status`.", {
@@ -88,6 +90,85 @@ function daemonFamilies(tally: Tally, hello: ControlHello | undefined): Family[]
         ]
       : []),
     one("subflow_exporter_lost", "Events and decisions that came too fast for this exporter to count.", tally.lost),
+  ];
+}
+
+/** How long it took, and what watches it. */
+function timeFamilies(hello: ControlHello | undefined): Family[] {
+  const { latency, watchdog, blackBox } = hello ?? {};
+  const one = (name: string, help: string, value: number): Family => ({
+    name,
+    type: "counter",
+    help,
+    samples: [{ value }],
+  });
+  return [
+    ...(latency
+      ? [
+          histogram(
+            "subflow_decision_seconds",
+            "From the kernel's events to its having carried out what was decided; what went out ahead is not among it.",
+            latency.decisions,
+          ),
+          histogram(
+            "subflow_command_seconds",
+            "The kernel's part of it: commands that went out together.",
+            latency.commands,
+          ),
+        ]
+      : []),
+    ...(watchdog
+      ? [
+          gauge(
+            "subflow_watchdog_interval_seconds",
+            "Without a word for so long the service manager ends the daemon.",
+            watchdog.interval / 1000,
+          ),
+          one("subflow_watchdog_told", "Times that the service manager was told that the daemon works.", watchdog.told),
+          one("subflow_watchdog_missed", "Times that it was not, because the kernel did not answer.", watchdog.missed),
+        ]
+      : []),
+    ...(blackBox
+      ? [
+          one("subflow_black_box_bytes", "Bytes that were written down of what happened.", blackBox.written),
+          one("subflow_black_box_lost", "Entries that could not be written down.", blackBox.lost),
+        ]
+      : []),
+  ];
+}
+
+const STAGES = ["within", "warned", "backup", "off"] as const;
+
+/** The first interfaces with a quota: they are chosen by patterns, which containers may match. */
+function quotaFamilies(quotas: readonly QuotaUse[]): Family[] {
+  const shown = quotas.slice(0, INTERFACES_MAX);
+  const family = (name: string, help: string, samples: readonly Sample[]): Family => ({
+    name,
+    type: "gauge",
+    help,
+    samples,
+  });
+  return [
+    family(
+      "subflow_quota_used_bytes",
+      "Bytes, both ways, in the present period of an interface with a quota.",
+      shown.map((quota) => ({ labels: { interface: quota.interface }, value: quota.used })),
+    ),
+    family(
+      "subflow_quota_limit_bytes",
+      "Its quota.",
+      shown.map((quota) => ({ labels: { interface: quota.interface, period: quota.period }, value: quota.limit })),
+    ),
+    family(
+      "subflow_quota_stage",
+      "What follows from it: nothing, a warning, its endpoints are backup, or it has none. 1 for the one that holds.",
+      shown.flatMap((quota) =>
+        STAGES.map((stage) => ({
+          labels: { interface: quota.interface, stage },
+          value: Number(stage === quota.stage),
+        })),
+      ),
+    ),
   ];
 }
 
@@ -186,6 +267,22 @@ function counter(
     type: "counter",
     help,
     samples: entries.map(([word, value]) => ({ labels: { [label]: word }, value })),
+  };
+}
+
+/** Bounds in milliseconds become seconds; each bucket has those below it. */
+function histogram(name: string, help: string, { bounds, counts, sum }: LatencyHistogram): Family {
+  let below = 0;
+  const buckets = counts.map((count, at): Sample => {
+    below += count;
+    const bound = bounds[at];
+    return { part: "bucket", labels: { le: bound === undefined ? "+Inf" : `${bound / 1000}` }, value: below };
+  });
+  return {
+    name,
+    type: "histogram",
+    help,
+    samples: [...buckets, { part: "count", value: below }, { part: "sum", value: sum / 1000 }],
   };
 }
 

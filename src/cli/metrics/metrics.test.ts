@@ -43,6 +43,13 @@ const HELLO = {
   foreseen: 1,
   ahead: { sent: 3, refused: 1 },
   troubles: ["the state cannot be written"],
+  latency: {
+    decisions: { bounds: [0.01, 0.1, 1], counts: [0, 3, 1, 1], sum: 5.5 },
+    commands: { bounds: [0.01, 0.1, 1], counts: [4, 1, 0, 0], sum: 0.06 },
+  },
+  watchdog: { interval: 30_000, told: 9, missed: 1 },
+  blackBox: { directory: "/x", size: 1, written: 500, entries: 10, lost: 2 },
+  quotas: [{ interface: "cellular", used: 70, limit: 100, period: "month", stage: "warned", ends: "" }],
   paths: { silent: 1, probes: 2, quarantines: 3, recoveries: { count: 4, median: 50, longest: 900 } },
 } as unknown as ControlHello;
 
@@ -77,6 +84,21 @@ test("metrics: connections, subflows, events and reasons, counted under labels o
     "subflow_daemon_troubles 1",
     'subflow_daemon_ahead_requests_total{outcome="taken"} 2',
     "subflow_recovery_median_seconds 0.05",
+    "# TYPE subflow_decision_seconds histogram",
+    'subflow_decision_seconds_bucket{le="0.00001"} 0',
+    'subflow_decision_seconds_bucket{le="0.0001"} 3',
+    'subflow_decision_seconds_bucket{le="0.001"} 4',
+    'subflow_decision_seconds_bucket{le="+Inf"} 5',
+    "subflow_decision_seconds_count 5",
+    "subflow_decision_seconds_sum 0.0055",
+    "subflow_command_seconds_count 5",
+    "subflow_watchdog_interval_seconds 30",
+    "subflow_watchdog_missed_total 1",
+    "subflow_black_box_lost_total 2",
+    'subflow_quota_used_bytes{interface="cellular"} 70',
+    'subflow_quota_limit_bytes{interface="cellular",period="month"} 100',
+    'subflow_quota_stage{interface="cellular",stage="warned"} 1',
+    'subflow_quota_stage{interface="cellular",stage="off"} 0',
     'subflow_connections{side="client",path_manager="userspace"} 2',
     'subflow_connections{side="unknown",path_manager="userspace"} 1',
     'subflow_connections_by_policy{policy="other"} 1',
@@ -156,21 +178,74 @@ test("metrics: without a daemon little is said, and nothing that is not known", 
   assert.doesNotMatch(exposition(families({ tally, hello: limited, counters: {} }), "text"), /NaN|undefined/);
 });
 
+/** Samples that there are, by name, with the labels that they have. */
+function labelsOf(shown: string): Map<string, Set<string>> {
+  const known = new Map<string, Set<string>>();
+  for (const [, name, labels = ""] of shown.matchAll(/^(subflow_\w+)(?:\{(.*)\})? /gm)) {
+    const names = known.get(name!) ?? new Set(["instance"]);
+    for (const [, label] of labels.matchAll(/(\w+)="/g)) names.add(label!);
+    known.set(name!, names);
+  }
+  return known;
+}
+
+/** Of an expression: what it asks for that there is not. */
+function askedInVain(expression: string, known: ReadonlyMap<string, ReadonlySet<string>>): string[] {
+  const found: string[] = [];
+  const labels = new Set<string>();
+  for (const [, name, selector = ""] of expression.matchAll(/\b(subflow_\w+)(?:\{([^}]*)\})?/g)) {
+    const has = known.get(name!);
+    if (!has) found.push(name!);
+    for (const label of has ?? []) labels.add(label);
+    for (const [, label] of selector.matchAll(/(\w+)\s*(?:=|!)/g))
+      if (!has?.has(label!)) found.push(`${name}{${label}}`);
+  }
+  assert.ok(labels.size > 0, expression);
+  for (const [, list] of expression.matchAll(/\b(?:by|on|without|ignoring) ?\(([^)]*)\)/g)) {
+    for (const label of list!.split(",").map((each) => each.trim()))
+      if (!labels.has(label)) found.push(`by (${label})`);
+  }
+  return found;
+}
+
 test("metrics: alert rules and dashboard ask for what there is", () => {
   const everything = counted([
     told(1, [subflow("10.0.1.1")]),
+    told(1, [subflow("10.0.1.1", { bytesSent: 1, bytesReceived: 1 })]),
     { type: "event", event: { kind: "event", type: "subflow.closed", errno: 0, resetReason: 6 } } as Change,
     { type: "decision", decision: { type: "subflow.create" } } as Change,
   ]);
-  const shown = text(everything, "text");
-  const known = new Set([...shown.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name));
-  for (const file of ["prometheus/alerts.yaml", "grafana/subflow.json"]) {
-    const asked = new Set(readFileSync(join(contrib, file), "utf8").match(/\bsubflow_\w+/g));
-    assert.ok(asked.size > 5);
+  const known = labelsOf(text(everything, "text"));
+  const rules = readFileSync(join(contrib, "prometheus/alerts.yaml"), "utf8");
+  const alerts = [...rules.matchAll(/^ +expr: (.*)$/gm)].map(([, expression]) => expression!);
+  const { panels } = JSON.parse(readFileSync(join(contrib, "grafana/subflow.json"), "utf8")) as Dashboard;
+  const targets = panels.flatMap((panel) => panel.targets);
+  assert.ok(alerts.length > 10 && targets.length > 20, `${alerts.length} ${targets.length}`);
+  for (const expression of [...alerts, ...targets.map(({ expr }) => expr)]) {
+    assert.deepEqual(askedInVain(expression, known), [], expression);
+  }
+  for (const { expr, legendFormat } of targets) {
+    const names = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, name]) => name!);
+    const has = new Set([...expr.matchAll(/subflow_\w+/g)].flatMap(([name]) => [...(known.get(name) ?? [])]));
     assert.deepEqual(
-      [...asked].filter((name) => !known.has(name)),
+      names.filter((name) => !has.has(name)),
       [],
-      file,
+      `${legendFormat} of ${expr}`,
     );
   }
+  const places = panels.map(({ gridPos: { x, y } }) => `${x} ${y}`);
+  assert.equal(new Set(places).size, places.length, "no panel lies upon another");
+  // What there is not would be seen.
+  assert.deepEqual(askedInVain("rate(subflow_evnts_total[1m]) + subflow_subflows", known), ["subflow_evnts_total"]);
+  assert.deepEqual(askedInVain('sum by (dev) (subflow_subflows{iface="a"})', known), [
+    "subflow_subflows{iface}",
+    "by (dev)",
+  ]);
 });
+
+interface Dashboard {
+  readonly panels: readonly {
+    readonly gridPos: { readonly x: number; readonly y: number };
+    readonly targets: readonly { readonly expr: string; readonly legendFormat: string }[];
+  }[];
+}

@@ -128,6 +128,7 @@ export class Life implements Disposable {
       plugins: loaded.config.plugins,
       reload: () => this.reload(),
       troubles: () => (this.#keeper.trouble === undefined ? [] : [this.#keeper.trouble]),
+      watchdog: () => this.#watchdog?.use,
       onWarmUpStep,
     });
     // Whoever asked has been told; a request that failed half-way is mended like anything else that does.

@@ -1,3 +1,4 @@
+import type { WatchdogUse } from "../../types/index.ts";
 import { notify } from "./notify.ts";
 
 /**
@@ -6,16 +7,32 @@ import { notify } from "./notify.ts";
  */
 export class Watchdog implements Disposable {
   readonly #timer: NodeJS.Timeout | undefined;
+  readonly #interval: number | undefined;
+  #told = 0;
+  #missed = 0;
 
   /** @param isServing whether the daemon does its work at this moment, found out by doing some */
   constructor(isServing: () => boolean) {
     const interval = intervalOf(process.env);
     if (interval === undefined) return;
+    this.#interval = interval;
     const tell = (): void => {
-      if (isServing()) notify("WATCHDOG=1");
+      if (!isServing()) {
+        this.#missed++;
+        return;
+      }
+      this.#told++;
+      notify("WATCHDOG=1");
     };
     tell();
     this.#timer = setInterval(tell, interval / 2).unref();
+  }
+
+  /** undefined: nobody asked. */
+  get use(): WatchdogUse | undefined {
+    return this.#interval === undefined
+      ? undefined
+      : { interval: this.#interval, told: this.#told, missed: this.#missed };
   }
 
   [Symbol.dispose](): void {
