@@ -7,6 +7,7 @@ export * from "./nearest.ts";
 export * from "./policy-schema.ts";
 export { type CalendarPeriod, type Moment, periodAt } from "./quota.ts";
 export * from "./rooms.ts";
+export { toldRules } from "./rule-words.ts";
 export * from "./rules.ts";
 export * from "./schema.ts";
 export { delayOf } from "./shared-schema.ts";

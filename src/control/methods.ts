@@ -58,6 +58,7 @@ const PARAMETERS = {
     pace: v.optional(whole(WATCH_PACE.min, WATCH_PACE.max)),
   }),
   recording: none,
+  rules: none,
   reload: none,
 } as const satisfies { readonly [M in ControlMethod]: v.GenericSchema };
 

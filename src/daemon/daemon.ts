@@ -386,6 +386,8 @@ export class Daemon implements ControlService, Disposable {
       case "recording":
         void this.#box.written().then((directory) => answer(directory === undefined ? null : { directory }));
         return;
+      case "rules":
+        return answer(userspace ? this.#rules.told : { rules: [], more: 0 });
       case "reload":
         return answer(null, this.#options.reload());
       case "snapshot":

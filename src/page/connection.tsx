@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
+import { Chart } from "./chart.tsx";
 import type { Deed, Opened, SubflowRow } from "./picture.ts";
-import { Sparkline } from "./sparkline.tsx";
 import { rateText, rttText, sizeText, timeText } from "./texts.ts";
 
 interface Properties {
@@ -22,6 +22,10 @@ export function ConnectionPage({ opened, token, mayControl }: Properties) {
     );
   }
   const { row, local, user, bytesSent, bytesReceived, subflows, why, timeline } = opened;
+  const most = {
+    rate: Math.max(1, ...subflows.flatMap(({ rates }) => rates)),
+    rtt: Math.max(0, ...subflows.flatMap(({ rtts }) => rtts)),
+  };
   const act = (subflow: SubflowRow, type: Deed["type"]): void => {
     if (type === "close" && !confirm(`Close the subflow ${subflow.local} → ${subflow.remote}?`)) return;
     perform({ type, token, key: subflow.key }).then(setSaid, (error: Error) => setSaid(error.message));
@@ -44,6 +48,7 @@ export function ConnectionPage({ opened, token, mayControl }: Properties) {
           <Subflow
             key={subflow.key}
             subflow={subflow}
+            most={most}
             act={mayControl ? act : undefined}
             isLast={subflows.length === 1}
           />
@@ -75,22 +80,22 @@ function Back() {
 
 interface SubflowProperties {
   readonly subflow: SubflowRow;
+  /** Of all subflows, so that one can be compared with another: bytes a second, and milliseconds. */
+  readonly most: { readonly rate: number; readonly rtt: number };
   readonly act: ((subflow: SubflowRow, type: Deed["type"]) => void) | undefined;
   readonly isLast: boolean;
 }
 
-function Subflow({ subflow, act, isLast }: SubflowProperties) {
-  const { local, remote, state, words, isBackup, rtt, sendRate, receiveRate, retransmits, rates } = subflow;
+function Subflow({ subflow, most, act, isLast }: SubflowProperties) {
+  const { local, remote, state, words, isBackup, sendRate, receiveRate, retransmits, rates, rtts } = subflow;
   return (
     <li class={state}>
       <span class="name">
         <strong>{subflow.interface || "?"}</strong> {local} → {remote}
       </span>
-      <Sparkline rates={rates} />
       <span class="rate">
         ↑ {rateText(sendRate)} <br />↓ {rateText(receiveRate)}
       </span>
-      <span>{rttText(rtt)}</span>
       <span>
         {words}
         {retransmits > 0 && `, ${retransmits} sent again`}
@@ -105,6 +110,10 @@ function Subflow({ subflow, act, isLast }: SubflowProperties) {
           </button>
         </span>
       )}
+      <div class="charts">
+        <Chart name="rate" values={rates} most={most.rate} text={rateText} />
+        <Chart name="round-trip time" values={rtts} most={most.rtt} text={rttText} isMeasured />
+      </div>
     </li>
   );
 }

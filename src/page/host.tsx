@@ -13,7 +13,8 @@ export function HostPage({ daemon }: { daemon: DaemonPicture | undefined }) {
 }
 
 function Daemon({ daemon }: { daemon: DaemonPicture }) {
-  const { version, uptime, overruns, recoveries, silent, quarantines, quotas, troubles, endpoints, limits } = daemon;
+  const { version, uptime, overruns, recoveries, silent, quarantines, quotas, troubles, endpoints, limits, rules } =
+    daemon;
   return (
     <section aria-labelledby="host">
       <h2 id="host">This host</h2>
@@ -57,6 +58,7 @@ function Daemon({ daemon }: { daemon: DaemonPicture }) {
           </tbody>
         </table>
       )}
+      {rules && rules.shown.length > 0 && <Rules rules={rules} />}
       {quotas.map(({ interface: name, used, limit, stage }) => (
         <p key={name}>
           <label>
@@ -65,6 +67,39 @@ function Daemon({ daemon }: { daemon: DaemonPicture }) {
         </p>
       ))}
     </section>
+  );
+}
+
+/** Which connections are treated otherwise, the first rule that matches first. */
+function Rules({ rules: { shown, more } }: { rules: NonNullable<DaemonPicture["rules"]> }) {
+  return (
+    <>
+      <table class="rules">
+        <caption>Rules</caption>
+        <thead>
+          <tr>
+            <th scope="col">rule</th>
+            <th scope="col">is for</th>
+            <th scope="col">says</th>
+            <th scope="col">connections</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map(({ name, match, treatment, isNow, connections }) => (
+            <tr key={name} class={isNow ? undefined : "resting"}>
+              <td>{name}</td>
+              <td>
+                {match}
+                {!isNow && " (not now)"}
+              </td>
+              <td>{treatment}</td>
+              <td>{connections}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {more > 0 && <p>and {more} more rules</p>}
+    </>
   );
 }
 

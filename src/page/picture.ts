@@ -97,7 +97,9 @@ export interface SubflowRow {
   readonly sendRate: number;
   readonly receiveRate: number;
   readonly retransmits: number;
+  /** One reading a second of the last minute, the oldest first: bytes a second, and milliseconds; 0: not measured. */
   readonly rates: readonly number[];
+  readonly rtts: readonly number[];
 }
 
 export interface TimelineEntry {
@@ -128,7 +130,18 @@ export interface DaemonPicture {
     readonly interface: string;
     readonly flags: string;
   }[];
+  /** In their order, with how many connections have each; undefined: who looks may not know them. */
+  readonly rules?: { readonly shown: readonly RuleRow[]; readonly more: number } | undefined;
   readonly limits?: { readonly subflows: number; readonly addAddrAccepted: number } | undefined;
+}
+
+/** A rule of the configuration, in words. */
+export interface RuleRow {
+  readonly name: string;
+  readonly match: string;
+  readonly treatment: string;
+  readonly isNow: boolean;
+  readonly connections: number;
 }
 
 /** A finding of the doctor, as `subflow -j doctor` has it. */

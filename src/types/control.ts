@@ -66,11 +66,31 @@ export interface ControlMethods {
     readonly params: Record<string, never>;
     readonly result: { readonly directory: string } | null;
   };
+  /** The rules of the configuration in force, in words; none where the in-kernel path manager is in charge, for it has no use for them. */
+  readonly rules: { readonly params: Record<string, never>; readonly result: ToldRules };
   /** Reads the configuration again, as SIGHUP does. */
   readonly reload: { readonly params: Record<string, never>; readonly result: null };
 }
 
 export type ControlMethod = keyof ControlMethods;
+
+/** The first rules, in their order. */
+export interface ToldRules {
+  readonly rules: readonly ToldRule[];
+  /** Those that are not told. */
+  readonly more: number;
+}
+
+/** A rule in words. */
+export interface ToldRule {
+  /** Its name, or its number from 1. */
+  readonly name: string;
+  /** Which connections it is for. */
+  readonly match: string;
+  readonly treatment: string;
+  /** It is its time: connections that begin now may have it. */
+  readonly isNow: boolean;
+}
 
 /** The daemon's answer to `hello`. */
 export interface ControlHello {

@@ -18,6 +18,8 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 /** SCREENSHOTS=docs/pictures: pictures of the page for the documentation. */
 const SCREENSHOTS = process.env.SCREENSHOTS;
 const folder = dirname(configFile(""));
+/** Neither today nor, if midnight comes meanwhile, tomorrow. */
+const OTHER_DAY = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"][(new Date().getDay() + 3) % 7];
 
 /** `subflow web` for a host of the lab, on a loopback address of this machine. */
 async function serve(netns: string, ...words: string[]): Promise<{ address: string; process: ChildProcess }> {
@@ -185,7 +187,13 @@ peerTest(
   async () => {
     await using lab = await Lab.create(HEALTHY);
     const client = lab.host("client");
-    const daemon = await DaemonProcess.start(lab, client, "--path-manager", "userspace");
+    const config = configFile(`path_manager: userspace
+interfaces: [{ name: cellular, role: subflow, quota: 5GB/month }]
+rules:
+  - { name: work, match: { side: client, remote: 10.0.1.0/24 }, policy: resilient }
+  - { name: nights, match: { remote_port: 9, days: ${OTHER_DAY} }, delay: 64kB }
+`);
+    const daemon = await DaemonProcess.start(lab, client, "--config", config);
     const { address, process: server } = await serve(client.netns, "--control");
     await using chrome = await browser();
     const page = await chrome.newPage({ viewport: { width: 1100, height: 900 } });
@@ -202,6 +210,10 @@ peerTest(
     await sleep(SCREENSHOTS === undefined ? 0 : 1500);
     await shoot(page, "web");
     await sending;
+    await page.getByRole("row", { name: "work side client, remote 10.0.1.0/24 policy resilient 1" }).waitFor();
+    await page.getByRole("row", { name: /^nights .*\(not now\) delay 64kB 0$/ }).waitFor();
+    await page.getByText(/^cellular: .* of 5\.0 GB, within/).waitFor();
+    await page.getByText(/\d subflows were lost and are there again/).waitFor();
     await assertAccessible(page);
     // By keyboard alone.
     await page.keyboard.press("/");
@@ -215,6 +227,15 @@ peerTest(
     await page.getByRole("heading", { name: "10.0.1.1" }).waitFor();
     await page.getByText("we open a subflow over cellular").waitFor();
     await page.getByText("Nothing is left out.").waitFor();
+    await page
+      .getByRole("img", { name: /^rate: .* now, at most .* in the last minute$/ })
+      .first()
+      .waitFor();
+    await page
+      .getByRole("img", { name: /^round-trip time: [\d.]+ ms now, at most/ })
+      .first()
+      .waitFor();
+    assert.equal(await page.locator(".subflows .chart").count(), 4, "two a subflow");
     await assertAccessible(page);
     await shoot(page, "web-connection");
     const isBackup = (): boolean => subflowsOf(client).some(({ backupLocal }) => backupLocal);
@@ -240,7 +261,7 @@ peerTest(
       .waitFor({ timeout: 30_000 });
     await daemon.end("SIGKILL");
     await page.getByText("No daemon answers here").waitFor();
-    await DaemonProcess.start(lab, client, "--path-manager", "userspace");
+    await DaemonProcess.start(lab, client, "--config", config);
     await page.getByText("userspace path manager").waitFor();
     await end(server, "SIGKILL");
     await page.getByText("The server does not answer").waitFor();

@@ -34,6 +34,7 @@ export class TopSource implements Disposable {
   readonly #pace: number;
   readonly #stop = new AbortController();
   readonly #history = new History();
+  readonly #rtts = new History();
   readonly #timelines = new Map<Token, Timed[]>();
   readonly #kernel: KernelView;
   readonly #explained = new Map<Token, { readonly at: number; readonly explained: Explained | undefined }>();
@@ -74,6 +75,7 @@ export class TopSource implements Disposable {
       timeline: (token) => this.#timelines.get(token) ?? [],
       sparkline: (key, width) => this.#history.sparkline(key, width),
       rates: (key) => this.#history.values(key),
+      rtts: (key) => this.#rtts.values(key),
       interfaceOf: (local, interfaceIndex) => this.#interfaceOf(local, interfaceIndex, now),
       why: (token) => this.#why(token, now),
       who: this.#who,
@@ -177,9 +179,15 @@ export class TopSource implements Disposable {
     };
     for (const connection of this.connections.values()) {
       push(`${connection.token}`, connection);
-      for (const subflow of connection.subflows) push(subflowKey(connection.token, subflow), subflow);
+      for (const subflow of connection.subflows) {
+        const key = subflowKey(connection.token, subflow);
+        push(key, subflow);
+        this.#rtts.push(key, subflow.rtt);
+      }
     }
-    if (this.#history.size > 2 * there.size) this.#history.keep((key) => there.has(key));
+    for (const history of [this.#history, this.#rtts]) {
+      if (history.size > 2 * there.size) history.keep((key) => there.has(key));
+    }
   }
 
   #interfaceOf({ address }: SocketAddress, interfaceIndex: number | undefined, now: number): string | undefined {

@@ -34,6 +34,8 @@ export interface World {
   readonly sparkline: (key: string, width: number) => string;
   /** What the sparkline is drawn from: bytes a second, the oldest first. */
   readonly rates: (key: string) => readonly number[];
+  /** Round-trip times of a subflow in milliseconds, at the same times; 0: not measured. */
+  readonly rtts: (key: string) => readonly number[];
   readonly interfaceOf: InterfaceOf;
   readonly why: (token: Token) => Explained | undefined;
   /** Who is in charge, in words. */

@@ -59,6 +59,7 @@ function world(more: Partial<World> = {}): World {
     connections: new Map(CONNECTIONS.map((each) => [each.token, each])),
     timeline: (token) => (token === 1 ? [{ happening: CLOSED, at: 1000 }] : []),
     rates: () => [],
+    rtts: () => [],
     sparkline: (_key, width) => "▁▂▃▄▅▆▇█▇▆▅▄".slice(0, width),
     interfaceOf: ({ address }) => ({ "10.0.1.1": "wifi", "10.0.2.1": "cellular" })[address as string],
     why: () => [{ what: "subflow fd00::1", reason: "not of the address family of the peer's address" }],

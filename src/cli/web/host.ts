@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
 import { hostname } from "node:os";
 import { ask } from "../../client/index.ts";
-import type { DaemonPicture, Finding } from "../../page/index.ts";
+import type { Finding } from "../../page/index.ts";
 import { formatSocketAddress, SubflowError } from "../../types/index.ts";
 import { flagNames } from "../endpoint-grammar.ts";
 import type { GlobalOptions } from "../global-options.ts";
 import { Interfaces } from "../interfaces.ts";
 import { localUsers } from "../users.ts";
+import type { HostPicture } from "./picture.ts";
 
 /** The daemon is asked how it is so often, and the doctor at most so often. Milliseconds. */
 const PACE = 2000;
@@ -20,7 +21,7 @@ export class HostView implements Disposable {
   readonly #global: GlobalOptions;
   readonly #users = new Map(localUsers().map(([name, uid]) => [uid, name]));
   readonly #timer: NodeJS.Timeout;
-  #daemon: DaemonPicture | undefined;
+  #daemon: HostPicture | undefined;
   #examination: { readonly at: number; readonly findings: Promise<readonly Finding[]> } | undefined;
 
   constructor(global: GlobalOptions) {
@@ -33,7 +34,7 @@ export class HostView implements Disposable {
     clearInterval(this.#timer);
   }
 
-  get daemon(): DaemonPicture | undefined {
+  get daemon(): HostPicture | undefined {
     return this.#daemon;
   }
 
@@ -53,11 +54,12 @@ export class HostView implements Disposable {
   async #look(): Promise<void> {
     const where = { netns: this.#global.netns };
     try {
-      const [hello, endpoints, limits] = await Promise.all([
+      const [hello, endpoints, limits, rules] = await Promise.all([
         ask("hello", {}, where),
         // Not for everybody: who may not see them sees the rest.
         ask("endpoint.list", {}, where).catch(() => []),
         ask("limits.get", {}, where).catch(() => undefined),
+        ask("rules", {}, where).catch(() => undefined),
       ]);
       const interfaces = new Interfaces(this.#global);
       const { recoveries, silent, quarantines } = hello.paths ?? {};
@@ -77,6 +79,7 @@ export class HostView implements Disposable {
           flags: flagNames(flags).names.join(" "),
         })),
         limits,
+        rules,
       };
     } catch (error) {
       if (!(error instanceof SubflowError)) throw error;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Query } from "../../page/index.ts";
 import type { Address, WatchedConnection, WatchedSubflow } from "../../types/index.ts";
 import type { World } from "../top/state.ts";
-import { pictureOf } from "./picture.ts";
+import { type HostPicture, pictureOf } from "./picture.ts";
 
 const QUERY: Query = { sort: "token", filter: "all", search: "", offset: 0, count: 50, opened: "" };
 const FRAME = { host: "here", mayControl: false, daemon: undefined, userName: (uid: number) => `user ${uid}` };
@@ -66,6 +66,7 @@ function world(...connections: readonly WatchedConnection[]): World {
     timeline: () => [],
     sparkline: () => "",
     rates: () => [1, 2],
+    rtts: () => [7, 0, 9],
     interfaceOf: (_local, index = 0) => `eth${index}`,
     why: () => [{ what: "10.0.3.1", reason: "limit" }],
     who: "userspace path manager",
@@ -127,8 +128,28 @@ test("web: the rule that chose the policy is said, and found", () => {
   assert.equal(pictureOf(world(ruled, connection(8)), { ...QUERY, search: "work" }, FRAME).found, 1);
 });
 
+test("web: rules in words with the connections that have each, at most fifty, and not on a connection's page", () => {
+  const rule = (name: string) => ({ name, match: "everything", treatment: "delay 1s", isNow: true });
+  const many = Array.from({ length: 100 }, (_, index) => rule(`${index}`));
+  const daemon = { rules: { rules: [rule("Work"), ...many], more: 7 } } as unknown as HostPicture;
+  const worked = world(connection(1, { rule: "Work" }), connection(2, { rule: "Work" }), connection(3));
+  const shown = pictureOf(worked, QUERY, { ...FRAME, daemon }).daemon?.rules;
+  assert.deepEqual([shown?.shown[0]?.connections, shown?.shown[1]?.connections], [2, 0]);
+  assert.deepEqual([shown?.shown.length, shown?.more], [50, 58]);
+  assert.equal(pictureOf(worked, { ...QUERY, opened: "1" }, { ...FRAME, daemon }).daemon, undefined);
+  const none = { rules: undefined } as unknown as HostPicture;
+  assert.equal(pictureOf(worked, QUERY, { ...FRAME, daemon: none }).daemon?.rules, undefined);
+});
+
 test("web: the page of a connection; one that is over; none", () => {
   const { opened } = pictureOf(world(connection(0x1f)), { ...QUERY, opened: "1f" }, FRAME);
+  assert.deepEqual(
+    [opened?.subflows[0]?.rates, opened?.subflows[0]?.rtts],
+    [
+      [1, 2],
+      [7, 0, 9],
+    ],
+  );
   assert.deepEqual([opened?.user, opened?.subflows.length, opened?.row.token], ["user 1000", 2, "0000001f"]);
   assert.equal(pictureOf(world(), { ...QUERY, opened: "1f" }, FRAME).opened, null);
   assert.equal("opened" in pictureOf(world(), { ...QUERY, opened: "nonsense" }, FRAME), false);

@@ -1,8 +1,19 @@
-import type { Edge, Opened, Picture, Query, Row, State, SubflowRow, Topology } from "../../page/index.ts";
+import type {
+  DaemonPicture,
+  Edge,
+  Opened,
+  Picture,
+  Query,
+  Row,
+  State,
+  SubflowRow,
+  Topology,
+} from "../../page/index.ts";
 import {
   formatSocketAddress,
   pathKey,
   type Token,
+  type ToldRules,
   unmap,
   type WatchedConnection,
   type WatchedSubflow,
@@ -24,14 +35,19 @@ import { formatToken, parseToken } from "../words.ts";
 /** Rows that one picture has at most, and remote hosts that a drawing has room for. */
 const ROWS_MAX = 200;
 const REMOTES_MAX = 12;
+const RULES_MAX = 50;
 
 /** What does not come from the world of connections. */
-export type Frame = Pick<Picture, "host" | "mayControl" | "daemon"> & {
+export type Frame = Pick<Picture, "host" | "mayControl"> & {
+  readonly daemon: HostPicture | undefined;
   readonly userName: (uid: number) => string;
 };
 
+/** What the daemon says of itself: how many connections have a rule is known here. */
+export type HostPicture = Omit<DaemonPicture, "rules"> & { readonly rules: ToldRules | undefined };
+
 /** Everything that a page with this query shows. */
-export function pictureOf(world: World, query: Query, { userName, ...frame }: Frame): Picture {
+export function pictureOf(world: World, query: Query, { userName, daemon, ...frame }: Frame): Picture {
   const all = [...world.connections.values()];
   const list = listed(world, {
     ...FIRST_VIEW,
@@ -43,6 +59,8 @@ export function pictureOf(world: World, query: Query, { userName, ...frame }: Fr
   const shown = list.slice(offset, offset + Math.min(query.count, ROWS_MAX));
   return {
     ...frame,
+    // Not on the page of a connection.
+    daemon: query.opened === "" && daemon ? { ...daemon, rules: rulesOf(daemon.rules, all) } : undefined,
     who: world.who,
     missing: world.missing,
     sums: {
@@ -57,6 +75,17 @@ export function pictureOf(world: World, query: Query, { userName, ...frame }: Fr
     offset,
     rows: shown.map((connection) => rowOf(connection, world)),
     ...openedOf(query.opened, world, userName),
+  };
+}
+
+function rulesOf(told: ToldRules | undefined, connections: readonly WatchedConnection[]): DaemonPicture["rules"] {
+  if (!told) return undefined;
+  const counts = new Map<string, number>();
+  for (const { rule } of connections) if (rule !== undefined) counts.set(rule, (counts.get(rule) ?? 0) + 1);
+  const shown = told.rules.slice(0, RULES_MAX);
+  return {
+    shown: shown.map((rule) => ({ ...rule, connections: counts.get(rule.name) ?? 0 })),
+    more: told.more + told.rules.length - shown.length,
   };
 }
 
@@ -141,6 +170,7 @@ function subflowRowOf(token: Token, subflow: WatchedSubflow, world: World): Subf
     receiveRate: subflow.receiveRate,
     retransmits: subflow.retransmits,
     rates: world.rates(subflowKey(token, subflow)),
+    rtts: world.rtts(subflowKey(token, subflow)),
   };
 }
 

@@ -1,6 +1,6 @@
-import { type Config, haveTimes, rulesAt } from "../../config/index.ts";
+import { type Config, haveTimes, rulesAt, toldRules } from "../../config/index.ts";
 import type { Rule } from "../../engine/index.ts";
-import type { Millis } from "../../types/index.ts";
+import type { Millis, ToldRules } from "../../types/index.ts";
 
 /** How exactly times of rules are kept; whatever the clock of the host does, it is right again after so long. */
 const LOOK: Millis = 15_000;
@@ -10,6 +10,7 @@ export class RuleClock implements Disposable {
   readonly #onChange: (rules: readonly Rule[]) => void;
   #timer: NodeJS.Timeout | undefined;
   #last = "";
+  #rules: Config["rules"] = [];
 
   /** @param onChange for connections that begin from now on */
   constructor(onChange: (rules: readonly Rule[]) => void) {
@@ -20,9 +21,15 @@ export class RuleClock implements Disposable {
     clearInterval(this.#timer);
   }
 
+  /** For people. */
+  get told(): ToldRules {
+    return toldRules(this.#rules, new Date());
+  }
+
   /** @returns those whose time it is now */
   use(rules: Config["rules"]): readonly Rule[] {
     clearInterval(this.#timer);
+    this.#rules = rules;
     const now = rulesAt(rules, new Date());
     this.#last = namesOf(now);
     if (haveTimes(rules)) this.#timer = setInterval(() => this.#look(rules), LOOK);
