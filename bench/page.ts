@@ -7,14 +7,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { Lab, type TrafficConnection } from "../src/lab/index.ts";
+import { addressOf, launchBrowser } from "./_page.ts";
 import { printMachine, quantile } from "./_support.ts";
 
 const COUNT = Number(process.argv[2] ?? 100);
 const SUBFLOW = join(import.meta.dirname, "..", "..", "bin", "subflow");
 const WEB = join(import.meta.dirname, "..", "bundle", "web");
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /** Notes when each frame was painted that shows one more connection; the clock is the machine's. */
 const OBSERVE = `
@@ -27,16 +27,6 @@ const OBSERVE = `
     requestAnimationFrame(() => setTimeout(() => window.seen.push(Date.now())));
   }).observe(document.body, { subtree: true, childList: true, characterData: true });
 `;
-
-async function addressOf(child: ReturnType<typeof spawn>): Promise<string> {
-  let text = "";
-  for await (const part of child.stderr!.setEncoding("utf8")) {
-    text += part;
-    const found = /^web: (\S+)$/m.exec(text);
-    if (found) return found[1]!;
-  }
-  throw new Error(text);
-}
 
 async function firstPaint(page: Page, address: string): Promise<number> {
   await page.goto(address);
@@ -89,10 +79,7 @@ const server = spawn(process.execPath, [SUBFLOW, "-n", client.netns, "web", "--l
   stdio: ["ignore", "ignore", "pipe"],
 });
 const address = await addressOf(server);
-const chrome = await chromium.launch({
-  executablePath: CHROMIUM,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
-});
+const chrome = await launchBrowser();
 try {
   const paints: number[] = [];
   for (let run = 0; run < 5; run++) {

@@ -8,8 +8,8 @@ const FILTERS = ["all", "trouble", "several subflows", "one subflow", "client", 
 /** Pixels of a row (also in page.css), and rows above and below those that can be seen. */
 const ROW = 56;
 const AROUND = 10;
-/** Scrolling asks for other rows when it rests for so long. Milliseconds. */
-const REST = 80;
+/** While somebody scrolls other rows are asked for so often. Milliseconds. */
+const PACE = 80;
 
 interface Properties {
   readonly picture: Picture;
@@ -89,17 +89,20 @@ interface WindowProperties {
 /** As high as all rows would be; asks for those that come into sight. */
 function Window({ found, offset, ask, children }: WindowProperties) {
   const list = useRef<HTMLUListElement>(null);
+  // It changes with every other picture: a look that is due must not be lost by that.
+  const end = useRef(found);
+  end.current = found;
   useEffect(() => {
     let timer = 0;
     const look = (): void => {
+      timer = 0;
       const top = list.current?.getBoundingClientRect().top ?? 0;
       const first = Math.max(0, Math.floor(-top / ROW) - AROUND);
       const count = Math.ceil(innerHeight / ROW) + 2 * AROUND;
-      ask({ offset: Math.min(first, Math.max(0, found - 1)), count });
+      ask({ offset: Math.min(first, Math.max(0, end.current - 1)), count });
     };
     const onScroll = (): void => {
-      clearTimeout(timer);
-      timer = setTimeout(look, REST);
+      timer ||= setTimeout(look, PACE);
     };
     addEventListener("scroll", onScroll, { passive: true });
     addEventListener("resize", onScroll);
@@ -108,7 +111,7 @@ function Window({ found, offset, ask, children }: WindowProperties) {
       removeEventListener("scroll", onScroll);
       removeEventListener("resize", onScroll);
     };
-  }, [found, ask]);
+  }, [ask]);
   return (
     <ul
       ref={list}

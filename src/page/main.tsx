@@ -2,7 +2,7 @@ import { render } from "preact";
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { ConnectionPage } from "./connection.tsx";
 import { Connections } from "./connections.tsx";
-import { follow, openedIn } from "./following.ts";
+import { Follower, openedIn } from "./following.ts";
 import { HostPage } from "./host.tsx";
 import type { Picture, Query } from "./picture.ts";
 import { Summary } from "./summary.tsx";
@@ -16,7 +16,9 @@ function Page() {
   const [picture, setPicture] = useState<Picture>();
   const [isAway, setAway] = useState(false);
   const ask = useCallback((some: Partial<Query>) => setQuery((now) => ({ ...now, ...some })), []);
-  useEffect(() => follow(query, { onPicture: setPicture, onAway: setAway }), [query]);
+  const [follower] = useState(() => new Follower({ onPicture: setPicture, onAway: setAway }));
+  useEffect(() => () => follower.close(), [follower]);
+  useEffect(() => follower.ask(query), [follower, query]);
   useEffect(() => {
     const onHash = (): void => ask({ opened: openedIn(location.hash) });
     const onKey = (event: KeyboardEvent): void => keyPressed(event);

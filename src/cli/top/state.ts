@@ -111,12 +111,15 @@ export function troublesOf({ held, quarantined, state, lost, unacked, sinceAck }
   ];
 }
 
+/** How many {@link troublesOf} there are: without making words, because it is asked of each subflow that there is. */
+export function troubleCount({ held, quarantined, state, lost, unacked, sinceAck }: WatchedSubflow): number {
+  const isSilent = unacked > 0 && sinceAck > SILENT;
+  return Number(held) + Number(quarantined) + Number(isSilent) + Number(lost > 0) + Number(state !== "established");
+}
+
 /** How much is wrong with a connection: 0 is nothing. */
 export function troubleOf({ subflows, fallback, established }: WatchedConnection): number {
-  const ofSubflows = subflows.reduce(
-    (sum, subflow) => sum + 10 * troublesOf(subflow).length + Math.min(9, subflow.lost),
-    0,
-  );
+  const ofSubflows = subflows.reduce((sum, subflow) => sum + 10 * troubleCount(subflow) + Math.min(9, subflow.lost), 0);
   return ofSubflows + (established && subflows.length === 0 ? 1000 : 0) + (fallback ? 5 : 0);
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import type { Happening, WatchedConnection, WatchedSubflow } from "../../types/index.ts";
 import { happeningWords } from "../happening-words.ts";
 import { columns } from "../layout.ts";
@@ -8,7 +9,7 @@ import { elapsed } from "./cells.ts";
 import { History } from "./history.ts";
 import { type Around, type Key, pressed } from "./keys.ts";
 import { pageLength, picture } from "./screen.ts";
-import { FIRST_VIEW, listed, type View, type World } from "./state.ts";
+import { FIRST_VIEW, listed, troubleCount, troublesOf, type View, type World } from "./state.ts";
 
 const QUIET = { rtt: 12, rttVar: 1, lost: 0, unacked: 0, retransmits: 0, bytesSent: 0, bytesReceived: 0, sinceAck: 0 };
 
@@ -96,6 +97,19 @@ for (const width of [20, 40, 52, 66, 80, 100, 200]) {
     }
   });
 }
+
+test("top: troubles are as many as they have words", () => {
+  const figures = fc.record({
+    ...{ held: fc.boolean(), quarantined: fc.boolean(), state: fc.constantFrom("established", "closing") },
+    ...{ lost: fc.nat(2), unacked: fc.nat(2), sinceAck: fc.constantFrom(0, 1000, 1001) },
+  });
+  fc.assert(
+    fc.property(figures, (some) => {
+      const subflow = some as unknown as WatchedSubflow;
+      assert.equal(troubleCount(subflow), troublesOf(subflow).length);
+    }),
+  );
+});
 
 test("top: at 80 columns a connection shows its rates, and each subflow its interface, time and marks", () => {
   const shown = picture(world(), view({ selected: 1 }), { width: 80, height: 24, paint: plain }).join("\n");

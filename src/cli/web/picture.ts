@@ -26,6 +26,7 @@ import {
   policyWords,
   SORTS,
   subflowKey,
+  troubleCount,
   troubleOf,
   troublesOf,
   type World,
@@ -175,7 +176,7 @@ function subflowRowOf(token: Token, subflow: WatchedSubflow, world: World): Subf
 }
 
 function stateOf(subflow: WatchedSubflow): State {
-  if (troublesOf(subflow).length > 0) return "trouble";
+  if (troubleCount(subflow) > 0) return "trouble";
   return subflow.backup || subflow.backupByPeer ? "backup" : "good";
 }
 
@@ -183,23 +184,36 @@ const WORSE: Readonly<Record<State, number>> = { backup: 0, good: 1, trouble: 2 
 
 /** A line is what the best of it carries: backup only where all of it is; trouble where any of it is. */
 function topologyOf(connections: readonly WatchedConnection[], world: World): Topology {
-  const edges = new Map<string, Edge>();
-  const rates = new Map<string, number>();
-  for (const subflow of connections.flatMap(({ subflows }) => subflows)) {
-    const from = world.interfaceOf(subflow.path.local, subflow.interfaceIndex) ?? "?";
-    const to = unmap(subflow.path.remote.address);
-    const rate = subflow.sendRate + subflow.receiveRate;
-    const state = stateOf(subflow);
-    const key = `${from} ${to}`;
-    const known = edges.get(key) ?? { from, to, subflows: 0, rate: 0, state };
-    const worse = WORSE[state] > WORSE[known.state] ? state : known.state;
-    edges.set(key, { ...known, subflows: known.subflows + 1, rate: known.rate + rate, state: worse });
-    rates.set(to, (rates.get(to) ?? 0) + rate);
-  }
+  const { edges, rates } = linesOf(connections, world);
   const order = [...rates].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).map(([to]) => to);
   // The busiest, and in an order that does not jump with each reading.
   const remotes = order.slice(0, REMOTES_MAX).sort();
-  const drawn = [...edges.values()].filter(({ to }) => remotes.includes(to));
+  const drawn = remotes.flatMap((to) => [...(edges.get(to)?.values() ?? [])]);
   const interfaces = [...new Set(drawn.map(({ from }) => from))].sort();
   return { interfaces, remotes, edges: drawn, more: order.length - remotes.length };
+}
+
+type Line = { -readonly [K in keyof Edge]: Edge[K] };
+
+/** By remote host, and in it by interface; and what goes to each host. Each subflow is looked at, of which there may be many: nothing is made for it. */
+function linesOf(connections: readonly WatchedConnection[], world: World) {
+  const edges = new Map<string, Map<string, Line>>();
+  const rates = new Map<string, number>();
+  for (const { subflows } of connections) {
+    for (const subflow of subflows) {
+      const { path, interfaceIndex, sendRate, receiveRate } = subflow;
+      const from = world.interfaceOf(path.local, interfaceIndex) ?? "?";
+      const to = unmap(path.remote.address);
+      const rate = sendRate + receiveRate;
+      const state = stateOf(subflow);
+      const lines = edges.get(to) ?? new Map<string, Line>();
+      const line = lines.get(from) ?? { from, to, subflows: 0, rate: 0, state };
+      if (line.subflows === 0) edges.set(to, lines.set(from, line));
+      line.subflows++;
+      line.rate += rate;
+      if (WORSE[state] > WORSE[line.state]) line.state = state;
+      rates.set(to, (rates.get(to) ?? 0) + rate);
+    }
+  }
+  return { edges, rates };
 }
