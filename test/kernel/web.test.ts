@@ -1,20 +1,17 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { request } from "node:http";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { Lab, transfer } from "../../src/lab/index.ts";
+import { assertAccessible, assertFits, assertNoScript, browser, CHROMIUM } from "./browser-support.ts";
 import { configFile, DaemonProcess, DEADLINE, pathsOf, SUBFLOW, subflowsOf } from "./daemon-support.ts";
 import { HEALTHY } from "./doctor-support.ts";
 import { kernelTest, peerTest } from "./support.ts";
 
-/** Debian's package `chromium`; elsewhere by this variable. */
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** SCREENSHOTS=docs/pictures: pictures of the page for the documentation. */
 const SCREENSHOTS = process.env.SCREENSHOTS;
 const folder = dirname(configFile(""));
@@ -137,44 +134,6 @@ kernelTest("web: on a socket for a proxy, and what cannot be is said", async () 
   }
 });
 
-/** A browser with an empty profile that asks nobody for anything. */
-function browser(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
-}
-
-/** What axe finds in the page as it is: nothing. */
-async function assertAccessible(page: Page): Promise<void> {
-  await page.addScriptTag({ content: "0" }).then(
-    () => assert.fail("a script in the page itself ran: the policy of contents does not hold"),
-    () => undefined,
-  );
-  // By the debugger, which no policy of contents stops.
-  await page.evaluate(AXE);
-  const violations = await page.evaluate(async () => {
-    const { violations } = await (
-      globalThis as never as { axe: { run(): Promise<{ violations: Violation[] }> } }
-    ).axe.run();
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
-  });
-  assert.deepEqual(violations, []);
-}
-
-interface Violation {
-  readonly id: string;
-  readonly nodes: readonly { readonly html: string }[];
-}
-
 async function shoot(page: Page, name: string): Promise<void> {
   if (SCREENSHOTS === undefined) return;
   mkdirSync(SCREENSHOTS, { recursive: true });
@@ -210,6 +169,7 @@ rules:
     await sleep(SCREENSHOTS === undefined ? 0 : 1500);
     await shoot(page, "web");
     await sending;
+    await assertNoScript(page);
     await page.getByRole("row", { name: "work side client, remote 10.0.1.0/24 policy resilient 1" }).waitFor();
     await page.getByRole("row", { name: /^nights .*\(not now\) delay 64kB 0$/ }).waitFor();
     await page.getByText(/^cellular: .* of 5\.0 GB, within/).waitFor();
@@ -250,8 +210,7 @@ rules:
     await page.setViewportSize({ width: 360, height: 740 });
     await page.keyboard.press("Escape");
     await page.getByRole("heading", { name: "Connections" }).waitFor();
-    const isWider = await page.evaluate("document.documentElement.scrollWidth > innerWidth");
-    assert.equal(isWider, false, "nothing is beyond the edge of a phone");
+    await assertFits(page);
     await assertAccessible(page);
     await shoot(page, "web-phone");
     await page.getByRole("button", { name: "Look for what is wrong" }).click();

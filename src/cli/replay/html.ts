@@ -17,13 +17,16 @@ const STYLE = `
 :root{color-scheme:light dark;--fg:#1c2530;--dim:#66707c;--bg:#fff;--line:#d5dae0;--then:#b35c00;--now:#00699e;--both:#3f7d3f;--bad:#c2202f}
 @media(prefers-color-scheme:dark){:root{--fg:#e2e6ea;--dim:#98a2ad;--bg:#14181d;--line:#353c45;--then:#f0a04b;--now:#5cb8ea;--both:#7fc37f;--bad:#ff6b78}}
 body{font:15px/1.45 system-ui,sans-serif;color:var(--fg);background:var(--bg);margin:2rem auto;max-width:70rem;padding:0 1rem}
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}h3{font-size:1rem;margin:1.2rem 0 .2rem}
+h1{font-size:1.4rem;overflow-wrap:anywhere}h2{font-size:1.1rem;margin-top:2rem}h3{font-size:1rem;margin:1.2rem 0 .2rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}code{font:13px ui-monospace,monospace}
 .then{color:var(--then)}.now{color:var(--now)}.both{color:var(--both)}.bad{color:var(--bad)}.dim{color:var(--dim)}
 .wide{overflow-x:auto}svg{width:100%;min-width:40rem;height:auto}svg text{font:11px system-ui,sans-serif;fill:var(--fg)}svg .axis{stroke:var(--line)}
 svg rect.done{fill:var(--then)}svg rect.planned{fill:var(--now)}svg rect.both{fill:var(--both)}svg .lost{stroke:var(--bad);stroke-width:2}
 `;
+
+/** What may be wider than a phone scrolls by itself, by keyboard too. */
+const wideBegin = (label: string): string => `<div class="wide" tabindex="0" role="group" aria-label="${label}">`;
 
 /** A page that needs nothing else: no script, nothing from elsewhere. */
 export function page(file: string, compared: Compared, side: SideBySide | undefined, what: string): string {
@@ -62,10 +65,10 @@ function otherwise(side: SideBySide, from: Millis, to: Millis, what: string): st
   return [
     `<h2>Then, and with ${escaped(what)}</h2><p class="dim">${escaped(ESTIMATED)}</p>`,
     pictures(side.lanes, from, to),
-    '<h2>What was asked of the kernel</h2><table><thead><tr><th scope="col">what</th><th scope="col">then</th><th scope="col">now</th></tr></thead>',
-    `<tbody>${counts.join("")}</tbody></table>`,
-    '<h2>Side by side</h2><table><thead><tr><th scope="col">time</th><th scope="col">connection</th><th scope="col">then</th><th scope="col">now</th></tr></thead>',
-    `<tbody>${rows.join("\n")}</tbody></table>${rest(more)}`,
+    `<h2>What was asked of the kernel</h2>${wideBegin("What was asked of the kernel")}<table><thead><tr><th scope="col">what</th><th scope="col">then</th><th scope="col">now</th></tr></thead>`,
+    `<tbody>${counts.join("")}</tbody></table></div>`,
+    `<h2>Side by side</h2>${wideBegin("Side by side")}<table><thead><tr><th scope="col">time</th><th scope="col">connection</th><th scope="col">then</th><th scope="col">now</th></tr></thead>`,
+    `<tbody>${rows.join("\n")}</tbody></table></div>${rest(more)}`,
   ].join("\n");
 }
 
@@ -81,8 +84,8 @@ function storyTable({ story, untold }: Compared, from: Millis): string {
     return `<tr><td class="n">${seconds(time - from)}</td><td><code>${nameOf(token)}</code></td><td${colour}>${escaped(words)}</td></tr>`;
   });
   return [
-    '<h2>What happened, and what was done</h2><table><thead><tr><th scope="col">time</th><th scope="col">connection</th><th scope="col">what</th></tr></thead>',
-    `<tbody>${rows.join("\n")}</tbody></table>${rest(story.length + untold - rows.length)}`,
+    `<h2>What happened, and what was done</h2>${wideBegin("What happened")}<table><thead><tr><th scope="col">time</th><th scope="col">connection</th><th scope="col">what</th></tr></thead>`,
+    `<tbody>${rows.join("\n")}</tbody></table></div>${rest(story.length + untold - rows.length)}`,
   ].join("\n");
 }
 
@@ -129,7 +132,7 @@ function picture(token: Token, done: Lanes, planned: Lanes | undefined, from: Mi
   });
   const label = `Subflows of connection ${formatToken(token)}${planned ? ": then above, now below" : ""}`;
   const legend = planned ? ' <span class="then">then</span> <span class="now">now</span>' : "";
-  return `<h3>Connection <code>${formatToken(token)}</code>${legend}</h3><div class="wide"><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${label}">${ticks.join("")}${lanes.join("")}</svg></div>`;
+  return `<h3>Connection <code>${formatToken(token)}</code>${legend}</h3>${wideBegin(label)}<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${label}">${ticks.join("")}${lanes.join("")}</svg></div>`;
 }
 
 function n(value: number): string {
