@@ -38,8 +38,8 @@ function debianOf(suite) {
 /** Two versions, so that one can be upgraded to the other. */
 function packages(out, withNode) {
   const variant = withNode ? ["--with-node"] : [];
-  for (const version of [[], ["--version", "0.1.1"]]) {
-    const words = ["tools/package.mjs", "amd64", "--out", out, ...variant, ...version];
+  for (const version of ["0.1.0", "0.1.1"]) {
+    const words = ["tools/package.mjs", "amd64", "--out", out, ...variant, "--version", version];
     must("npm run package", process.execPath, words, { cwd: root });
   }
 }

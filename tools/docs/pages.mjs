@@ -12,7 +12,7 @@ const GROUPS = [
   ["Servers and operators", ["docs/daemon.md", "docs/metrics.md", "docs/web.md", "docs/kernels.md"]],
   ["Programs", ["docs/cli.md", "docs/protocol.md", "docs/plugins.md"]],
   ["Research", ["docs/lab.md", "docs/comparison.md", "docs/differences.md", "bench/RESULTS.md"]],
-  ["How it is built", ["ARCHITECTURE.md", "docs/engine.md", "CONTRIBUTING.md", "CHANGELOG.md"]],
+  ["How it is built", ["ARCHITECTURE.md", "docs/engine.md", "CONTRIBUTING.md", "docs/releasing.md", "CHANGELOG.md"]],
 ];
 
 /** Shorter in the navigation than at the top of the page. */
