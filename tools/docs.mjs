@@ -1,9 +1,11 @@
 // `npm run docs`: the documentation as a site, in dist/site; `node tools/docs.mjs FOLDER`: in another folder.
 import { rmSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { nodeModules, root } from "./setup.mjs";
+import { build, nodeModules, root } from "./setup.mjs";
 
 nodeModules();
+// The API reference is made from what the compiler writes.
+build();
 const { writeSite } = await import("./docs/site.mjs");
 const OURS = join(root, "dist", "site");
 const folder = resolve(process.argv[2] ?? OURS);

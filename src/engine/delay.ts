@@ -52,6 +52,7 @@ export function formatBytes(bytes: number): string {
   return `${Math.floor((bytes / factor) * 10 + 1e-6) / 10}${unit}`;
 }
 
+/** Both wait for the same. */
 export function sameDelay(one: Delay, other: Delay): boolean {
   return one.age === other.age && one.bytes === other.bytes;
 }

@@ -29,6 +29,7 @@ export type Parameter =
 /** By name. */
 export type Parameters = Readonly<Record<string, Parameter>>;
 
+/** What a parameter can be: a number in its unit (ms, bytes, bytes a second, 0 to 1), a word, or yes and no. */
 export type ParameterValue = number | string | boolean;
 
 /** The values that a policy is asked with: each parameter has one. */

@@ -22,6 +22,7 @@ export const MPTCP_SYSCTLS = [
   "syn_retrans_before_tcp_fallback",
 ] as const;
 
+/** Opens a file of /proc/self/net or /proc/sys/net as it is in a network namespace; ours when absent. @returns its descriptor, or minus the errno */
 export function openIn(path: string, flags: number, netns: string | undefined): number {
   return withNetns(netns, (fd) => loadNative().openFile(path, flags, fd));
 }

@@ -17,9 +17,11 @@ export interface Path {
   readonly remote: SocketAddress;
 }
 
-/** AF_INET and AF_INET6 (linux/socket.h). */
+/** IPv4 (linux/socket.h). */
 export const AF_INET = 2;
+/** IPv6 (linux/socket.h). */
 export const AF_INET6 = 10;
+/** Of an address, or of a socket. */
 export type Family = typeof AF_INET | typeof AF_INET6;
 
 const MAPPED = "::ffff:";

@@ -72,6 +72,7 @@ export interface ControlMethods {
   readonly reload: { readonly params: Record<string, never>; readonly result: null };
 }
 
+/** Names of what can be asked. */
 export type ControlMethod = keyof ControlMethods;
 
 /** The first rules, in their order. */

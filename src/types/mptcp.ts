@@ -105,6 +105,7 @@ export const TCP_STATE = [
   "listening",
   "closing",
 ] as const;
+/** One of {@link TCP_STATE}. */
 export type TcpState = (typeof TCP_STATE)[number];
 
 /** One subflow as sock_diag shows it. */

@@ -3,6 +3,7 @@ import type { AddressId, Millis, Side, Token } from "./mptcp.ts";
 
 /** What a reader of `watch` may ask for: the connections as they are, what the kernel tells of them, what the daemon does for them. */
 export const WATCH_KINDS = ["connection", "event", "decision"] as const;
+/** One of {@link WATCH_KINDS}. */
 export type WatchKind = (typeof WATCH_KINDS)[number];
 
 /** The slowest and the fastest pace at which a reader may ask for measured figures, in milliseconds. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -32,6 +33,10 @@ const { searchOf } = (await import(join(root, "tools", "docs", "search.mjs"))) a
   searchOf(pieces: object[]): (words: string) => Found[];
 };
 
+const { readApi } = (await import(join(root, "tools", "docs", "api.mjs"))) as {
+  readApi(root: string): { name: string; exports: { name: string; doc: string; tags: string[] }[] }[];
+};
+
 const folder = mkdtempSync(join(tmpdir(), "subflow-site-"));
 after(() => rmSync(folder, { recursive: true }));
 const pages = await writeSite(folder);
@@ -59,6 +64,37 @@ describe("the documentation as a site", () => {
         if (anchor) assert.ok(read(file || page).includes(` id="${anchor}"`), `${page}: ${link}`);
       }
     }
+  });
+
+  test("the API reference has every export of each door with a sentence, and its types lead to where they are explained", () => {
+    const doors = readApi(root);
+    assert.deepEqual(
+      doors.filter(({ exports }) => exports.length === 0),
+      [],
+    );
+    const silent = doors.flatMap(({ exports }) => exports).filter(({ doc, tags }) => doc === "" && tags.length === 0);
+    assert.deepEqual(silent, []);
+    const client = read("api-client.html");
+    assert.match(client, /<h3 id="client">Client /);
+    assert.match(
+      client,
+      /<i>\/\*\* Who is there\. [^<]*<\/i>\s+hello\(\): Promise&lt;<a href="api-client\.html#controlhello">ControlHello</,
+    );
+    assert.doesNotMatch(client, /#private|export declare/);
+    // Of two names that differ in their case each has its own place.
+    const types = read("api-policy.html");
+    for (const id of ["delay", "policy", "connectionplan"]) assert.match(types, new RegExp(`<h3 id="${id}">`));
+    assert.match(read("api.html"), /<a href="api-testing\.html">subflow\/testing<\/a>/);
+  });
+
+  test("the policy in the text about the API runs as it stands there", () => {
+    const [, code] = /```js\n([\s\S]+?)```/.exec(readFileSync(join(root, "docs", "api.md"), "utf8"))!;
+    const { status, stderr } = spawnSync(process.execPath, ["--input-type=module"], {
+      cwd: root,
+      input: code,
+      encoding: "utf8",
+    });
+    assert.equal(status, 0, stderr);
   });
 
   test("nothing is loaded from elsewhere", () => {

@@ -10,7 +10,7 @@ const GROUPS = [
   ],
   ["When something is wrong", ["docs/doctor.md", "docs/recording.md", "docs/errors.md"]],
   ["Servers and operators", ["docs/daemon.md", "docs/metrics.md", "docs/web.md", "docs/kernels.md"]],
-  ["Programs", ["docs/cli.md", "docs/protocol.md", "docs/plugins.md"]],
+  ["Programs", ["docs/cli.md", "docs/protocol.md", "docs/plugins.md", "docs/api.md"]],
   ["Research", ["docs/lab.md", "docs/comparison.md", "docs/differences.md", "bench/RESULTS.md"]],
   ["How it is built", ["ARCHITECTURE.md", "docs/engine.md", "CONTRIBUTING.md", "docs/releasing.md", "CHANGELOG.md"]],
 ];
@@ -36,14 +36,19 @@ function page(root, source) {
   return { source, text, title, label: LABELS[source] ?? title, target: target(source) };
 }
 
-/** @returns `[name of the group, its pages]`, each page with source, text, title, label and target. */
-export function readGroups(root) {
+/**
+ * @param api pages that are made and not written
+ * @returns `[name of the group, its pages]`, each page with source, text, title, label and target.
+ */
+export function readGroups(root, api = []) {
   const named = new Set(GROUPS.flatMap(([, sources]) => sources));
   const others = readdirSync(join(root, "docs"))
     .filter((name) => name.endsWith(".md") && !named.has(`docs/${name}`))
     .map((name) => `docs/${name}`);
   const all = others.length === 0 ? GROUPS : [...GROUPS, ["More", others]];
   const groups = all.map(([name, sources]) => [name, sources.map((source) => page(root, source))]);
+  // After the text that says what each door is for.
+  if (api.length > 0) groups.splice(groups.findIndex(([name]) => name === "Programs") + 1, 0, ["API reference", api]);
   const seen = new Map();
   for (const { source, target } of groups.flatMap(([, pages]) => pages)) {
     if (seen.has(target)) throw new Error(`${source} and ${seen.get(target)} would both be ${target}: rename one`);

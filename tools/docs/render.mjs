@@ -38,6 +38,18 @@ function resolveLink(site, page, href) {
   return { href: copied };
 }
 
+/** Comments stand back, and names of types lead to where they are explained. */
+const typescript = (text, places) =>
+  text
+    .split(/(\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*)/)
+    .map((part, at) => {
+      if (at % 2 === 1) return `<i>${escapeHtml(part)}</i>`;
+      return escapeHtml(part).replace(/\b[A-Z]\w+\b/g, (name) =>
+        places?.has(name) ? `<a href="${places.get(name)}">${name}</a>` : name,
+      );
+    })
+    .join("");
+
 const region = (inner, label) =>
   `<div class="scroll" role="region" tabindex="0" aria-label="${escapeHtml(label)}">${inner}</div>\n`;
 
@@ -67,7 +79,10 @@ function renderers(site, page, state) {
     code({ text, lang }) {
       state.regions += 1;
       const label = `${lang === "console" ? "Terminal" : "Text"} ${state.regions}`;
-      const content = escapeHtml(text).replace(/^(\$ .*)$/gm, lang === "console" ? "<b>$1</b>" : "$1");
+      const content =
+        lang === "ts"
+          ? typescript(text, site.places)
+          : escapeHtml(text).replace(/^(\$ .*)$/gm, lang === "console" ? "<b>$1</b>" : "$1");
       return `<pre tabindex="0" role="region" aria-label="${label}"><code>${content}</code></pre>\n`;
     },
     table({ header, rows }) {

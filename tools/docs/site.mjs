@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
 import { root } from "../setup.mjs";
+import { apiPages } from "./api.mjs";
 import { layout } from "./layout.mjs";
 import { readGroups } from "./pages.mjs";
 import { anchorFaults, renderPage } from "./render.mjs";
@@ -11,10 +12,12 @@ const HERE = join(root, "tools", "docs");
 
 /** Every page, what search finds in them, files that go along, and what is wrong with the links. */
 export function readSite(from = root) {
-  const groups = readGroups(from);
+  const api = apiPages(from);
+  const groups = readGroups(from, api.pages);
   const pages = groups.flatMap(([, list]) => list);
   const site = {
     root: from,
+    places: api.places,
     pages: new Map(pages.map((page) => [page.source, page])),
     links: [],
     files: new Map(),
