@@ -97,6 +97,15 @@ describe("the documentation as a site", () => {
     assert.equal(status, 0, stderr);
   });
 
+  test("every finding that troubleshooting names is one of the doctor's", () => {
+    const text = (name: string) => readFileSync(join(root, "docs", name), "utf8");
+    const named = [...text("troubleshooting.md").matchAll(/(?:`\[([a-z-]+)\]`| \[([a-z-]+)\]$)/gm)].map(
+      ([, a, b]) => a ?? b!,
+    );
+    assert.ok(named.length > 10, `${named}`);
+    for (const id of named) assert.ok(text("doctor.md").includes(`| \`${id}\` `), id);
+  });
+
   test("nothing is loaded from elsewhere", () => {
     for (const page of pages)
       assert.doesNotMatch(read(page), /<(?!a )[a-z]+ [^>]*(src|srcset|href)="(https?:)?\/\//, page);
