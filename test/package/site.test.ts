@@ -106,6 +106,11 @@ describe("the documentation as a site", () => {
     for (const id of named) assert.ok(text("doctor.md").includes(`| \`${id}\` `), id);
   });
 
+  test("the badges say what the repository says", async () => {
+    const { badges } = (await import(join(root, "tools", "docs", "badges.mjs"))) as { badges(): string };
+    assert.equal(readFileSync(join(root, "docs", "badges.svg"), "utf8"), badges(), "node tools/docs/badges.mjs");
+  });
+
   test("nothing is loaded from elsewhere", () => {
     for (const page of pages)
       assert.doesNotMatch(read(page), /<(?!a )[a-z]+ [^>]*(src|srcset|href)="(https?:)?\/\//, page);
