@@ -110,11 +110,12 @@ export class Daemon implements ControlService, Disposable {
     this.#options = options;
     const { log, state } = options;
     const shared = { pm: this.#pm, rtnl: this.#rtnl, log, now };
+    const capacity = kernelCapacity(options.pathManager);
+    const table = { endpointsMax: capacity.endpoints, limitMax: capacity.limit };
     this.#userspace =
       options.pathManager === "userspace"
-        ? new UserspacePathManager({ ...shared, onAsk: (question) => this.#plugins?.ask(question) })
+        ? new UserspacePathManager({ ...shared, table, onAsk: (question) => this.#plugins?.ask(question) })
         : undefined;
-    const capacity = kernelCapacity(options.pathManager);
     this.#box = this.#makeBox(capacity);
     this.#box.configure(options.blackBox.size, options.blackBox.isMasked);
     this.#userspace?.recordBy((event, actions, at) => this.#box.event(event, actions, at));

@@ -12,6 +12,7 @@ import {
   type PolicyAsk,
   type PolicyPlanned,
   type RemoteAddressRules,
+  type TableBounds,
   type Traced,
   type World,
 } from "../engine/index.ts";
@@ -71,6 +72,8 @@ export interface UserspaceOptions {
   readonly rtnl: Rtnl;
   readonly log: Logger;
   readonly now: () => Millis;
+  /** As large as the kernel's own, so that scripts meet the same walls. */
+  readonly table: TableBounds;
   /** A policy in another process is asked. */
   readonly onAsk: (question: PolicyAsk) => void;
 }
@@ -79,7 +82,7 @@ export interface UserspaceOptions {
 export class UserspacePathManager implements EndpointPort, Disposable {
   readonly #options: UserspaceOptions;
   readonly #listeners: PortListeners;
-  readonly #engine = new Engine({ policies });
+  readonly #engine: Engine;
   readonly #driver: Driver;
   readonly #port: KernelPort;
   readonly #owners: Owners;
@@ -100,7 +103,8 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   constructor(options: UserspaceOptions) {
     this.#options = options;
-    const { pm, rtnl, log, now } = options;
+    const { pm, rtnl, log, now, table } = options;
+    this.#engine = new Engine({ policies, table });
     this.#listeners = new PortListeners(pm);
     this.#latency = new Latency(now);
     const send: NetlinkClient["executeAll"] = (requests) => pm.client.executeAll(requests);

@@ -1,4 +1,4 @@
-import type { Action, ConnectionSnapshot, EngineEvent, Timing } from "../engine/index.ts";
+import type { Action, ConnectionSnapshot, EngineEvent, TableBounds, Timing } from "../engine/index.ts";
 import type { Capacity, HostAction, HostConfig, HostFact, SavedHost } from "../host/index.ts";
 import type { Millis } from "../types/index.ts";
 
@@ -83,3 +83,8 @@ export interface LostEntry {
 
 /** One thing in a recording. */
 export type Entry = Beginning | EventEntry | FactEntry | SeenEntry | LostEntry;
+
+/** What the engine's table took: as much as the kernel's own, which the host's beginning tells. */
+export function tableBoundsOf(host: HostBeginning | undefined): TableBounds | undefined {
+  return host && { endpointsMax: host.capacity.endpoints, limitMax: host.capacity.limit };
+}

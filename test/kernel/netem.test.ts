@@ -97,7 +97,7 @@ function playAll(what: Weather): (context: TestContext) => Promise<void> {
   return (context) =>
     inWorld(1, async ({ client }) => {
       if (!(await isThere(client))) return context.skip("this kernel has no netem (CONFIG_NET_SCH_NETEM)");
-      for (const loss of Object.keys(LOSSES) as Loss[]) {
+      for (const loss of wanted("LOSSES", LOSSES)) {
         const told: string[] = [];
         for (const manager of wanted("MANAGERS", MANAGERS)) {
           let stall: Millis = 0;

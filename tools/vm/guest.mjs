@@ -22,9 +22,9 @@ async function started(words) {
   return child;
 }
 
-/** Which protocol a program gets that asks for TCP: what listens is in the list of MPTCP sockets, or not. */
+/** Which protocol a program gets that asks for TCP (`apps` leaves the loopback address out): what listens is in the list of MPTCP sockets, or not. */
 async function isMptcp(port) {
-  const server = `require("node:net").createServer().listen(${port}, "127.0.0.1", () => console.log("listens"))`;
+  const server = `require("node:net").createServer().listen(${port}, "0.0.0.0", () => console.log("listens"))`;
   const child = await started(["-e", server]);
   const { apps } = JSON.parse(subflow("-j", "apps", "--all").stdout);
   child.kill();
