@@ -42,7 +42,7 @@ const [REST, TIMES] = [5, 3];
 
 /**
  * Two runs, one above the other, as an SVG that is drawn in the time that they took. For who wants no motion it stands still, and says the same.
- * @param caption where and when they ran
+ * @param caption what is to be seen, and of which commit
  */
 export function drawMoving(runs: readonly Run[], caption: string): string {
   const longest = Math.ceil(Math.max(...runs.map(({ end }) => end)) / 1000);

@@ -3,7 +3,6 @@
  * `npm run bench -- demo-picture [FILE]`. As a machine is, so is the picture: let it rest.
  */
 import { writeFileSync } from "node:fs";
-import { release } from "node:os";
 import { join } from "node:path";
 import { runDemo } from "../src/cli/demo/scenario.ts";
 import type { DemoState, ManagerName } from "../src/cli/demo/state.ts";
@@ -11,7 +10,7 @@ import { drawMoving, type Moment, type Run } from "./_moving.ts";
 import { commit, printMachine } from "./_support.ts";
 
 async function play(manager: ManagerName, title: string): Promise<Run> {
-  const moments: Moment[] = [];
+  const moments: Moment[] = [{ at: 0, wifi: 0, cellular: 0 }];
   let begun: number | undefined;
   const times = { cut: 0, back: 0, end: 0 };
   /** The demo's own clock is since its start, which is this much after performance.now()'s. */
@@ -19,6 +18,7 @@ async function play(manager: ManagerName, title: string): Promise<Run> {
   const view = {
     event: ({ events }: DemoState): void => {
       const { source, text, at } = events.at(-1)!;
+      if (source === "demo" && text.startsWith("the client connects")) begun = at;
       if (source === "demo" && text.includes("pulled")) times.cut = at - (begun ?? 0);
       if (source === "demo" && text === "wifi is back") times.back = at - (begun ?? 0);
       if (source === "traffic" && text.startsWith("all ")) times.end = at - (begun ?? 0);
@@ -26,8 +26,7 @@ async function play(manager: ManagerName, title: string): Promise<Run> {
     },
     sample: ({ elapsed, paths: [wifi, cellular] }: DemoState): void => {
       offset = performance.now() - elapsed;
-      begun ??= elapsed;
-      moments.push({ at: elapsed - begun, wifi: wifi.bytes, cellular: cellular.bytes });
+      moments.push({ at: elapsed - (begun ?? 0), wifi: wifi.bytes, cellular: cellular.bytes });
     },
   };
   const { isIntact, state } = await runDemo(view, manager);
@@ -42,6 +41,6 @@ process.argv[1] = join(import.meta.dirname, "..", "..", "bin", "subflow");
 printMachine();
 const runs = [await play("subflow", "With Subflow"), await play("kernel", "The kernel alone")];
 const file = process.argv[2] ?? "docs/demo.svg";
-const caption = `Height: Mbit/s over each path, up to 22. Red: nothing for 100 ms and more. Linux ${release()}, commit ${commit()}`;
+const caption = `Mbit/s over each path, up to 22; red: nothing for 100 ms and more. One run each. ${commit()}`;
 writeFileSync(file, drawMoving(runs, caption));
 console.log(file);
