@@ -1,10 +1,9 @@
 import type { Endpoint } from "../types/index.ts";
-import { BOUNDS } from "./bounds.ts";
 import type { Connection } from "./model.ts";
 import { announce, create } from "./opening.ts";
 import { whyBlocked } from "./pairs.ts";
 import { attemptOf, type ConnectionPlan, isSignal, type OpenPair } from "./policy.ts";
-import { retryAtOf } from "./retry.ts";
+import { isFull, retryAtOf } from "./retry.ts";
 import type { State } from "./state.ts";
 import type { Subflow } from "./subflow.ts";
 import { opensAtOf } from "./waiting.ts";
@@ -46,8 +45,7 @@ export function carryOut(state: State, connection: Connection, plan: ConnectionP
 export function whyNotNow(connection: Connection, pair: OpenPair, waiting = 0): string {
   const limit = whichLimit(connection, pair, waiting);
   if (limit !== "") return limit;
-  const isForgotten = connection.attempts.length >= BOUNDS.attemptsMax;
-  if (isForgotten && !attemptOf(connection.attempts, pair.local.address, pair.remote.address))
+  if (isFull(connection) && !attemptOf(connection.attempts, pair.local.address, pair.remote.address))
     return "too many pairs fail already";
   return whyBlocked(connection, pair);
 }

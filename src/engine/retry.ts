@@ -44,7 +44,35 @@ export function noteEnding(state: State, connection: Connection, subflow: Subflo
     falseAlarms: before?.falseAlarms ?? 0,
   };
   const others = connection.attempts.filter((other) => other !== before);
-  connection.attempts = [...others.slice(-(BOUNDS.attemptsMax - 1)), attempt];
+  // The oldest makes room; before all others one at an address that the peer has taken back since.
+  if (others.length >= BOUNDS.attemptsMax)
+    others.splice(
+      Math.max(
+        0,
+        others.findIndex((other) => !isThere(connection, other.remote)),
+      ),
+      1,
+    );
+  connection.attempts = [...others, attempt];
+}
+
+/**
+ * So many pairs have failed that no other is begun, for it might be one that was forgotten. Those at addresses that the peer has taken back do
+ * not count: who announces without end would leave the connection without the subflows that it could have.
+ */
+export function isFull(connection: Connection): boolean {
+  const { attempts } = connection;
+  if (attempts.length < BOUNDS.attemptsMax) return false;
+  return attempts.filter(({ remote }) => isThere(connection, remote)).length >= BOUNDS.attemptsMax;
+}
+
+/** The peer has it, as far as is known. */
+function isThere({ initialRemote, remotes, subflows }: Connection, remote: Address): boolean {
+  return (
+    sameAddress(initialRemote.address, remote) ||
+    remotes.some(({ address }) => sameAddress(address, remote)) ||
+    subflows.some(({ path }) => sameAddress(path.remote.address, remote))
+  );
 }
 
 /** Why it is not tried again; "": it is. */

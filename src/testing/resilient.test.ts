@@ -213,3 +213,19 @@ test("resilient: the initial subflow's pair is opened anew when it is lost", () 
   stage.pass(1000);
   assert.equal(stage.subflows, "0>0 1>0");
 });
+
+test("resilient: a peer that announces and takes back without end costs the connection no path", () => {
+  const stage = new Stage({ policy: resilient, locals: 2 });
+  stage.pass(1000);
+  stage.lose(1);
+  for (let n = 1; n <= 100; n++) {
+    stage.path(0, n, "refusing");
+    stage.announce(n);
+    stage.pass(1);
+    stage.withdraw(n); // before the refusal is here
+    stage.pass(500);
+  }
+  stage.addAddress(1);
+  stage.pass(5000);
+  assert.equal(stage.subflows, "0>0 1>0");
+});
