@@ -32,10 +32,9 @@ const STYLE = `
 svg{--paper:#fff;--ink:#17262b;--faint:#54656b;--path:#0b7285;--bad:#c92a2a;--outage:#fbe9e6}
 @media(prefers-color-scheme:dark){svg{--paper:#0f1719;--ink:#e3ecee;--faint:#9db0b6;--path:#3bb0c9;--bad:#ff8787;--outage:#3a1f1f}}
 text{font:13px system-ui,sans-serif;fill:var(--ink)}.t{font-weight:600}.f{fill:var(--faint);font-size:12px}.b{fill:var(--bad)}
-.cover{animation:go VARs linear VARITER both}.cover rect{fill:var(--paper)}
-.say{animation:come VARs step-end VARITER both}
+.cover{opacity:0}.cover rect{fill:var(--paper)}
+@media(prefers-reduced-motion:no-preference){.cover{animation:go VARs linear VARITER both}.say{animation:come VARs step-end VARITER both}}
 @keyframes go{from{transform:translateX(0);opacity:1}VARSTOP%{transform:translateX(VARWIDTHpx);opacity:1}to{transform:translateX(VARWIDTHpx);opacity:0}}
-@media(prefers-reduced-motion:reduce){.cover{animation:none;opacity:0}.say{animation:none!important;opacity:1}}
 `;
 /** What was drawn stays so long before it is drawn again, and how often that happens: then it rests for good. */
 const [REST, TIMES] = [5, 3];
