@@ -40,12 +40,6 @@ function daemonFamilies(tally: Tally, hello: ControlHello | undefined): Family[]
   // Who may see but their own is told little of the daemon.
   if (!hello || hello.uptime === undefined) return [up, limited];
   const { version, pathManager, policy, uptime, events, overruns, foreseen, ahead, troubles, paths } = hello;
-  const one = (name: string, help: string, value: number): Family => ({
-    name,
-    type: "counter",
-    help,
-    samples: [{ value }],
-  });
   return [
     up,
     limited,
@@ -93,15 +87,14 @@ function daemonFamilies(tally: Tally, hello: ControlHello | undefined): Family[]
   ];
 }
 
+/** A counter without labels. */
+function one(name: string, help: string, value: number): Family {
+  return { name, type: "counter", help, samples: [{ value }] };
+}
+
 /** How long it took, and what watches it. */
 function timeFamilies(hello: ControlHello | undefined): Family[] {
   const { latency, watchdog, blackBox } = hello ?? {};
-  const one = (name: string, help: string, value: number): Family => ({
-    name,
-    type: "counter",
-    help,
-    samples: [{ value }],
-  });
   return [
     ...(latency
       ? [
