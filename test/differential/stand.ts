@@ -91,6 +91,8 @@ export class Stand implements AsyncDisposable {
       for (const [index, step] of (scenario.steps ?? []).entries()) {
         // The command comes while data are on their way, but where the kernel would stall.
         const traffic = scenario.kernelMayStall ? undefined : this.#bothWays(connection, BULK);
+        // It may fail before its turn to be waited for: that is this play's failure then, and not an error that nobody caught.
+        traffic?.catch(() => undefined);
         for (const command of commands(step)) refusals.push(...(await this.#command(command)));
         await traffic;
         record.push(await settle(look, wanted?.[index + 1]));
