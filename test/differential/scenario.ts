@@ -18,6 +18,8 @@ export interface Scenario {
    * between transfers; and now and then all the same.
    */
   readonly kernelMayStall?: boolean;
+  /** The kernel refuses a port that a connection has just left (EADDRINUSE), if it is quick: such a play says nothing of ours, which is not refused. */
+  readonly kernelMayRefuse?: boolean;
   /** Where ours must not be what the kernel's is; see docs/differences.md. */
   readonly differs?: Differences;
 }
