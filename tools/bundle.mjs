@@ -87,11 +87,7 @@ await build({
   jsxImportSource: "preact",
   legalComments: "none",
 });
-const { code: style } = await transform(readFileSync(join("src", "page", "page.css"), "utf8"), {
-  loader: "css",
-  minify: true,
-});
-writeFileSync(join(directory, "web", "page.css"), style);
+await build({ entryPoints: ["src/page/page.css"], outdir: join(directory, "web"), bundle: true, minify: true });
 for (const name of ["index.html", "icon.svg"]) copyFileSync(join("src", "page", name), join(directory, "web", name));
 
 // Its status tells of the kernel of this machine only: without MPTCP there is a cache all the same.

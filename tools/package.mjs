@@ -5,37 +5,26 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { stage } from "./package/stage.mjs";
 import { build, nodeModules, root, run } from "./setup.mjs";
+import { tool } from "./words.mjs";
 
 /** Names of Debian's and of Node's architectures. */
 const ARCHITECTURES = { amd64: "x64", arm64: "arm64" };
 const USAGE = "usage: npm run package -- [amd64|arm64 ...] [--with-node] [--version VERSION] [--out FOLDER]";
 
-function fail(message) {
-  console.error(`package: ${message}`);
-  process.exit(1);
-}
+const { fail, read } = tool("package", USAGE);
 
-function options() {
-  try {
-    return parseArgs({
-      options: {
-        "with-node": { type: "boolean", default: false },
-        version: { type: "string" },
-        // dist/ is as it should be: for tests, beside which others use it.
-        built: { type: "boolean", default: false },
-        out: { type: "string", default: join(root, "dist", "packages") },
-      },
-      allowPositionals: true,
-    });
-  } catch (error) {
-    return fail(`${error.message}\n${USAGE}`);
-  }
-}
-
-const { values, positionals } = options();
+const { values, positionals } = read({
+  options: {
+    "with-node": { type: "boolean", default: false },
+    version: { type: "string" },
+    // dist/ is as it should be: for tests, beside which others use it.
+    built: { type: "boolean", default: false },
+    out: { type: "string", default: join(root, "dist", "packages") },
+  },
+  allowPositionals: true,
+});
 for (const name of positionals) {
   if (!ARCHITECTURES[name])
     fail(`"${name}" is no architecture; known: ${Object.keys(ARCHITECTURES).join(", ")}\n${USAGE}`);

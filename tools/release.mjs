@@ -4,31 +4,11 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { parseArgs } from "node:util";
 import { changedLines, planRelease, VERSION_FILES } from "./release/plan.mjs";
 import { must, root, run } from "./setup.mjs";
+import { tool } from "./words.mjs";
 
-const USAGE = "usage: npm run release -- [--dry-run] [--without-tests] [--out FOLDER]";
-
-function fail(message) {
-  console.error(`release: ${message}`);
-  process.exit(1);
-}
-
-function options() {
-  try {
-    return parseArgs({
-      options: {
-        "dry-run": { type: "boolean", default: false },
-        // They passed elsewhere, for this very commit.
-        "without-tests": { type: "boolean", default: false },
-        out: { type: "string", default: join(root, "dist", "release") },
-      },
-    }).values;
-  } catch (error) {
-    return fail(`${error.message}\n${USAGE}`);
-  }
-}
+const { fail, read } = tool("release", "usage: npm run release -- [--dry-run] [--without-tests] [--out FOLDER]");
 
 function git(...words) {
   const { status, stdout, stderr, error } = spawnSync("git", words, { cwd: root, encoding: "utf8" });
@@ -36,7 +16,14 @@ function git(...words) {
   return stdout;
 }
 
-const values = options();
+const { values } = read({
+  options: {
+    "dry-run": { type: "boolean", default: false },
+    // They passed elsewhere, for this very commit.
+    "without-tests": { type: "boolean", default: false },
+    out: { type: "string", default: join(root, "dist", "release") },
+  },
+});
 const names = ["CHANGELOG.md", ...Object.keys(VERSION_FILES)];
 const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(root, name), "utf8")]));
 const plan = planRelease({

@@ -30,8 +30,9 @@ function runTests(title, files, side) {
   if (files.length === 0) return 0;
   console.log(`\n# ${title}: ${files.length} files`);
   const reporter = process.env.CI || !process.stdout.isTTY ? "spec" : "dot";
+  const env = { ...process.env, SUBFLOW_WARM_UP: "no" };
   const options = [`--test-concurrency=${side}`, `--test-timeout=${TIMEOUT}`, `--test-reporter=${reporter}`];
-  return run(process.execPath, ["--enable-source-maps", "--test", ...options, ...files], { show: true });
+  return run(process.execPath, ["--enable-source-maps", "--test", ...options, ...files], { show: true, env });
 }
 
 setup({ ...PACKAGES.run, ...PACKAGES.test });

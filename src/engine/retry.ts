@@ -44,16 +44,14 @@ export function noteEnding(state: State, connection: Connection, subflow: Subflo
     falseAlarms: before?.falseAlarms ?? 0,
   };
   const others = connection.attempts.filter((other) => other !== before);
-  // The oldest makes room; before all others one at an address that the peer has taken back since.
-  if (others.length >= BOUNDS.attemptsMax)
-    others.splice(
-      Math.max(
-        0,
-        others.findIndex((other) => !isThere(connection, other.remote)),
-      ),
-      1,
-    );
+  if (others.length >= BOUNDS.attemptsMax) others.splice(leastWorth(connection, others), 1);
   connection.attempts = [...others, attempt];
+}
+
+/** Which failure makes room: the oldest at an address that the peer has taken back since, or else the oldest of all. */
+function leastWorth(connection: Connection, attempts: readonly AttemptView[]): number {
+  const gone = attempts.findIndex(({ remote }) => !isThere(connection, remote));
+  return Math.max(0, gone);
 }
 
 /**

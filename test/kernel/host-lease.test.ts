@@ -19,6 +19,9 @@ import {
 } from "./host-support.ts";
 import { kernelTest } from "./support.ts";
 
+// What is looked at here comes after the warm-up, or before its end.
+delete process.env.SUBFLOW_WARM_UP;
+
 const PATH_MANAGERS = ["kernel", "userspace"] as const;
 /** A client's endpoints are bound to their devices and need no rules; here they get them all the same. */
 const CONFIG = { client: "routing: always\n", server: "profile: server\n" };

@@ -40,7 +40,7 @@ export async function writeSite(folder) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     cpSync(file, join(folder, name));
   }
-  cpSync(join(HERE, "site.css"), join(folder, "site.css"));
+  await build({ entryPoints: [join(HERE, "site.css")], outfile: join(folder, "site.css"), bundle: true });
   cpSync(join(root, "src", "page", "icon.svg"), join(folder, "icon.svg"));
   writeFileSync(join(folder, "search-text.js"), `globalThis.SUBFLOW_TEXT = ${JSON.stringify(pieces)};\n`);
   const target = ["es2022"];

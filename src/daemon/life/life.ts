@@ -175,7 +175,8 @@ export class Life implements Disposable {
     log.info({ files: this.#loaded.files }, `ready: ${adopted} connections adopted`);
     notify("READY=1");
     this.#watchdog = new Watchdog(() => this.#daemon.isServing());
-    this.#daemon.warmUp();
+    // A third of a second of a processor: much for tests that start hundreds of daemons, little for whom a connection waits.
+    if (process.env.SUBFLOW_WARM_UP !== "no") this.#daemon.warmUp();
   }
 
   /** Reads the configuration again and puts it in force. @returns why not: then the old one stays */
