@@ -46,6 +46,9 @@ const DUMP_TRIES_MAX = 8;
 /** The kernel fills a dump datagram up to the largest buffer it has seen us use, at most 32 KiB (netlink_dump). */
 const SLOT_BYTES = 32 * 1024;
 const SLOTS = 8;
+/** What closed clients have left: who looks once and again would make V8 clear, and collect, 256 KiB each time. */
+const spare: Uint8Array[] = [];
+const SPARE_MAX = 2;
 /** Answers of at most this many commands sent together fit any socket buffer; more are split. */
 const BATCH_MAX = 256;
 
@@ -68,7 +71,7 @@ export class NetlinkClient implements Disposable {
   readonly #fd: number;
   readonly #deadline: number;
   readonly #writer = new Writer();
-  readonly #slab = new Uint8Array(SLOT_BYTES * SLOTS);
+  readonly #slab = spare.pop() ?? new Uint8Array(SLOT_BYTES * SLOTS);
   readonly #lengths = new Int32Array(SLOTS);
   #sequence = 1;
   #closed = false;
@@ -89,6 +92,7 @@ export class NetlinkClient implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     this.#native.close(this.#fd);
+    if (spare.length < SPARE_MAX) spare.push(this.#slab);
   }
 
   [Symbol.dispose](): void {

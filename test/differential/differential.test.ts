@@ -44,10 +44,17 @@ test("an ADD_ADDR that was sent again because its echo was dropped counts once",
     "client AddAddr 3",
     "client EchoAddTx 2",
     "client EchoAddTxDrop 1",
+    "client PortAdd 3",
     "server AddAddrTx 3",
     "server EchoAdd 2",
   ];
-  const expected = ["client AddAddr 2", "client EchoAddTx 2", "server AddAddrTx 2", "server EchoAdd 2"];
+  const expected = [
+    "client AddAddr 2",
+    "client EchoAddTx 2",
+    "client PortAdd 2",
+    "server AddAddrTx 2",
+    "server EchoAdd 2",
+  ];
   assert.deepEqual(withoutResends(lines), expected);
 });
 

@@ -74,6 +74,9 @@ export function withoutResends(lines: readonly string[]): string[] {
     if (dropped === 0) continue;
     fewer.set(`${receiver} EchoAddTxDrop`, dropped);
     fewer.set(`${receiver} AddAddr`, dropped);
+    // Those with a port are counted once more; which it was is not told, but where all had one.
+    if (countOf(lines, receiver, "PortAdd") === countOf(lines, receiver, "AddAddr"))
+      fewer.set(`${receiver} PortAdd`, dropped);
     fewer.set(`${sender} AddAddrTx`, dropped);
   }
   return lines.flatMap((line) => {
