@@ -86,7 +86,7 @@ export const SCENES: Readonly<Record<string, Scene>> = {
     begins: (world) => world.host("client").ip([`address del ${OLD} dev c1`, `address add ${NEW} dev c1`, toRouter]),
   },
   "path silent": {
-    // Where one path carries alone nothing else is heard of, so TCP's timeout has to come first.
+    // Where one path carries alone nothing else is heard of: what is silent is closed a look later.
     ...{ size: TWO, policy: "resilient", lasts: 6000 },
     begins: (world) => strike(world, { kind: "silent-drop", ...FIRST }),
     ends: (world) => mend(world, { kind: "silent-drop", ...FIRST }),

@@ -2,6 +2,7 @@
  * What an application loses when a path goes silent: of two paths, the one that carries most begins to swallow packets without a sign.
  * `npm run bench -- silence [rounds] [words of the rows]`, as `npm run bench -- silence 10 up userspace`. `LOSS=link-down` instead (or another one of
  * `_matrix-losses.ts`): a loss that the kernel tells of; what is lost is told in 3 s then. `LOSS=none`: what the machine itself loses, without any.
+ * `CLIENT="policy: active-backup"`: more lines of the client's configuration.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TrafficConnection, TrafficEnd } from "../src/lab/index.ts";
@@ -21,6 +22,7 @@ const LOSS = [...LOSS_KINDS, "none" as const].find((kind) => kind === process.en
 const WATCH: Millis = LOSS === "silent-drop" ? 10_000 : 3000;
 /** Until both paths are there and are used. */
 const WARM: Millis = 1200;
+const CONFIGS = { ...EMPTY, client: process.env.CLIENT ?? "" };
 const PACE: Millis = 10;
 
 const [roundsText = "5", ...words] = process.argv.slice(2);
@@ -47,7 +49,7 @@ function stream(end: TrafficEnd, rate: number): NodeJS.Timeout {
 
 /** Milliseconds lost by the application after the first path of the client went silent. */
 async function play({ setup, direction, rate }: Row): Promise<{ lost: Millis; longest: Millis }> {
-  await using world = await World.create(SIZE, setup, EMPTY);
+  await using world = await World.create(SIZE, setup, CONFIGS);
   const service = await world.host("server").listen({ address: "0.0.0.0" });
   const connection: TrafficConnection = await service.connect(world.host("client").netns, {
     to: addressOf("server", 1, 4),

@@ -56,6 +56,8 @@ export class PathWatch implements Disposable {
   #trafficAt: Millis = 0;
   #sweptAt: Millis = 0;
   #restUntil: Millis = 0;
+  /** How many connections there were at the last look. */
+  #seen = 0;
   #doubtSince: Millis | undefined;
 
   constructor(options: WatchOptions) {
@@ -99,12 +101,23 @@ export class PathWatch implements Disposable {
     if (isQuiet) this.#quietSince = undefined;
     const sweep = at - this.#trafficAt < QUIET_FOR ? SWEEP.traffic : SWEEP.idle;
     const isDue = at - this.#sweptAt >= Math.min(sweep, engine.measures) / Math.ceil(engine.watchedCount / LOOK_MAX);
-    if ((isDoubtful || isQuiet || engine.isInDoubt || isDue) && at >= this.#restUntil) this.#look(at, isQuiet);
+    const isWanted = isDoubtful || isQuiet || engine.isInDoubt || isDue || this.#isNewcomerNear();
+    if (isWanted && at >= this.#restUntil) this.#look(at, isQuiet);
     if (engine.isInDoubt || isDoubtful || this.#quietSince !== undefined)
       return Math.max(PACE.doubt, this.#restUntil - now());
     const quiet = at - this.#trafficAt;
     const pace = quiet < PACE.quiet ? PACE.traffic : quiet < QUIET_FOR ? PACE.quiet : PACE.idle;
     return Math.min(pace, engine.measures);
+  }
+
+  /**
+   * What is seen of a connection in a doubt is judged by what was seen before: of few connections a new one is looked at soon. Of
+   * many each is, in its turn.
+   */
+  #isNewcomerNear(): boolean {
+    const { watchedCount } = this.#options.engine;
+    this.#seen = Math.min(this.#seen, watchedCount);
+    return watchedCount > this.#seen && watchedCount <= LOOK_MAX;
   }
 
   /** @returns whether something went without an answer since the last time */
@@ -127,6 +140,7 @@ export class PathWatch implements Disposable {
   #look(at: Millis, isQuiet: boolean): void {
     const { engine, handleAll, now } = this.#options;
     this.#sweptAt = at;
+    this.#seen = engine.watchedCount;
     const readings = this.#reader.read(engine.watched(LOOK_MAX));
     handleAll(readings.map((reading) => ({ type: "connection.measured", isQuiet, ...reading })));
     const ended = now();

@@ -46,6 +46,7 @@ function measuredOf(reading: SubflowReading, before: Measured | undefined, now: 
     bytesReceived: reading.bytesReceived,
     bytesRetransmitted: reading.bytesRetransmitted,
     deliveryRate: reading.deliveryRate,
+    busy: reading.busy,
     heardAt,
     receivedAt,
     usedAt: Math.max(receivedAt, now - sinceSent),
@@ -53,16 +54,23 @@ function measuredOf(reading: SubflowReading, before: Measured | undefined, now: 
   };
 }
 
+/** So exact is what the kernel counts in its ticks (CONFIG_HZ 250; coarser ones are rare). */
+const TICK: Millis = 4;
+
 /**
  * Since when what is on its way there has led to nothing at all: an acknowledgement that only repeats another (a segment was lost, the next
  * ones arrive) is a sign of life too.
  */
 function stuck(
-  { sinceAck, sinceReceived, sinceSent }: SubflowReading,
+  { sinceAck, sinceReceived, sinceSent, busy }: SubflowReading,
   before: Measured | undefined,
   now: Millis,
 ): Millis {
   // An idle subflow's last acknowledgement is old, and what is on its way now was sent later: after the last look, or just now.
   const waitsSince = before?.stuckSince ?? before?.at ?? now - sinceSent;
-  return Math.max(waitsSince, now - Math.min(sinceAck, sinceReceived));
+  // Since the last look something was on its way for so long in all, and what is on its way now for no longer.
+  const busyFor =
+    busy === undefined || before?.busy === undefined ? Number.POSITIVE_INFINITY : busy - before.busy + TICK;
+  const isNew = before?.stuckSince === undefined;
+  return Math.max(waitsSince, isNew ? now - busyFor : 0, now - Math.min(sinceAck, sinceReceived));
 }

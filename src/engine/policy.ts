@@ -42,6 +42,8 @@ export interface Measured {
   readonly bytesRetransmitted: number;
   /** Bytes a second, as the kernel takes it from the acknowledgements. */
   readonly deliveryRate: number;
+  /** How long something was on its way, of all its life; undefined: not told. */
+  readonly busy: Millis | undefined;
   /** When something of the peer's arrived there: an acknowledgement or data. */
   readonly heardAt: Millis;
   /** When data of the peer's arrived there. */

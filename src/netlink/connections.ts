@@ -55,6 +55,7 @@ const ZERO_TCP_INFO: TcpInfo = {
   lastDataReceived: 0,
   lastAckReceived: 0,
   deliveryRate: 0,
+  busy: 0,
 };
 
 export function diagRequest(wanted: DiagRequest): Request {

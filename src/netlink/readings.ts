@@ -125,6 +125,7 @@ function readingOf({ local, remote, state, tcp }: DiagSocket): SubflowReading {
     bytesRetransmitted: tcp!.bytesRetransmitted,
     deliveryRate: tcp!.deliveryRate,
     mss,
+    busy: tcp!.busy / 1000,
     sinceSent: tcp!.lastDataSent,
     sinceAck: tcp!.lastAckReceived,
     sinceReceived: tcp!.lastDataReceived,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { activeBackup, fullmesh, handover, interactive } from "../policies/index.ts";
+import type { Millis } from "../types/index.ts";
 import { type Figures, Stage, type StageOptions } from "./stage.ts";
 
 // Policies by which one path carries at a time. What each must keep, whatever it decides, is held in laws.test.ts.
@@ -43,6 +44,35 @@ test("active-backup: where the active path may be dead the next takes over, and 
   assert.equal(stage.active, "1>0");
   look(stage, 2);
   assert.equal(stage.active, "0>0");
+});
+
+/** Nothing was on its way there for so long. */
+const idle = (since: Millis) => ({ unacked: 0, sinceAck: since, sinceReceived: since, sinceSent: since });
+
+test("active-backup: a path goes silent: the first look moves the data, the next one closes it, so that what waits there is sent again", () => {
+  const stage = settled({ policy: activeBackup });
+  stage.measure({ "1>0": idle(500) });
+  stage.path(0, 0, "silent");
+  stage.pass(120);
+  stage.measure({ "1>0": idle(620) });
+  assert.deepEqual([stage.subflows, stage.active], ["0>0 1>0", "1>0"]);
+  stage.pass(20);
+  stage.measure();
+  assert.deepEqual([stage.subflows, stage.active], ["1>0", "1>0"]);
+});
+
+test("active-backup: what is sent after a long silence of the application is no sign that the path is dead", () => {
+  const stage = settled({ policy: activeBackup });
+  stage.measure({ "0>0": { ...idle(500), busy: 400 }, "1>0": idle(500) });
+  stage.pass(3000);
+  // Sent 10 ms ago: the last acknowledgement is old, and says nothing.
+  const burst = { unacked: 5, sinceAck: 3500, sinceReceived: 3500, sinceSent: 10, busy: 410 };
+  stage.measure({ "0>0": burst, "1>0": idle(3500) });
+  assert.equal(stage.active, "0>0");
+  // Still nothing has come back: it is.
+  stage.pass(120);
+  stage.measure({ "0>0": { ...burst, sinceAck: 3620, sinceReceived: 3620, busy: 530 }, "1>0": idle(3620) });
+  assert.equal(stage.active, "1>0");
 });
 
 test("active-backup: what is in doubt still is not gone back to", () => {

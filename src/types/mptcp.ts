@@ -165,6 +165,8 @@ export interface SubflowReading {
   /** Bytes a second, as far as the application did not limit it. */
   readonly deliveryRate: number;
   readonly mss: number;
+  /** How long something was on its way, of all its life; absent: not told. */
+  readonly busy?: number;
   readonly sinceSent: number;
   readonly sinceAck: number;
   readonly sinceReceived: number;

@@ -26,6 +26,8 @@ export interface TcpInfo {
   readonly lastAckReceived: number;
   /** Bytes a second. */
   readonly deliveryRate: number;
+  /** Microseconds in which something was to be sent or acknowledged, of all its life (tcpi_busy_time, as exact as the kernel's ticks). */
+  readonly busy: number;
 }
 
 /** What we read of `struct mptcp_info` (linux/mptcp.h). undefined: the kernel is too old to say. */
@@ -89,6 +91,7 @@ export function decodeTcpInfo(bytes: Uint8Array, from: number, to: number): TcpI
     bytesAcked: u64(120),
     bytesReceived: u64(128),
     deliveryRate: u64(160),
+    busy: u64(168),
     bytesSent: u64(200),
     bytesRetransmitted: u64(208),
   };

@@ -47,6 +47,30 @@ for (const policy of MOVING) {
   );
 }
 
+for (const direction of ["up", "down"] as const) {
+  kernelTest(
+    `active-backup: the path goes silent while data go ${direction}: closed, the other carries, and back when it answers`,
+    () =>
+      withPolicy("{ name: active-backup, hold_down: 1s }", async (world, daemon) => {
+        const { lab } = world;
+        const connection = await connected(world, "userspace");
+        const ends = [connection.client, connection.server] as const;
+        const [from, to] = direction === "up" ? ends : [ends[1], ends[0]];
+        await becomes(world, "10.0.1.1 active,10.0.2.1 backup");
+        const chatter = new Chatter(from, to, 1250, 10);
+        await sleep(500);
+        chatter.restartClock();
+        await lab.link("eth1").blackhole(true);
+        await becomes(world, "10.0.2.1 active");
+        assert.ok(((await daemon.hello())?.paths?.silent ?? 0) >= 1, "found silent, not timed out");
+        await lab.link("eth1").blackhole(false);
+        await becomes(world, "10.0.1.1 active,10.0.2.1 backup");
+        assert.ok(await chatter.end());
+        assert.ok(chatter.stall < STALL_MAX, `${chatter.stall} ms`);
+      }),
+  );
+}
+
 kernelTest("a daemon that is killed and started again goes on with what there is: who carries, carries", () =>
   inWorld(2, async (world) => {
     const { lab, client } = world;
