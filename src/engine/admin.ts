@@ -1,9 +1,10 @@
-import { type Address, ENDPOINT_FLAG, type Endpoint, type Limits, sameAddress } from "../types/index.ts";
+import { type Address, ENDPOINT_FLAG, type Endpoint, type Limits, type Millis, sameAddress } from "../types/index.ts";
 import { isLeftToPeer, leave } from "./away.ts";
 import { BOUNDS } from "./bounds.ts";
 import { destroy, remove, settleHeld } from "./closing.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
 import type { ConfigChanged } from "./events.ts";
+import type { Connection } from "./model.ts";
 import { setBackup } from "./opening.ts";
 import { arm, consider, subflowsFrom } from "./plan.ts";
 import { forgetFailures } from "./retry.ts";
@@ -114,12 +115,33 @@ function remove1(state: State, { id, isLoss }: Extract<Command, { type: "endpoin
   if ("refused" in deleted) return deleted.refused;
   state.configured.delete(id);
   closeListener(state, deleted.ok);
-  for (const connection of state.connections.values()) {
+  for (const connection of inNeedFirst(state, deleted.ok)) {
     const isLeft = isAwaited && connection.treatment.triesAgain && isLeftToPeer(connection, deleted.ok);
     if (connection.owned && !isLeft) withdraw(state, connection, deleted.ok);
   }
   return undefined;
 }
+
+/**
+ * Of thousands of connections some wait long for their commands: first those whose data went by the endpoint of late, then those whose data would, and
+ * last those for which it was a reserve.
+ */
+function inNeedFirst(state: State, endpoint: Endpoint): Iterable<Connection> {
+  const [using, active, others]: [Connection[], Connection[], Connection[]] = [[], [], []];
+  for (const connection of state.connections.values()) {
+    let group = others;
+    for (const { state: standing, path, backup: isBackup, measured } of connection.subflows) {
+      if (standing !== "established" || isBackup || !sameAddress(path.local.address, endpoint.address)) continue;
+      group = measured && state.now - measured.usedAt < USED_OF_LATE ? using : active;
+      if (group === using) break;
+    }
+    group.push(connection);
+  }
+  return [...using, ...active, ...others];
+}
+
+/** Each connection is looked at once in so long (daemon/watch.ts). */
+const USED_OF_LATE: Millis = 20_000;
 
 function closeListener(state: State, { address, port }: Endpoint): void {
   if (port) state.act({ type: "listener.close", local: { address, port } });

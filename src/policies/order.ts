@@ -26,6 +26,8 @@ export function carriersOf(view: ConnectionView, subflows: readonly SubflowView[
 
 /** One pair of each address that is in no subflow: those that failed least, then the most preferred first. */
 export function sparePairs(view: ConnectionView): readonly PairView[] {
+  // Where each address has its subflow, which is how it is most of the time, there is nothing to be sorted out.
+  if (view.endpoints.every(({ address }) => isUsed(view, address))) return NONE;
   const { pairs } = view;
   const used = new Set(pairs.filter(({ subflows }) => subflows.length > 0).map(({ local }) => local.address));
   const failures = ({ attempt }: PairView): number => attempt?.failures ?? 0;
@@ -37,6 +39,13 @@ export function sparePairs(view: ConnectionView): readonly PairView[] {
     spare.push(pair);
   }
   return spare;
+}
+
+const NONE: readonly never[] = [];
+
+/** A subflow comes from it, or is being opened. */
+function isUsed({ subflows }: ConnectionView, address: Address): boolean {
+  return subflows.some(({ state, path }) => state !== "closing" && sameAddress(path.local.address, address));
 }
 
 /** "10.0.1.1>10.0.9.1": a subflow that is opened anew there is on the same path. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Engine } from "../engine/index.ts";
 import { activeBackup, fullmesh, handover, interactive } from "../policies/index.ts";
-import type { Millis } from "../types/index.ts";
+import { type Address, ENDPOINT_FLAG, type Millis, type Path } from "../types/index.ts";
 import { type Figures, Stage, type StageOptions } from "./stage.ts";
 
 // Policies by which one path carries at a time. What each must keep, whatever it decides, is held in laws.test.ts.
@@ -73,6 +74,40 @@ test("active-backup: what is sent after a long silence of the application is no 
   stage.pass(120);
   stage.measure({ "0>0": { ...burst, sinceAck: 3620, sinceReceived: 3620, busy: 530 }, "1>0": idle(3620) });
   assert.equal(stage.active, "1>0");
+});
+
+test("a link is lost: the connections whose data went by it come first, those for which it was a reserve last", () => {
+  const engine = new Engine({ policies: [activeBackup] });
+  const [flags, port] = [ENDPOINT_FLAG.subflow, 80];
+  const [first, second, peer] = ["10.0.1.1", "10.0.2.1", "10.0.9.1"] as Address[];
+  const endpoints = [first, second].map((address) => ({ address: address!, flags }));
+  const limits = { subflows: 2, addAddrAccepted: 0 };
+  engine.handle({ type: "config.changed", endpoints, limits, policy: "active-backup" }, 0);
+  const begin = (token: number, initial: Address, other: Address, now: Millis): Path => {
+    const pathFrom = (address: Address, local: number): Path => ({
+      local: { address, port: local },
+      remote: { address: peer!, port },
+    });
+    const ids = { token, localId: initial === first ? 2 : 1, remoteId: 0, backup: true };
+    const path = pathFrom(initial, 4000 + token);
+    engine.handle({ type: "connection.established", token, side: "client", path, denyJoinId0: false }, now);
+    engine.handle({ type: "subflow.established", ...ids, path: pathFrom(other, 5000 + token) }, now);
+    return path;
+  };
+  const [RESERVE, IDLE, USING] = [1, 2, 3];
+  begin(RESERVE, second!, first!, 1);
+  begin(IDLE, first!, second!, 2);
+  const path = begin(USING, first!, second!, 3);
+  const counts = { unacked: 0, lost: 0, retransmits: 0, backoff: 0, bytesRetransmitted: 0, mss: 1400 };
+  const times = { rtt: 20, rttVar: 1, rto: 220, sinceSent: 1, sinceAck: 1, sinceReceived: 1 };
+  const sums = { bytesSent: 1000, bytesAcked: 1000, bytesReceived: 1000, deliveryRate: 1e6 };
+  const subflows = [{ path, state: "established", ...counts, ...times, ...sums } as const];
+  const seen = { isQuiet: false, bytesReceived: 1000, outstanding: 0, subflows };
+  engine.handle({ type: "connection.measured", token: USING, ...seen }, 1000);
+  const command = { type: "endpoint.delete", id: 1, isLoss: true } as const;
+  const actions = engine.handle({ type: "command.received", request: 1, command }, 1010);
+  const tokens = actions.flatMap((action) => ("token" in action ? [action.token] : []));
+  assert.deepEqual([...new Set(tokens)], [USING, IDLE, RESERVE]);
 });
 
 test("active-backup: what is in doubt still is not gone back to", () => {
