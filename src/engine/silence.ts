@@ -54,11 +54,16 @@ function judgeStuck(state: State, connection: Connection, usable: readonly Subfl
   return isStuck;
 }
 
-/** Asks its path, and those that share an end with it: not those at rest, whose radios may cost money. */
+/**
+ * Asks its path, and those that share an end with it, all at once: the peer is told of a dead address (RM_ADDR) when the last subflow from there is given up,
+ * and sends by the next of them until then. Not those at rest from other addresses, whose radios may cost money; this one's is awake.
+ */
 function question(state: State, connection: Connection, subflow: Subflow): void {
   probe(state, connection, subflow);
-  for (const other of kinOf(state, connection, subflow))
-    if (hasReceived(other, state.now - QUIET_MAX)) probe(state, connection, other);
+  for (const other of kinOf(state, connection, subflow)) {
+    const isBeside = sameAddress(other.path.local.address, subflow.path.local.address);
+    if (isBeside || hasReceived(other, state.now - QUIET_MAX)) probe(state, connection, other);
+  }
 }
 
 /** What shares an end with it, and has not been heard of since. */

@@ -195,6 +195,29 @@ test("silence: data behind a hole: the path that is not heard of is asked, and l
   assert.equal(stage.attempts(1, 0).length >= 2, true, "the join that asks, and at least one that tries again");
 });
 
+test("silence: data behind a hole: what shares the address is asked at the same time, so that the peer hears of it at once", () => {
+  const stage = staged({ locals: 2, remotes: 2 });
+  assert.equal(stage.subflows, "0>0 0>1 1>0 1>1");
+  stage.path(1, 0, "silent");
+  stage.path(1, 1, "silent");
+  const lost = stage.now;
+  for (let turn = 0; turn < 20; turn++) {
+    stage.pass(LOOK);
+    const since = stage.now - lost;
+    const silent = { unacked: 0, sinceAck: since, sinceReceived: since, bytesReceived: 5000 };
+    // The peer's data came by one of the two; on the other nothing did for long.
+    stage.hole(10_000, {
+      "0>0": { unacked: 0, sinceAck: 0, sinceReceived: 0, bytesReceived: 5000 + turn * 1000 },
+      "0>1": { unacked: 0, bytesReceived: 0, sinceAck: 9000 + since, sinceReceived: 9000 + since },
+      "1>0": silent,
+      "1>1": { ...silent, sinceAck: 9000 + since, sinceReceived: 9000 + since, bytesReceived: 0 },
+    });
+  }
+  assert.equal(stage.attempts(1, 0)[1], stage.attempts(1, 1)[1], "both are asked at one time");
+  const removed = stage.log.find(({ action }) => action.type === "address.remove")?.at ?? Number.POSITIVE_INFINITY;
+  assert.ok(removed <= lost + TIMING.holeMin + TIMING.probeMin + 3 * 20 + 3 * LOOK, `${removed - lost} ms`);
+});
+
 test("silence: one that answers the question stays, and the question goes", () => {
   const stage = staged();
   for (let turn = 0; turn < 20; turn++) {
