@@ -62,9 +62,14 @@ load("./subflow.cjs");
 `,
 );
 
-// Processes that import somebody's module: by themselves, for they have nothing of the command line, and ES modules, for they import one.
+// Processes that import somebody's module, and the daemon's thread: by themselves, for they have nothing of the command line, and ES modules,
+// for they import one.
 await build({
-  entryPoints: { plugin: "src/plugin/main.ts", "policy-test": "src/cli/policy/tester.ts" },
+  entryPoints: {
+    plugin: "src/plugin/main.ts",
+    "policy-test": "src/cli/policy/tester.ts",
+    history: "src/daemon/history/thread.ts",
+  },
   outdir: directory,
   outExtension: { ".js": ".mjs" },
   bundle: true,

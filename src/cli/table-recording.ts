@@ -55,7 +55,8 @@ export const RECORDING_COMMANDS: readonly Command[] = [
     usage: "[ TOKEN ] [ --last TIME ]",
     details: [
       "As far as the daemon's black box goes back (`black_box` in the configuration), also over restarts and kill -9. With",
-      "TOKEN what happened to it and what was done for it. Needs to read the daemon's files: root, or the daemon's user.",
+      "TOKEN what happened to it and what was done for it. Root, the daemon's user and its group see everybody's; others",
+      "their own, as the daemon tells them (`applications` in the configuration).",
     ],
     options: [
       { name: "last", value: "TIME", kind: "free", says: "those that were there in the last 30m, 2h (default 24h)" },

@@ -58,6 +58,11 @@ const PARAMETERS = {
     pace: v.optional(whole(WATCH_PACE.min, WATCH_PACE.max)),
   }),
   recording: none,
+  history: v.strictObject({
+    since: v.optional(v.pipe(v.number(), v.minValue(0))),
+    token: v.optional(u32),
+    skip: v.optional(whole(0, 1_000_000)),
+  }),
   rules: none,
   reload: none,
 } as const satisfies { readonly [M in ControlMethod]: v.GenericSchema };

@@ -26,6 +26,7 @@ import type { MessageHeader } from "../wire/index.ts";
 import { BlackBox } from "./black-box/black-box.ts";
 import { hostBeginning } from "./black-box/host-beginning.ts";
 import { commandOf } from "./commands.ts";
+import { History } from "./history/history.ts";
 import { HostDriver } from "./host/driver.ts";
 import { type EndpointPort, KernelEndpoints } from "./host/endpoint-port.ts";
 import type { HostState } from "./host/state.ts";
@@ -90,6 +91,7 @@ export class Daemon implements ControlService, Disposable {
   readonly #rest = new Rest(() => this.#userspace?.refresh());
   readonly #seeing: Seeing;
   readonly #box: BlackBox;
+  readonly #history: History;
   readonly #started = now();
   readonly #rules = new RuleClock((rules) => this.#userspace?.useConfig({ ...this.#treatment, rules, onlyNew: true }));
   /** Of connections that no rule is for. */
@@ -118,6 +120,7 @@ export class Daemon implements ControlService, Disposable {
         : undefined;
     this.#box = this.#makeBox(capacity);
     this.#box.configure(options.blackBox.size, options.blackBox.isMasked);
+    this.#history = new History({ written: () => this.#box.written() });
     this.#userspace?.recordBy((event, actions, at) => this.#box.event(event, actions, at));
     this.#plugins = this.#userspace && this.#makePlugins(options.plugins);
     this.#endpoints = this.#userspace ?? new KernelEndpoints(this.#pm);
@@ -170,6 +173,7 @@ export class Daemon implements ControlService, Disposable {
     this.#host[Symbol.dispose]();
     this.#plugins?.[Symbol.dispose]();
     this.#userspace?.[Symbol.dispose]();
+    this.#history[Symbol.dispose]();
     this.#box[Symbol.dispose]();
     this.#subscription.close();
     this.#rtnl.close();
@@ -331,6 +335,9 @@ export class Daemon implements ControlService, Disposable {
       }
       case "watch":
         return this.#seeing.watch(request.params, answer, asker);
+      case "history":
+        this.#subscription.release();
+        return this.#history.tell(request.params, answer, asker);
       case "why": {
         if (!this.#userspace) return answer(null, KERNEL_IN_CHARGE);
         const theirs = request.params.tokens.slice(0, TOKENS_OF_OTHERS);
@@ -384,6 +391,8 @@ export class Daemon implements ControlService, Disposable {
         return answer(this.#host.plan ?? null);
       case "watch":
         return this.#seeing.watch(params, answer, asker);
+      case "history":
+        return this.#history.tell(params, answer, asker);
       case "recording":
         void this.#box.written().then((directory) => answer(directory === undefined ? null : { directory }));
         return;

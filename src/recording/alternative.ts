@@ -89,7 +89,7 @@ export class Alternative {
       this.#life = new AlternativeLife(entry, this.#options);
     } else if (entry.type === "event") this.#life?.event(entry);
     else if (entry.type === "fact") this.#life?.fact(entry);
-    else this.#life?.feed(observedOf(entry.connection), entry.at);
+    else if (entry.type === "seen") this.#life?.feed(observedOf(entry.connection), entry.at);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Action, ConnectionSnapshot, EngineEvent, TableBounds, Timing } from "../engine/index.ts";
 import type { Capacity, HostAction, HostConfig, HostFact, SavedHost } from "../host/index.ts";
-import type { Millis } from "../types/index.ts";
+import type { Millis, Token } from "../types/index.ts";
 
 /** How the engine of connections was when a part of a recording began. */
 export interface EngineBeginning {
@@ -74,6 +74,15 @@ export interface SeenEntry {
   readonly connection: ConnectionSnapshot;
 }
 
+/** Whose a connection is, behind the entry that tells of it. */
+export interface OwnerEntry {
+  readonly type: "owner";
+  readonly at: Millis;
+  readonly token: Token;
+  /** Of its socket. */
+  readonly uid: number;
+}
+
 /** What came faster than it could be written is not there. */
 export interface LostEntry {
   readonly type: "lost";
@@ -82,7 +91,7 @@ export interface LostEntry {
 }
 
 /** One thing in a recording. */
-export type Entry = Beginning | EventEntry | FactEntry | SeenEntry | LostEntry;
+export type Entry = Beginning | EventEntry | FactEntry | SeenEntry | OwnerEntry | LostEntry;
 
 /** What the engine's table took: as much as the kernel's own, which the host's beginning tells. */
 export function tableBoundsOf(host: HostBeginning | undefined): TableBounds | undefined {

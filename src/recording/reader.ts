@@ -90,6 +90,8 @@ export class RecordingReader {
         return this.#fact(at, typed(this.#values.read()) as unknown as HostFact);
       case CODE.seen:
         return { type: "seen", at, connection: this.#values.read() as never };
+      case CODE.owner:
+        return { type: "owner", at, token: from.varint(), uid: from.varint() };
       case CODE.lost:
         return { type: "lost", at, entries: from.varint() };
       default:

@@ -18,6 +18,7 @@ export const CODE = {
   network: 7,
   table: 8,
   forget: 9,
+  owner: 10,
 } as const;
 
 /** Facts that are asked for again and again, and are mostly as they were: only what changed is written. */
@@ -120,6 +121,10 @@ export class RecordingWriter {
       case "seen":
         this.#head(CODE.seen, entry.at);
         return this.#write(entry.connection);
+      case "owner":
+        this.#head(CODE.owner, entry.at);
+        this.#values.out.varint(entry.token);
+        return this.#values.out.varint(entry.uid);
       case "lost":
         this.#head(CODE.lost, entry.at);
         return this.#values.out.varint(entry.entries);

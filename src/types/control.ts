@@ -1,4 +1,5 @@
 import type { Address } from "./address.ts";
+import type { HistoryParameters, ToldHistory } from "./history.ts";
 import type { AddressId, Endpoint, Limits, Token } from "./mptcp.ts";
 import type { ControlWatched, WatchParameters } from "./watching.ts";
 
@@ -66,6 +67,8 @@ export interface ControlMethods {
     readonly params: Record<string, never>;
     readonly result: { readonly directory: string } | null;
   };
+  /** What became of connections, as far as the black box tells; to others' programs of their own. */
+  readonly history: { readonly params: HistoryParameters; readonly result: ToldHistory };
   /** The rules of the configuration in force, in words; none where the in-kernel path manager is in charge, for it has no use for them. */
   readonly rules: { readonly params: Record<string, never>; readonly result: ToldRules };
   /** Reads the configuration again, as SIGHUP does. */

@@ -5,6 +5,7 @@ export * from "./carried.ts";
 export * from "./control.ts";
 export * from "./errno.ts";
 export * from "./errors.ts";
+export * from "./history.ts";
 export * from "./mptcp.ts";
 export * from "./pattern.ts";
 export * from "./prefix.ts";

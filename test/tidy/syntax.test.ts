@@ -87,6 +87,8 @@ describe("the daemon has one clock", () => {
     // The time of day, which no other clock tells.
     "src/daemon/rules/rule-clock.ts",
     "src/daemon/quota/quotas.ts",
+    // A thread of its own, which has nothing of the daemon's.
+    "src/daemon/history/thread.ts",
   ];
   test("and it is read where it is made", () => {
     using room = new Room(join(root, "src", "daemon", "tsconfig.json"));

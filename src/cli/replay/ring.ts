@@ -14,13 +14,19 @@ const FOR_WHOM =
 
 /** Where the daemon writes; without one, where the last one wrote. */
 export async function ringDirectory(netns: string | undefined, isOver: boolean): Promise<string> {
+  const directory = await ringIfAllowed(netns, isOver);
+  if (directory === undefined) throw failure(`Error: the black box is ${FOR_WHOM}.`);
+  return directory;
+}
+
+/** The same; undefined: there is a daemon, and it tells us of our own connections alone. */
+export async function ringIfAllowed(netns: string | undefined, isOver: boolean): Promise<string | undefined> {
   try {
     const answer = await ask("recording", {}, { netns });
     if (answer) return readable(answer.directory);
     throw failure("Error: the daemon's black box is off: set `black_box: 16MB` in its configuration and reload it.");
   } catch (error) {
-    // There is one, and it tells others of their connections as they are, not of what was.
-    if (error instanceof SubflowError && error.code === "DENIED") throw failure(`Error: the black box is ${FOR_WHOM}.`);
+    if (error instanceof SubflowError && error.code === "DENIED") return undefined;
     if (!(error instanceof NoDaemonError) || !isOver) throw error;
     const files = runtimeFiles(netns);
     // One that was started within the namespace did not know its name.

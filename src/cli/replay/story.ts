@@ -1,106 +1,52 @@
-import { decisionOf, happeningOf, isShown, translate } from "../../daemon/index.ts";
+import { type Step, Teller } from "../../daemon/index.ts";
 import type { Action, EngineEvent } from "../../engine/index.ts";
-import { commandLine, type HostAction, type HostChange, type HostFact } from "../../host/index.ts";
-import type { Beginning, Entry } from "../../recording/index.ts";
-import { type Happening, type Millis, type Token, unmap } from "../../types/index.ts";
+import type { HostAction } from "../../host/index.ts";
+import type { Entry } from "../../recording/index.ts";
+import { type Millis, unmap } from "../../types/index.ts";
 import { happeningWords } from "../happening-words.ts";
 import { cleaned } from "./clean.ts";
 
 /** One thing that happened, in words. */
-export interface Told {
-  /** Milliseconds since 1970. */
-  readonly time: Millis;
-  /** By the clock of the life. */
-  readonly at: Millis;
-  readonly token: Token | undefined;
-  /** The kernel told of it; it was done for a connection, or for the host. */
-  readonly kind: "event" | "done" | "host";
-  readonly type: string;
+export interface Told extends Step {
   readonly words: string;
-  readonly happening: Happening;
 }
 
-/** Facts of the host that are questions answered, or time: nobody asks for them. */
-const NO_CHANGES: ReadonlySet<string> = new Set(["say", "state.save", "sysctls.forget", "blackhole.forget"]);
+/** @param interfaceOf the name of the interface that had an address */
+export function inWords(step: Step, interfaceOf: (address: string) => string | undefined): Told {
+  const nameOf = (address: string): string | undefined => {
+    const name = interfaceOf(address);
+    return name === undefined ? undefined : cleaned(name);
+  };
+  return { ...step, words: happeningWords(cleaned(step.happening), ({ address }) => nameOf(unmap(address))) };
+}
 
 /** Puts the entries of a recording into words, with the names that interfaces had then. */
 export class Storyteller {
-  #beginning: Beginning | undefined;
-  /** Names by numbers, and numbers by addresses. */
-  readonly #names = new Map<number, string>();
-  readonly #holders = new Map<string, string>();
+  readonly #teller = new Teller();
 
   /** The time of day of a moment of the life at hand. Milliseconds since 1970. */
   timeOf(at: Millis): Millis {
-    const { epoch = 0, at: from = 0 } = this.#beginning ?? {};
-    return epoch + at - from;
+    return this.#teller.timeOf(at);
   }
 
   tell(entry: Entry): readonly Told[] {
-    switch (entry.type) {
-      case "begin":
-        this.#beginning = entry;
-        return [];
-      case "event":
-        this.#learn(entry.event);
-        return [...this.event(entry.event, entry.at), ...this.actions(entry.actions, entry.event, entry.at)];
-      case "fact":
-        this.#learnNetwork(entry.fact);
-        return [...this.#ofKernel(entry.fact, entry.at), ...this.changes(entry.actions, entry.at)];
-      default:
-        return [];
-    }
+    return this.#inWords(this.#teller.tell(entry));
   }
 
   event(event: EngineEvent, at: Millis): readonly Told[] {
-    const happening = happeningOf(event, at);
-    return happening ? [this.#told(happening, "event")] : [];
-  }
-
-  /** Where the in-kernel path manager is in charge, the host alone hears of connections. */
-  #ofKernel(fact: HostFact, at: Millis): readonly Told[] {
-    if (fact.type !== "events" || this.#beginning?.pathManager !== "kernel") return [];
-    return fact.events.flatMap((each) => {
-      const event = translate(each);
-      return event ? this.event(event, at) : [];
-    });
+    return this.#inWords(this.#teller.event(event, at));
   }
 
   /** What was, or would have been, asked of the kernel. */
   actions(actions: readonly Action[], cause: EngineEvent, at: Millis): readonly Told[] {
-    return actions.filter(isShown).map((action) => this.#told(decisionOf(at, action, cause.type), "done"));
+    return this.#inWords(this.#teller.actions(actions, cause, at));
   }
 
   changes(actions: readonly HostAction[], at: Millis): readonly Told[] {
-    return actions.filter(isChange).map((action) => {
-      const text = commandLine(
-        action,
-        (index) => this.#names.get(index) ?? `if${index}`,
-        () => "subflow",
-      );
-      return this.#told({ kind: "decision", at, type: action.type, token: undefined, text, because: "" }, "host");
-    });
+    return this.#inWords(this.#teller.changes(actions, at));
   }
 
-  #told(happening: Happening, kind: Told["kind"]): Told {
-    const { at, type, token } = happening;
-    const words = happeningWords(cleaned(happening), ({ address }) => this.#holders.get(unmap(address)));
-    return { time: this.timeOf(at), at, token, kind, type, words, happening };
+  #inWords(steps: readonly Step[]): readonly Told[] {
+    return steps.map((step) => inWords(step, (address) => this.#teller.interfaceOf(address)));
   }
-
-  #learn(event: EngineEvent): void {
-    if (event.type !== "host.addresses") return;
-    for (const [address, name] of event.interfaceNames ?? []) this.#holders.set(address, cleaned(name));
-  }
-
-  #learnNetwork(fact: HostFact): void {
-    if (fact.type !== "network") return;
-    for (const { index, name } of fact.network.links ?? []) this.#names.set(index, cleaned(name));
-    for (const { address, interfaceIndex } of fact.network.addresses ?? [])
-      this.#holders.set(address, this.#names.get(interfaceIndex) ?? `if${interfaceIndex}`);
-  }
-}
-
-function isChange(action: HostAction): action is HostChange {
-  return !NO_CHANGES.has(action.type) && !/\.(read|find)$/.test(action.type);
 }

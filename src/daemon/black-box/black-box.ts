@@ -10,12 +10,15 @@ import {
   type EventEntry,
   type FactEntry,
   type HostBeginning,
+  type OwnerEntry,
   RecordingWriter,
   type SysctlRead,
 } from "../../recording/index.ts";
 import type { BlackBoxUse, Millis, Token } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
+import { translate } from "../translate.ts";
 import { Ring } from "./ring.ts";
+import { type AskOwner, Whose } from "./whose.ts";
 
 /** What was noted is encoded so much later: a turn that has something to do is over by then. */
 const REST: Millis = 200;
@@ -46,6 +49,8 @@ export interface BlackBoxOptions {
   readonly table: (() => Pick<ConfigChanged, "endpoints" | "limits">) | undefined;
   readonly tokens: () => readonly Token[];
   readonly connection: (token: Token) => ConnectionSnapshot | undefined;
+  /** Whom the kernel is asked by whose connections are. */
+  readonly openOwners?: (() => AskOwner) | undefined;
 }
 
 /**
@@ -54,6 +59,7 @@ export interface BlackBoxOptions {
  */
 export class BlackBox implements Disposable {
   readonly #options: BlackBoxOptions;
+  readonly #whose: Whose;
   #writer = new RecordingWriter();
   #isMasked = false;
   #ring: Ring | undefined;
@@ -82,9 +88,13 @@ export class BlackBox implements Disposable {
 
   constructor(options: BlackBoxOptions) {
     this.#options = options;
+    const onFound = (token: Token, uid: number): void =>
+      this.#queueUp({ type: "owner", at: options.now(), token, uid });
+    this.#whose = new Whose({ onFound, open: options.openOwners });
   }
 
   [Symbol.dispose](): void {
+    this.#whose[Symbol.dispose]();
     clearTimeout(this.#timer);
     clearImmediate(this.#immediate);
     for (const resolve of this.#waiting.splice(0)) resolve();
@@ -135,6 +145,7 @@ export class BlackBox implements Disposable {
   event(event: EngineEvent, actions: readonly Action[], at: Millis): void {
     if (!this.#ring) this.#remember(event);
     this.#note({ type: "event", at, event, actions });
+    if (this.#ring) this.#followOwners(event);
   }
 
   fact(
@@ -145,6 +156,26 @@ export class BlackBox implements Disposable {
   ): void {
     if (!this.#ring && fact.type === "configured") this.#last.config = fact.config;
     this.#note({ type: "fact", at, fact, actions, ...context });
+    // Where the in-kernel path manager is in charge, the host alone hears of connections.
+    if (!this.#ring || this.#options.table || fact.type !== "events") return;
+    for (const event of fact.events) {
+      const translated = translate(event);
+      if (translated) this.#followOwners(translated);
+    }
+  }
+
+  #followOwners(event: EngineEvent): void {
+    switch (event.type) {
+      case "connection.created":
+      case "connection.established":
+        return this.#whose.begun(event.token);
+      case "connection.closed":
+        return this.#whose.ended(event.token);
+      case "kernel.snapshot":
+        return this.#whose.keep(new Map(event.connections.map(({ connection: { token, uid } }) => [token, uid])));
+      default:
+        return;
+    }
   }
 
   /** Resolves when what was noted before can be read; @returns where; undefined: it is off */
@@ -176,6 +207,10 @@ export class BlackBox implements Disposable {
 
   #note(entry: EventEntry | FactEntry): void {
     this.#noted++;
+    this.#queueUp(entry);
+  }
+
+  #queueUp(entry: EventEntry | FactEntry | OwnerEntry): void {
     if (!this.#ring) return;
     if (this.#queue.length - this.#next >= QUEUE_MAX) {
       this.#lost++;
@@ -261,7 +296,11 @@ export class BlackBox implements Disposable {
 
   #see(token: Token): void {
     const connection = this.#options.connection(token);
-    if (connection) this.#writer.add({ type: "seen", at: this.#options.now(), connection });
+    if (!connection) return;
+    const at = this.#options.now();
+    this.#writer.add({ type: "seen", at, connection });
+    const uid = this.#whose.of(token);
+    if (uid !== undefined) this.#writer.add({ type: "owner", at, token, uid });
   }
 
   #remember(event: EngineEvent): void {

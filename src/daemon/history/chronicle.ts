@@ -1,10 +1,12 @@
-import { translate } from "../../daemon/index.ts";
 import type { ConnectionMeasured, ConnectionSnapshot, EngineEvent } from "../../engine/index.ts";
 import type { Damage, Entry } from "../../recording/index.ts";
 import { type Connection, type Millis, type Path, type Token, unmap } from "../../types/index.ts";
+import { translate } from "../translate.ts";
 
 /** Connections that are remembered; of those that are over the oldest make room. */
 const KEPT_MAX = 100_000;
+/** What users without a name in this user namespace look like: two of them are not the same. */
+const OVERFLOW_UID = 65_534;
 
 /** What became of one connection. Times are milliseconds since 1970. */
 export interface Chapter {
@@ -25,6 +27,15 @@ export interface Chapter {
   /** That both sides have sent, as far as it was measured: at least so many. */
   readonly bytes: Map<string, number>;
   seen: Millis;
+  /** When it was first told of. */
+  readonly first: Millis;
+  /** Whose it is (the socket's uid); undefined: it was gone before it was asked for. */
+  uid: number | undefined;
+}
+
+/** Whether a connection is that user's. Who is nobody in particular has none. */
+export function isOf(uid: number, chapter: Chapter): boolean {
+  return chapter.uid === uid && uid !== OVERFLOW_UID;
 }
 
 /** Reads recordings for what became of connections, those that are over too. */
@@ -56,6 +67,8 @@ export class Chronicle {
         return this.#event(entry.event, this.#time(entry.at));
       case "seen":
         return this.#adopt(entry.connection, this.#time(entry.at));
+      case "owner":
+        return this.#own(entry.token, entry.uid);
       case "fact": {
         const { fact } = entry;
         if (!this.#isKernel || fact.type !== "events") return;
@@ -105,6 +118,11 @@ export class Chronicle {
     }
   }
 
+  #own(token: Token, uid: number): void {
+    const chapter = this.#open.get(token);
+    if (chapter) chapter.uid = uid;
+  }
+
   #touch(token: Token, time: Millis, change: (chapter: Chapter) => void): void {
     const chapter = this.#open.get(token);
     if (!chapter) return;
@@ -114,7 +132,7 @@ export class Chronicle {
 
   #new(token: Token, path: Path, began: Millis | undefined, seen: Millis): Chapter {
     const counts = { subflows: 0, lost: 0, refused: 0 };
-    const chapter = {
+    const chapter: Chapter = {
       token,
       path,
       began,
@@ -123,6 +141,8 @@ export class Chronicle {
       ...counts,
       bytes: new Map(),
       seen,
+      first: seen,
+      uid: undefined,
     };
     this.#open.set(token, chapter);
     return chapter;
@@ -139,9 +159,10 @@ export class Chronicle {
     for (const { path, state } of subflows) if (state === "established") this.#subflow(chapter, path);
   }
 
-  #look({ token, path, subflows, state }: Connection, time: Millis): void {
+  #look({ token, path, subflows, state, uid }: Connection, time: Millis): void {
     if (this.#open.has(token) || state !== "established") return;
     const chapter = this.#new(token, path, undefined, time);
+    chapter.uid = uid;
     for (const each of subflows) if (each.state === "established") this.#subflow(chapter, each.path);
   }
 
