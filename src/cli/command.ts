@@ -50,6 +50,8 @@ export interface Command {
   readonly examples: readonly string[];
   /** For scripts of ours, not for people: help and completion leave it out. */
   readonly hidden?: true;
+  /** It only looks: the daemon, and whoever does work, goes first. */
+  readonly stepsBack?: true;
   /** From the first word that is no option on, everything belongs to another program: `-j` is its, too. */
   readonly passesOn?: true;
   /** The verb that a noun alone means. */

@@ -37,6 +37,7 @@ async function dispatch(words: readonly string[], global: GlobalOptions, streams
     return EXIT.success;
   }
   const { command, rest } = resolved;
+  if (command.stepsBack) (await import("./priority.ts")).stepBack();
   const { run } = await command.load();
   return await run({ table: COMMANDS, command, words: rest, global, streams });
 }

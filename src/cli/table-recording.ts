@@ -4,6 +4,7 @@ import type { Command } from "./command.ts";
 export const RECORDING_COMMANDS: readonly Command[] = [
   {
     words: ["record"],
+    stepsBack: true,
     takes: ["file"],
     summary: "write what the daemon is told and does into a file that plays, from now on until ^C",
     usage: "FILE [ --last TIME ] [ --max SIZE ]",
@@ -21,6 +22,7 @@ export const RECORDING_COMMANDS: readonly Command[] = [
   },
   {
     words: ["replay"],
+    stepsBack: true,
     takes: ["file"],
     summary: "play a recording: would this version do the same, and what would another policy have done?",
     usage: "FILE [ --events ] [ --at TIME ] [ --policy POLICY ] [ --config FILE ] [ --html FILE ]",
@@ -50,6 +52,7 @@ export const RECORDING_COMMANDS: readonly Command[] = [
   },
   {
     words: ["history"],
+    stepsBack: true,
     takes: ["token"],
     summary: "show what became of connections, those that are over too",
     usage: "[ TOKEN ] [ --last TIME ]",

@@ -93,6 +93,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["monitor"],
+    stepsBack: true,
     takes: [["events", "decisions"]],
     summary: "print what happens to connections as it happens, until ^C",
     usage: "[ events | decisions ] [ --human ] [ --token TOKEN ] [ --dev NAME ]",
@@ -123,6 +124,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["top"],
+    stepsBack: true,
     takes: [],
     summary: "watch connections live: rates, round-trip times, what happens and why",
     usage: "[ --interval SECONDS ] [ --sort NAME ] [ --search TEXT ] [ --control ] [ --once ]",
@@ -152,6 +154,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["web"],
+    stepsBack: true,
     takes: [],
     summary: "show interfaces, connections, subflows and what happens on a page in a browser",
     usage:
@@ -179,6 +182,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["metrics"],
+    stepsBack: true,
     takes: [],
     summary: "tell Prometheus and its kin: connections, subflows, events, decisions, counters",
     usage: "[ --listen ADDRESS:PORT | --socket PATH | --textfile FILE [ --interval SECONDS ] ] [ --once ]",
@@ -203,6 +207,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["hook"],
+    stepsBack: true,
     takes: [],
     summary: "run a command whenever something happens to connections",
     usage: "[ --on TYPE,... ] [ --token TOKEN ] [ --dev NAME ] [ --user NAME ] -- COMMAND [ ARGUMENT... ]",
@@ -264,6 +269,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     words: ["report"],
+    stepsBack: true,
     takes: ["file"],
     summary: "write everything that a bug report needs into one file",
     usage: "[ FILE ] [ --mask ] [ --window SECONDS ]",

@@ -133,6 +133,8 @@ for (const manager of ["userspace", "kernel"] as const)
         const masked = spawnBy(world, OTHER);
         await lab.waitFor(() => historyOf(world, OTHER).connections.length === 1, DEADLINE, "the other's connection");
         assert.doesNotMatch(JSON.stringify(historyOf(world, OTHER, tokenOf(world, OTHER))), /10\.0\.[12]\./);
+        const record = subflow(client, "record", configFile("", "mixed.rec"), "--last", "1h");
+        assert.match(record.stderr, /its addresses are masked in part: before/);
         masked.stdin?.end();
 
         writeFileSync(file, `path_manager: ${manager}\nblack_box: off\n`);

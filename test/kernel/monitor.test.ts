@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { getPriority } from "node:os";
 import { type Host, Lab, transfer } from "../../src/lab/index.ts";
 import { conforms } from "../fixtures/schemas.ts";
 import { connectionsOf, DaemonProcess, DEADLINE, pathsOf, SUBFLOW, subflow } from "./daemon-support.ts";
@@ -19,6 +20,11 @@ class Monitor {
     this.#process.stdout!.setEncoding("utf8").on("data", (chunk: string) => {
       this.text += chunk;
     });
+  }
+
+  /** How far it steps back (nice(2)). */
+  get priority(): number {
+    return getPriority(this.#process.pid ?? 0);
   }
 
   get lines(): string[] {
@@ -126,4 +132,13 @@ kernelTest("monitor: with the in-kernel path manager, what the daemon changes of
     assert.equal(status, 255);
     assert.match(stderr, says);
   }
+});
+
+kernelTest("who only looks lets the daemon go first", async () => {
+  await using lab = await Lab.create(HEALTHY);
+  const watching = new Monitor(lab, lab.host("client"), "monitor");
+  const wanted = Math.max(10, getPriority());
+  await lab.waitFor(() => watching.priority === wanted, DEADLINE, "its priority");
+  assert.ok(getPriority() <= wanted);
+  await watching.end();
 });

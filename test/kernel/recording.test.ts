@@ -94,6 +94,9 @@ for (const [mode, privacy] of [
       connection.destroy();
       await world.lab.waitFor(() => pathsOf(world.client).length === 0, DEADLINE, "the end of the connection");
       assert.equal(await daemon.end(), 0, daemon.log);
+      const { stderr } = subflow(world.client, "record", join(state, "all.rec"), "--last", "1h");
+      assert.match(stderr, privacy === "mask" ? /its addresses are masked \(`privacy/ : /it names addresses of yours/);
+      rmSync(join(state, "all.rec"));
       const told = bytesOfAll();
       assert.equal(/10\.0\.[12]\.|fd00:[12]/.test(told), privacy === "off");
       const { played, differences } = playAll();

@@ -39,9 +39,16 @@ export async function run(context: Context): Promise<number> {
   }
   const full = copy.isFull ? ", which is all that it may have (--max)" : "";
   streams.err(
-    `${file}: ${amountText(copy.size)}${full}. \`subflow replay ${file}\` plays it; it names addresses of yours and of peers.\n`,
+    `${file}: ${amountText(copy.size)}${full}. \`subflow replay ${file}\` plays it; ${addressesIn(copy.masks)}.\n`,
   );
   return EXIT.success;
+}
+
+/** What of addresses stands in what was copied, by what each of its parts says. */
+function addressesIn(masks: ReadonlySet<boolean>): string {
+  if (!masks.has(true)) return "it names addresses of yours and of peers";
+  if (!masks.has(false)) return "its addresses are masked (`privacy: mask`)";
+  return "its addresses are masked in part: before `privacy: mask`, or without it, it names yours and those of peers";
 }
 
 function sizeOf(text: string): number {
@@ -55,6 +62,8 @@ class Copy implements Disposable {
   readonly #fd: number;
   readonly #max: number;
   size = 0;
+  /** Whether addresses are masked, of each part that something was taken of. */
+  readonly masks = new Set<boolean>();
   isFull = false;
 
   constructor(file: string, max: number) {
@@ -73,6 +82,7 @@ class Copy implements Disposable {
     for (const end = fstatSync(part.fd).size; part.taken < end && !this.isFull; ) {
       const length = readSync(part.fd, piece, 0, Math.min(PIECE, end - part.taken), part.taken);
       if (length === 0) return;
+      this.masks.add(part.isMasked);
       if (this.size + length > this.#max) {
         this.isFull = true;
         return;

@@ -64,6 +64,7 @@ export class Part implements Disposable {
   readonly begins: number;
   /** What was copied of it. */
   taken = 0;
+  #isMasked: boolean | undefined;
 
   constructor(path: string) {
     this.path = path;
@@ -73,6 +74,12 @@ export class Part implements Disposable {
 
   [Symbol.dispose](): void {
     closeSync(this.fd);
+  }
+
+  /** It says that its addresses are other ones. One that was just made may not have said so yet, and is asked again. */
+  get isMasked(): boolean {
+    this.#isMasked ??= this.#beginning()?.isMasked === true;
+    return this.#isMasked;
   }
 
   #beginning(): Beginning | undefined {
