@@ -13,6 +13,16 @@ const contrib = join(import.meta.dirname, "..", "..", "..", "contrib", "promethe
 /** Debian's package `prometheus`; elsewhere by these variables. */
 const PROMETHEUS = process.env.PROMETHEUS ?? "/usr/bin/prometheus";
 const PROMTOOL = process.env.PROMTOOL ?? "/usr/bin/promtool";
+const PYTHON = "/usr/bin/python3";
+/** Connections one after the other, within this host. */
+const FLOOD = `
+import socket
+mptcp = lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+l = mptcp(); l.bind(("127.0.0.1", 4002)); l.listen(50)
+for i in range(12000):
+    s = mptcp(); s.connect(("127.0.0.1", 4002)); a = l.accept()[0]
+    s.sendall(b"x"); a.recv(1); a.sendall(b"y"); s.close(); a.close()
+`;
 const folder = dirname(configFile(""));
 
 async function connected(lab: Lab) {
@@ -132,10 +142,11 @@ async function noTroubles(daemon: DaemonProcess): Promise<boolean> {
 }
 
 /**
- * Not played here, each with its reason in contrib/README.md: SubflowConnectionsWithoutSubflow, SubflowMiddlebox, SubflowOverruns, SubflowSlow,
+ * Not played here, each with its reason in contrib/README.md: SubflowConnectionsWithoutSubflow, SubflowMiddlebox, SubflowSlow,
  * SubflowWatchdogMissed, SubflowSubflowsBreak, SubflowPathInQuarantine, SubflowFallback. promtool tests them.
  */
-peerTest("metrics: a real Prometheus is silent while all is well, and says when it is not", PROMETHEUS, async () => {
+peerTest("metrics: a real Prometheus is silent while all is well, and says when it is not", PROMETHEUS, async (t) => {
+  if (!existsSync(PYTHON)) return t.skip(`needs ${PYTHON}`);
   await using lab = await Lab.create(HEALTHY);
   const client = lab.host("client");
   await client.ip(["link set lo up"]);
@@ -205,6 +216,12 @@ peerTest("metrics: a real Prometheus is silent while all is well, and says when 
   await lab.waitFor(() => daemon.ask("recording").then(() => noTroubles(daemon)), 3 * DEADLINE, "it is written again");
   await goes("SubflowTroubles");
   await fires("SubflowBlackBoxLoses");
+  // What a daemon that stands still is told of 12,000 connections is more than waits for it.
+  daemon.signal("SIGSTOP");
+  await client.exec([PYTHON, "-c", FLOOD]);
+  daemon.signal("SIGCONT");
+  await fires("SubflowOverruns");
+  await goes("SubflowDaemonDown");
   await daemon.end("SIGKILL");
   await fires("SubflowDaemonDown");
   assert.deepEqual([await ended(prometheus, "SIGTERM"), await ended(exporter, "SIGTERM")], [0, 0]);
