@@ -44,8 +44,19 @@ export class Chronicle {
   readonly #over: Chapter[] = [];
   #begin = { epoch: 0, at: 0 };
   #isKernel = false;
+  readonly #isKept: (chapter: Chapter) => boolean;
+  readonly #keptMax: number;
   /** Connections that were left out. */
   more = 0;
+
+  /**
+   * @param isKept which are remembered when they are over
+   * @param keptMax how many of them, twice as many at times
+   */
+  constructor(isKept: (chapter: Chapter) => boolean = () => true, keptMax = KEPT_MAX) {
+    this.#isKept = isKept;
+    this.#keptMax = keptMax;
+  }
 
   /** In the order of their beginning. */
   get chapters(): readonly Chapter[] {
@@ -180,8 +191,9 @@ export class Chronicle {
     if (!chapter) return;
     this.#open.delete(token);
     chapter.ended = chapter.seen = time;
+    if (!this.#isKept(chapter)) return;
     this.#over.push(chapter);
-    if (this.#over.length < 2 * KEPT_MAX) return;
-    this.more += this.#over.splice(0, KEPT_MAX).length;
+    if (this.#over.length < 2 * this.#keptMax) return;
+    this.more += this.#over.splice(0, this.#keptMax).length;
   }
 }

@@ -17,6 +17,8 @@ import { type Step, Teller } from "./teller.ts";
 /** Connections of one answer, and steps of a story: some 200 kB. */
 const PAGE = 512;
 const STORY_MAX = 1000;
+/** Connections that all pages together have. */
+const KEPT_MAX = 10_000;
 /** Of a larger ring the newest files count: what is read has to be read in seconds. Bytes. */
 const READ_MAX = 64 * 1024 * 1024;
 const PIECE = 64 * 1024;
@@ -36,24 +38,21 @@ export interface HistoryAnswer {
 
 /** Reads the black box for what became of connections. @throws the error of open(2) or read(2) */
 export function readHistory({ directory, uid, since = 0, token, skip = 0 }: HistoryQuery): ToldHistory {
-  const chronicle = new Chronicle();
+  const isWanted = (each: Chapter): boolean =>
+    (uid === undefined || isOf(uid, each)) && (token === undefined || each.token === token);
+  const chronicle = new Chronicle(isWanted, KEPT_MAX);
   const story = token === undefined ? undefined : new Story(token);
   for (const entry of entriesOf(newest(directory))) {
     chronicle.read(entry);
     story?.read(entry);
   }
-  const meant = chronicle.chapters.filter(
-    (each) =>
-      (uid === undefined || isOf(uid, each)) &&
-      (token === undefined || each.token === token) &&
-      (chronicle.isOpen(each) || each.seen >= since),
-  );
+  const meant = chronicle.chapters.filter((each) => isWanted(each) && (chronicle.isOpen(each) || each.seen >= since));
   const end = Math.max(0, meant.length - skip);
   const begin = Math.max(0, end - PAGE);
   const connections = meant.slice(begin, end).map((each) => toldOf(each, chronicle.isOpen(each)));
   const isMeant = (time: Millis): boolean =>
     meant.some((each) => time >= each.first && (chronicle.isOpen(each) || time <= each.seen));
-  return { connections, more: begin, ...story?.told(isMeant) };
+  return { connections, more: begin + chronicle.more, ...story?.told(isMeant) };
 }
 
 /** A chapter as it is told. */
