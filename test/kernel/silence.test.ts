@@ -59,8 +59,12 @@ for (const direction of ["up", "down"] as const) {
       assert.match(subflow(client, "why", token).stdout, /10\.0\.1\.1 → 10\.0\.1\.2/);
       await lab.link("eth1").blackhole(false);
       await lab.waitFor(() => pathsOf(client).join() === [FIRST, SECOND].join(), DEADLINE, "the first path back");
-      const paths = (await daemon.hello())?.paths;
-      assert.ok(paths && paths.silent >= 1 && paths.recoveries.count >= 1, JSON.stringify(paths));
+      // The socket is there before the daemon has heard of it.
+      const counted = async (): Promise<boolean> => {
+        const { silent = 0, recoveries } = (await daemon.hello())?.paths ?? {};
+        return silent >= 1 && (recoveries?.count ?? 0) >= 1;
+      };
+      await lab.waitFor(counted, DEADLINE, "a silence and a recovery counted");
       assert.match(
         subflow(client, "status").stdout,
         /recovered +[1-9]\d* +subflows that were lost and are there again, after /,
