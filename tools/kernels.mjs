@@ -1,6 +1,6 @@
-// `npm run test:kernels [-- three | KERNEL...] [--only WORD] [--service] [--out FOLDER]`: boots Debian's kernels in qemu, without KVM, and tries
+// `npm run test:kernels [-- three | quick | KERNEL...] [--only WORD,WORD] [--service] [--out FOLDER]`: boots Debian's kernels in qemu, without KVM, and tries
 // there what differs from kernel to kernel. A kernel is a suite ("bookworm"), a series ("6.18") or "newest". `three` is the oldest, the newest and one
-// between, and less of each. `--service` tries the package under systemd on each too (root, debootstrap). Leaves a report in FOLDER (dist/kernels).
+// between, and less of each; `quick` still less (the last step of `npm test`). `--prepare` only gets what is needed. `--service` tries the package under systemd on each too (root, debootstrap). Leaves a report in FOLDER (dist/kernels).
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -9,21 +9,27 @@ import { root } from "./setup.mjs";
 import { jobImage, projectImage } from "./vm/image.mjs";
 import { initScript } from "./vm/init.mjs";
 import { isKernelName, KERNEL_NAMES, kernelOf, telling, VmError } from "./vm/kernel.mjs";
-import { boot, joined, unpack } from "./vm/machine.mjs";
-import { cache, commit, prepare, systemOf } from "./vm/prepare.mjs";
+import { boot, joined, StoppedError, unpack } from "./vm/machine.mjs";
+import { built, cache, commit, prepare, systemOf } from "./vm/prepare.mjs";
 
 /** Debian 12, Debian 13, the kernel this is developed on, and whatever is newest. */
 const ALL = ["bookworm", "trixie", "6.18", "newest"];
 const THREE = ["bookworm", "trixie", "newest"];
-const TIMEOUT = 3600;
+const isOfThree = (word) => word === "three" || word === "quick";
+/** How it ends where there can be no machines (tools/test.mjs). */
+const NOT_HERE = 77;
+/** Seconds for all the jobs of a kernel. */
+const TIMEOUT = 3 * 3600;
 
-/** Jobs are those of tools/vm/guest.mjs, or test files. */
+/** Jobs are those of tools/vm/guest.mjs, or test files; `tests`: those of the file whose title has it. What `npm test` can afford: */
+const QUICK = [{ job: "status" }, { job: "bpf" }, { job: "kernel/every-kernel", tests: "loss" }];
 const SHORT = [
   { job: "status" },
   { job: "bpf" },
   { job: "kernel/every-kernel" },
   { job: "kernel/netem", environment: { WEATHERS: "1%", LOSSES: "carrier", MANAGERS: "userspace" } },
 ];
+const PLANS = { quick: QUICK, three: SHORT };
 const LONG = [
   { job: "status" },
   { job: "bpf" },
@@ -39,23 +45,22 @@ const LONG = [
 ];
 
 /** @returns what became of each job on this kernel */
-async function tryOn(name, { plan, project, out }) {
-  const kernel = kernelOf(cache, name);
-  const system = systemOf(kernel);
+async function tryOn({ name, kernel }, { plan, project, out }) {
   const directory = mkdtempSync(join(cache, "run-"));
   const results = join(out, kernel.release);
   rmSync(results, { recursive: true, force: true });
   const start = performance.now();
+  let processor = 0;
   try {
     const [job, initrd, serial] = ["job.cpio", "initrd", "serial"].map((file) => join(directory, file));
     const command = ["/usr/bin/node", "tools/vm/guest.mjs", JSON.stringify(plan)];
     jobImage(job, initScript(command, { COMMIT: commit() }));
-    joined(initrd, [system, project, job]);
-    await boot(kernel, initrd, serial, TIMEOUT);
+    joined(initrd, [...systemOf(kernel), project, job]);
+    processor = await boot(kernel, initrd, serial, { timeout: TIMEOUT });
     unpack(serial, results);
   } catch (error) {
     // The other kernels are tried all the same.
-    if (!(error instanceof VmError)) throw error;
+    if (!(error instanceof VmError) || error instanceof StoppedError) throw error;
     console.error(`vm: ${error.message}`);
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -64,7 +69,8 @@ async function tryOn(name, { plan, project, out }) {
   const jobs = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : [];
   const rest = { job: "the machine", passed: false, seconds: 0, notes: ["it ended before all was done"] };
   if (jobs.length < plan.length) jobs.push(rest);
-  return { name, release: kernel.release, jobs, seconds: Math.round((performance.now() - start) / 1000) };
+  const seconds = Math.round((performance.now() - start) / 1000);
+  return { name, release: kernel.release, jobs, seconds, processor };
 }
 
 /** The package under systemd, in a machine of its own. */
@@ -89,6 +95,7 @@ function table(tried) {
     row(head.map(() => "---")),
     ...jobs.map((job) => row([job, ...tried.map((each) => cell(each, job))])),
     row(["with its start", ...tried.map(({ seconds }) => `${seconds} s`)]),
+    row(["of processors", ...tried.map(({ processor }) => `${processor} s`)]),
   ];
 }
 
@@ -106,31 +113,52 @@ function report(tried) {
   return [`# Kernels tried`, "", about, "", ...table(tried), ...details, ""].join("\n");
 }
 
+/** @returns the kernels, with all that is needed to boot them; undefined where that cannot be had, which is said */
+function got(names) {
+  try {
+    prepare();
+    const kernels = names.map((name) => ({ name, kernel: kernelOf(cache, name) }));
+    for (const { kernel } of kernels) systemOf(kernel);
+    return kernels;
+  } catch (error) {
+    // A cache that cannot be written, or a disk that is full, is no mistake of ours either.
+    if (!(error instanceof VmError) && error.syscall === undefined) throw error;
+    console.error(`vm: no machine for other kernels: ${error.message}`);
+    return undefined;
+  }
+}
+
 async function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       only: { type: "string" },
+      prepare: { type: "boolean", default: false },
       service: { type: "boolean", default: false },
       out: { type: "string", default: join(root, "dist", "kernels") },
     },
   });
-  const isThree = positionals[0] === "three";
-  const names = isThree ? THREE : positionals.length > 0 ? positionals : ALL;
+  const [first] = positionals;
+  const names = isOfThree(first) ? THREE : positionals.length > 0 ? positionals : ALL;
   const wrong = names.find((name) => !isKernelName(name));
-  if (wrong) throw new VmError(`"${wrong}" is none of: three, ${KERNEL_NAMES}`);
-  const plan = (isThree ? SHORT : LONG).filter(({ job }) => values.only === undefined || job.includes(values.only));
+  if (wrong) throw new VmError(`"${wrong}" is none of: three, quick, ${KERNEL_NAMES}`);
+  const words = values.only?.split(",") ?? [""];
+  const plan = (PLANS[first] ?? LONG).filter(({ job }) => words.some((word) => job.includes(word)));
   if (plan.length === 0 && !values.service) throw new VmError(`--only ${values.only}: there is no such job`);
-  prepare();
+  const kernels = got(names);
+  if (kernels === undefined) process.exitCode = NOT_HERE;
+  if (kernels === undefined || values.prepare) return;
+  built();
   const out = resolve(values.out);
   mkdirSync(out, { recursive: true });
   const project = join(cache, `project-${process.pid}.cpio`);
   const tried = [];
   try {
     projectImage(project, root);
-    for (const name of names) {
-      const one = await tryOn(name, { plan, project, out });
-      if (values.service) one.jobs.push(tryService(name, out, one.release));
+    // Never side by side: a test that waits looks again and again, so that two that slow each other down take more than twice as long.
+    for (const each of kernels) {
+      const one = await tryOn(each, { plan, project, out });
+      if (values.service) one.jobs.push(tryService(each.name, out, one.release));
       tried.push(one);
       writeFileSync(join(out, "report.md"), report(tried));
     }

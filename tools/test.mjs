@@ -1,8 +1,9 @@
-// `npm test`: set up, lint, then every test this machine can run. `npm test -- wire` runs those whose path has "wire".
+// `npm test`: set up, lint, then every test this machine can run, then what proves that it runs on the oldest kernel, the newest and one between.
+// `npm test -- wire` runs the tests whose path has "wire", `npm test -- kernels` the other kernels alone; KERNELS=none leaves those out.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { must, PACKAGES, root, run, setup } from "./setup.mjs";
 
 /**
@@ -35,12 +36,41 @@ function runTests(title, files, side) {
   return run(process.execPath, ["--enable-source-maps", "--test", ...options, ...files], { show: true, env });
 }
 
+/** What differs from kernel to kernel, on three of them (tools/kernels.mjs), as far as it is cheap. */
+const KERNELS = ["quick"];
+/** CI gives a run a quarter of an hour: where the tests have left too little of it, other kernels are for the next run. In milliseconds. */
+const NO_TIME_LEFT = process.env.CI || process.env.EXPECT_KERNEL ? 12.5 * 60_000 : Number.POSITIVE_INFINITY;
+/** How tools/kernels.mjs ends where there can be no machines: no qemu, no Debian archive, another processor. */
+const NOT_HERE = 77;
+
+/** What may be got while there is enough to do that needs none of it: other path managers, and other kernels. */
+function getting(isTried) {
+  const peers = process.env.EXPECT_KERNEL ? ["node tools/setup.mjs peers"] : [];
+  const kernels = isTried ? [`nice node tools/kernels.mjs ${KERNELS.join(" ")} --prepare`] : [];
+  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+  const child = spawn("sh", ["-c", [...peers, ...kernels].join("; ")], { stdio: "inherit", env });
+  return once(child, "exit").then(([status]) => (isTried ? status : 0));
+}
+
+/** @returns 0 as well where it cannot be tried and nobody insists, which is said */
+function onOtherKernels(status, isAskedFor) {
+  console.log("\n# on the oldest kernel, the newest, and one between");
+  if (!isAskedFor && performance.now() > NO_TIME_LEFT) {
+    const minutes = Math.round(performance.now() / 60_000);
+    console.log(`# SKIP other kernels: ${minutes} minutes are gone already; \`npm test -- kernels\` tries them alone`);
+    return 0;
+  }
+  const command = [join("tools", "kernels.mjs"), ...KERNELS];
+  const outcome = status || run(process.execPath, command, { show: true });
+  if (outcome !== NOT_HERE || isAskedFor) return outcome;
+  console.log("# SKIP other kernels: above it says why; `npm run test:kernels -- three` tries again");
+  return 0;
+}
+
 setup({ ...PACKAGES.run, ...PACKAGES.test });
-// A minute or two of unpacking: meanwhile there is enough to do that needs none of it.
-const peers = process.env.EXPECT_KERNEL
-  ? once(spawn(process.execPath, [join("tools", "setup.mjs"), "peers"], { stdio: "inherit" }), "exit")
-  : undefined;
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
+const isTried = wanted.length === 0 ? process.env.KERNELS !== "none" : wanted.includes("kernels");
+const got = getting(isTried);
 if (wanted.length === 0) {
   must("biome check", process.execPath, [
     join("node_modules", "@biomejs", "biome", "bin", "biome"),
@@ -51,11 +81,12 @@ if (wanted.length === 0) {
 }
 const files = ["src", "test"]
   .flatMap((directory) => testFiles(join(root, "dist", directory)))
-  .filter((path) => wanted.length === 0 || wanted.some((word) => path.includes(word)));
+  .filter((path) => wanted.length === 0 || wanted.some((word) => relative(root, path).includes(word)));
 files.sort((one, other) => LONG.test(other) - LONG.test(one));
 const isLate = (path) => KERNEL.test(path) || LATE.test(path);
 const early = files.filter((path) => !isLate(path));
 let failed = runTests("without the kernel", early, 2);
-await peers;
+const status = await got;
 failed += runTests("on the kernel, and what was made of all", files.filter(isLate), 3);
+if (isTried) failed += onOtherKernels(status, wanted.length > 0);
 process.exit(failed === 0 ? 0 : 1);

@@ -1,6 +1,6 @@
 // `npm run vm:service -- [--kernel SUITE] [--suite SUITE] [--keep FOLDER]`: the Debian package and its service, tried where they live: a small
 // Debian under systemd, on a kernel of Debian's, in qemu. What is tried stands in packaging/test/service.sh. Needs root and debootstrap;
-// everything is kept in node_modules/.cache/vm. Ends with 0 when every check held.
+// everything is kept in ~/.cache/subflow-vm. Ends with 0 when every check held.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -9,8 +9,8 @@ import { nodeModules, PACKAGES, root, systemPackages } from "./setup.mjs";
 import { Archive } from "./vm/cpio.mjs";
 import { kernelOf, telling, VmError } from "./vm/kernel.mjs";
 import { boot, joined, unpack } from "./vm/machine.mjs";
+import { cache } from "./vm/prepare.mjs";
 
-const cache = join(root, "node_modules", ".cache", "vm");
 const INCLUDED = "systemd,systemd-sysv,dbus,iproute2,nodejs,adduser,procps,kmod,udev,python3-minimal,curl";
 /** Of a Debian nobody looks at. */
 const UNUSED = /\/usr\/share\/(doc|locale|man|info)\/|\/var\/(cache|lib)\/apt\/.|\/boot\/./;
@@ -91,7 +91,7 @@ async function main() {
     image(`${initrd}.cpio`, { debian, kernel, debs });
     joined(initrd, [`${initrd}.cpio`]);
     const quiet = "systemd.show_status=false systemd.log_level=warning audit=0 loglevel=1";
-    await boot(kernel, initrd, serial, TIMEOUT, quiet);
+    await boot(kernel, initrd, serial, { timeout: TIMEOUT, more: quiet });
     process.exitCode = unpack(serial, values.keep && resolve(values.keep));
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 // `npm run vm -- [--kernel SUITE|X.Y|newest] [--results FOLDER] COMMAND...`: runs a command of the built project on another kernel, in
 // qemu, without KVM: `npm run vm -- --kernel bookworm bin/subflow demo`. Ends with the command's status. What the command leaves in
-// /results comes back into FOLDER. Kernels and images are kept in node_modules/.cache/vm.
+// /results comes back into FOLDER. Kernels and images are kept in ~/.cache/subflow-vm.
 import { mkdtempSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { root } from "./setup.mjs";
@@ -8,7 +8,7 @@ import { projectImage } from "./vm/image.mjs";
 import { initScript } from "./vm/init.mjs";
 import { isKernelName, KERNEL_NAMES, kernelOf, telling, VmError } from "./vm/kernel.mjs";
 import { boot, joined, unpack } from "./vm/machine.mjs";
-import { cache, commit, prepare, systemOf } from "./vm/prepare.mjs";
+import { built, cache, commit, prepare, systemOf } from "./vm/prepare.mjs";
 
 const USAGE =
   "usage: npm run vm -- [--kernel SUITE|X.Y|newest] [--results FOLDER] [--env NAME=VALUE] [--timeout SECONDS] [--refresh] COMMAND...";
@@ -44,14 +44,14 @@ function options(words) {
 async function main() {
   const wanted = options(process.argv.slice(2));
   prepare();
+  built();
   const kernel = kernelOf(cache, wanted.kernel, wanted);
-  const system = systemOf(kernel, wanted.refresh);
   const directory = mkdtempSync(join(cache, "run-"));
   try {
     const [project, initrd, serial] = ["project.cpio", "initrd", "serial"].map((name) => join(directory, name));
     projectImage(project, root, initScript(wanted.command, { COMMIT: commit(), ...wanted.env }));
-    joined(initrd, [system, project]);
-    await boot(kernel, initrd, serial, wanted.timeout);
+    joined(initrd, [...systemOf(kernel), project]);
+    await boot(kernel, initrd, serial, { timeout: wanted.timeout });
     process.exitCode = unpack(serial, wanted.results);
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Host, patience, transfer } from "../../src/lab/index.ts";
+import { type Host, patience, type TrafficConnection, transfer } from "../../src/lab/index.ts";
 import {
   MptcpPm,
   NetlinkError,
@@ -13,7 +13,7 @@ import {
 } from "../../src/netlink/index.ts";
 import { type Address, carriedBy, ENDPOINT_FLAG, MPTCP_EVENT, type MptcpEvent } from "../../src/types/index.ts";
 import { connectionsOf, DaemonProcess, DEADLINE, pathsOf, SUBFLOW, subflow, subflowsOf } from "./daemon-support.ts";
-import { connected, inWorld, type World, within } from "./outage-support.ts";
+import { connected, inWorld, manage, type World, within } from "./outage-support.ts";
 import { kernelTest } from "./support.ts";
 
 /*
@@ -67,14 +67,21 @@ describe("on any kernel", { concurrency: 1 }, () => {
       await lab.link("eth1").loseCarrier(client);
       const left = () => pathsOf(client).map((path) => path.split(">")[0]);
       await lab.waitFor(() => left().join() === "10.0.2.1", DEADLINE, "the lost subflow closed");
-      const both = [
-        transfer(connection.client, connection.server, 50_000),
-        transfer(connection.server, connection.client, 50_000),
-      ];
-      const reports = await within(DEADLINE, Promise.all(both));
-      assert.ok(reports.every(({ isIntact }) => isIntact));
+      await carriesOn(connection);
       connection.destroy();
       assert.equal(await second.end(), 0, second.log);
+    }),
+  );
+
+  kernelTest("the in-kernel path manager, set up by the daemon, carries on after a loss", () =>
+    inWorld(2, async (world) => {
+      const { lab, client } = world;
+      const daemon = await manage(world, "kernel");
+      const connection = await connected(world, "kernel");
+      await lab.link("eth1").loseCarrier(client);
+      await carriesOn(connection);
+      connection.destroy();
+      assert.equal(await daemon?.end(), 0, daemon?.log);
     }),
   );
 
@@ -114,6 +121,13 @@ describe("on any kernel", { concurrency: 1 }, () => {
     }),
   );
 });
+
+/** In both directions, and what was sent arrives. */
+async function carriesOn({ client, server }: TrafficConnection): Promise<void> {
+  const both = [transfer(client, server, 50_000), transfer(server, client, 50_000)];
+  const reports = await within(patience(DEADLINE), Promise.all(both));
+  assert.ok(reports.every(({ isIntact }) => isIntact));
+}
 
 /** Whether something is so within a while; what an older kernel does not do never is. */
 async function comesTrue(holds: () => boolean): Promise<boolean> {

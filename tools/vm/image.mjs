@@ -1,5 +1,6 @@
 // The file system of the machine: what this one has, as far as it is needed, and the built project.
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readdirSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Archive } from "./cpio.mjs";
@@ -34,10 +35,10 @@ const MODULES = [
   "kernel/drivers/net/dummy.ko",
 ];
 /** Build tools of the project, which the machine has no use for. */
-const UNUSED = /^(\.cache|\.bin|@biomejs|@typescript|typescript|@esbuild|playwright-core|axe-core)$/;
+const UNUSED = /^(\.cache|\.bin|@biomejs|@typescript|typescript|playwright-core|axe-core)$/;
 
-/** Programs of this machine with the libraries they need, and the kernel's modules. */
-export function systemImage(path, kernel) {
+/** Programs of this machine with the libraries they need. */
+export function programsImage(path) {
   const archive = new Archive(path);
   for (const name of [
     "proc",
@@ -66,11 +67,18 @@ export function systemImage(path, kernel) {
   for (const library of librariesOf(programs)) put(archive, library);
   for (const folder of ["/etc/iproute2", "/usr/lib/x86_64-linux-gnu/xtables"])
     if (existsSync(folder)) archive.copy(folder);
-  modules(archive, kernel);
   archive.close();
 }
 
-function modules(archive, { modules: from, release }) {
+/** What changes with the versions of the packages that programs are taken from. */
+export function programsVersion() {
+  const { stdout } = spawnSync("dpkg-query", ["-W", ...PACKAGES, "libc6"], { encoding: "utf8" });
+  return createHash("sha256").update(`${stdout}${process.version}`).digest("hex").slice(0, 16);
+}
+
+/** The kernel's modules. */
+export function modulesImage(path, { modules: from, release }) {
+  const archive = new Archive(path);
   const to = `usr/lib/modules/${release}`;
   for (const file of readdirSync(from)) {
     if (file.startsWith("modules.")) archive.copy(join(from, file), `${to}/${file}`);
@@ -85,6 +93,7 @@ function modules(archive, { modules: from, release }) {
       }
     }
   }
+  archive.close();
 }
 
 function programsOf(name) {
@@ -119,6 +128,7 @@ export function jobImage(path, job) {
 export function projectImage(path, project, job) {
   const archive = new Archive(path);
   if (job !== undefined) archive.file("init", job, 0o755);
+  const isBuilt = (file) => file !== join(project, "dist", "kernels");
   for (const name of [
     "bin",
     "dist",
@@ -131,7 +141,7 @@ export function projectImage(path, project, job) {
     "CHANGELOG.md",
     "LICENSE",
   ]) {
-    if (existsSync(join(project, name))) archive.copy(join(project, name), `subflow/${name}`);
+    if (existsSync(join(project, name))) archive.copy(join(project, name), `subflow/${name}`, isBuilt);
   }
   const isWanted = (file) => !UNUSED.test(basename(file)) && !file.includes("/node_modules/.package-lock");
   archive.copy(join(project, "node_modules"), "subflow/node_modules", isWanted);

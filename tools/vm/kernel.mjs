@@ -3,10 +3,12 @@ import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -61,15 +63,18 @@ function mirror() {
   return found.split(" ")[0];
 }
 
-/** An apt of our own for one suite: with our lists and an empty status, or it would prefer what is installed here. */
+/**
+ * An apt of our own for one suite: with our lists and an empty status, or it would prefer what is installed here. In a folder of its own for as
+ * long as it is needed, so that two that run at the same time are in nobody's way.
+ */
 class Suite {
   #directory;
   #env;
 
   constructor(cache, suite) {
     this.name = suite;
-    this.#directory = join(cache, suite);
-    const apt = join(this.#directory, "apt");
+    this.#directory = mkdtempSync(join(cache, "apt-"));
+    const apt = this.#directory;
     for (const path of ["lists/partial", "archives/partial"]) mkdirSync(join(apt, path), { recursive: true });
     const signed = existsSync(KEYRING) ? `[signed-by=${KEYRING}] ` : "";
     writeFileSync(join(apt, "status"), "");
@@ -85,37 +90,52 @@ class Suite {
       "APT::Architecture": "amd64",
       "APT::Architectures": "amd64",
       "APT::Sandbox::User": "root",
+      // Of a suite's index nothing is wanted but names, versions and dependencies.
+      "Acquire::Languages": "none",
+      "APT::Update::Error-Mode": "any",
     };
     const text = Object.entries(settings).map(([key, value]) => `${key} "${value}";\n`);
     writeFileSync(join(apt, "apt.conf"), text.join(""));
     this.#env = { APT_CONFIG: join(apt, "apt.conf") };
+    this.#update();
+  }
+
+  #update() {
+    try {
+      output(`cannot read what ${this.name} has`, "apt-get", ["update", "-qq"], this.#env);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** The image of the highest version of a series; undefined where there is none. */
   imageOf(series) {
-    output(`cannot read what ${this.name} has`, "apt-get", ["update", "-qq"], this.#env);
     const names = output("cannot look up kernels", "apt-cache", ["pkgnames", `linux-image-${series}.`], this.#env);
     const versionOf = (name) => Number(/^linux-image-\d+\.\d+\.(\d+)/.exec(name)?.[1]);
     const found = names.split("\n").filter((name) => /\d-cloud-amd64$|deb\d+-cloud-amd64$/.test(name));
     return found.sort((one, other) => versionOf(other) - versionOf(one))[0];
   }
 
-  update() {
-    output(`cannot read what ${this.name} has`, "apt-get", ["update", "-qq"], this.#env);
-    const policy = output("cannot look up the kernel", "apt-cache", ["policy", META], this.#env);
+  /** The suite's own kernel. */
+  get image() {
+    const [image] = this.#dependencies(META, /^linux-image-\d/);
+    if (!image) throw new VmError(`${META} of ${this.name} depends on no kernel image`);
+    return image;
+  }
+
+  versionOf(name) {
+    const policy = output("cannot look up the kernel", "apt-cache", ["policy", name], this.#env);
     const version = /Candidate: (\S+)/.exec(policy)?.[1];
-    if (!version || version === "(none)") throw new VmError(`${this.name} has no ${META}`);
+    if (!version || version === "(none)") throw new VmError(`${this.name} has no ${name}`);
     return version;
   }
 
-  /** Downloads and unpacks image and modules: of this package, or of the suite's own kernel. @returns the folder */
-  unpack(wanted) {
-    const [image] = wanted ? [wanted] : this.#dependencies(META, /^linux-image-\d/);
-    if (!image) throw new VmError(`${META} of ${this.name} depends on no kernel image`);
+  /** Downloads and unpacks the image and its modules into a folder, which is there whole or not at all. */
+  unpack(image, folder) {
     const packages = [image, ...this.#dependencies(image, /^linux-(binary|modules)-\d/)];
     const downloads = join(this.#directory, "packages");
-    const root = join(this.#directory, wanted ? `root-${wanted}` : "root");
-    for (const path of [downloads, root]) rmSync(path, { recursive: true, force: true });
+    const root = join(this.#directory, "root");
     mkdirSync(downloads);
     const got = spawnSync("apt-get", ["download", "-qq", ...packages], {
       cwd: downloads,
@@ -123,21 +143,30 @@ class Suite {
       env: { ...process.env, ...this.#env },
     });
     if (got.status !== 0) throw new VmError(`cannot download ${packages.join(" ")}: ${got.stderr.trim()}`);
-    const partial = `${root}.new`;
-    rmSync(partial, { recursive: true, force: true });
     for (const file of readdirSync(downloads)) {
-      output(`cannot unpack ${file}`, "dpkg-deb", ["-x", join(downloads, file), partial]);
+      output(`cannot unpack ${file}`, "dpkg-deb", ["-x", join(downloads, file), root]);
     }
-    if (!existsSync(join(partial, "lib"))) symlinkSync("usr/lib", join(partial, "lib"));
-    output("cannot list the modules", "depmod", ["-b", partial, releaseIn(partial)]);
-    renameSync(partial, root);
-    rmSync(downloads, { recursive: true });
-    return root;
+    if (!existsSync(join(root, "lib"))) symlinkSync("usr/lib", join(root, "lib"));
+    output("cannot list the modules", "depmod", ["-b", root, releaseIn(root)]);
+    place(root, folder);
+  }
+
+  [Symbol.dispose]() {
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   #dependencies(name, pattern) {
     const lines = output("cannot look up the kernel", "apt-cache", ["depends", name], this.#env).split("\n");
     return lines.flatMap((line) => /Depends: (\S+)/.exec(line)?.[1] ?? []).filter((each) => pattern.test(each));
+  }
+}
+
+/** Somebody else who made the same meanwhile is not disturbed: what is there may be in use. */
+export function place(made, path) {
+  try {
+    renameSync(made, path);
+  } catch (error) {
+    if (!existsSync(path)) throw error;
   }
 }
 
@@ -147,51 +176,71 @@ const releaseIn = (root) => {
   return release;
 };
 
+/** For so long the version that was found for a name is taken for the newest. */
+const FRESH = 7 * 24 * 3600 * 1000;
+
 /**
- * The kernel of a Debian suite ("bookworm", "trixie-backports"), of a series ("6.18"), or the newest there is; downloaded once.
- * @returns its release, and the folder where it lies
+ * The kernel of a Debian suite ("bookworm", "trixie-backports"), of a series ("6.18"), or the newest there is; a version is downloaded once.
+ * @returns its release, and where it lies
  */
 export function kernelOf(cache, wanted, { refresh = false } = {}) {
-  const known = join(cache, `${wanted}.json`);
-  if (!refresh && existsSync(known)) {
-    const kernel = JSON.parse(readFileSync(known, "utf8"));
-    if (existsSync(kernel.image)) return kernel;
-  }
+  const file = join(cache, `${wanted}.json`);
+  const known = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
+  const isThere = known !== undefined && existsSync(known.image);
+  if (!refresh && isThere && Date.now() - statSync(file).mtimeMs < FRESH) return known;
   console.error(`looking for the kernel "${wanted}" in Debian's archive`);
-  const { suite, image: named } = suiteOf(cache, wanted);
-  const root = suite.unpack(named);
-  const release = releaseIn(root);
-  const modules = join(root, "lib", "modules", release);
-  // Since Debian's 7.2 the image lies beside its modules.
-  const images = [join(root, "boot", `vmlinuz-${release}`), join(modules, "vmlinuz")];
-  const image = images.find((path) => existsSync(path));
-  if (!image) throw new VmError(`the packages of ${suite.name} have neither ${images.join(" nor ")}`);
-  const kernel = { release, image, modules };
-  writeFileSync(known, JSON.stringify(kernel));
-  return kernel;
+  try {
+    const kernel = found(cache, wanted);
+    const text = `${file}.${process.pid}`;
+    writeFileSync(text, JSON.stringify(kernel));
+    renameSync(text, file);
+    return kernel;
+  } catch (error) {
+    if (refresh || !isThere || !(error instanceof VmError)) throw error;
+    console.error(`vm: ${error.message}: ${known.release} it is, as before`);
+    return known;
+  }
 }
 
+function found(cache, wanted) {
+  const { suite, image: named } = suiteOf(cache, wanted);
+  try {
+    const image = named ?? suite.image;
+    const version = `${image}_${suite.versionOf(image)}`;
+    const root = join(cache, version);
+    if (!existsSync(root)) suite.unpack(image, root);
+    const release = releaseIn(root);
+    const modules = join(root, "lib", "modules", release);
+    // Since Debian's 7.2 the image lies beside its modules.
+    const images = [join(root, "boot", `vmlinuz-${release}`), join(modules, "vmlinuz")];
+    const file = images.find((path) => existsSync(path));
+    if (!file) throw new VmError(`the packages of ${suite.name} have neither ${images.join(" nor ")}`);
+    return { release, version, image: file, modules };
+  } finally {
+    suite[Symbol.dispose]();
+  }
+}
+
+/** @returns the suite, which the caller is to dispose of, and the image, unless it is the suite's own kernel */
 function suiteOf(cache, wanted) {
-  if (wanted === "newest") return { suite: newest(cache) };
+  if (wanted === "newest") return newest(cache);
   if (!SERIES.test(wanted)) {
-    const suite = new Suite(cache, wanted);
-    suite.update();
-    return { suite };
+    return { suite: new Suite(cache, wanted) };
   }
   for (const name of SERIES_IN) {
     const suite = new Suite(cache, name);
     const image = suite.imageOf(wanted);
     if (image) return { suite, image };
+    suite[Symbol.dispose]();
   }
   throw new VmError(`none of ${SERIES_IN.join(", ")} has a kernel ${wanted}`);
 }
 
 function newest(cache) {
-  const [first, ...others] = NEWEST.map((name) => new Suite(cache, name)).map((suite) => [suite, suite.update()]);
-  let [best, version] = first;
-  for (const [suite, candidate] of others) {
-    if (spawnSync("dpkg", ["--compare-versions", candidate, "gt", version]).status === 0)
-      [best, version] = [suite, candidate];
-  }
-  return best;
+  const suites = NEWEST.map((name) => new Suite(cache, name));
+  const isNewer = (one, other) =>
+    spawnSync("dpkg", ["--compare-versions", one.versionOf(META), "gt", other.versionOf(META)]).status === 0;
+  const best = suites.reduce((one, other) => (isNewer(other, one) ? other : one));
+  for (const suite of suites) if (suite !== best) suite[Symbol.dispose]();
+  return { suite: best };
 }
