@@ -3,7 +3,7 @@
 // into chunks (which it does for ES modules only), and each chunk becomes a CommonJS function. What the commands of
 // scripts and prompts need stands together in subflow.cjs; everything else is a file each, read when it is wanted.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build, transform } from "esbuild";
 

@@ -39,7 +39,7 @@ function runTests(title, files, side) {
 /** What differs from kernel to kernel, on three of them (tools/kernels.mjs), as far as it is cheap. */
 const KERNELS = ["quick"];
 /** CI gives a run a quarter of an hour: where the tests have left too little of it, other kernels are for the next run. In milliseconds. */
-const NO_TIME_LEFT = process.env.CI || process.env.EXPECT_KERNEL ? 12.5 * 60_000 : Number.POSITIVE_INFINITY;
+const NO_TIME_LEFT = process.env.CI || process.env.EXPECT_KERNEL ? 10.5 * 60_000 : Number.POSITIVE_INFINITY;
 /** How tools/kernels.mjs ends where there can be no machines: no qemu, no Debian archive, another processor. */
 const NOT_HERE = 77;
 
