@@ -1,6 +1,8 @@
 import { OwnerReader } from "../../netlink/index.ts";
-import { SubflowError, type Token } from "../../types/index.ts";
+import { type Millis, SubflowError, type Token } from "../../types/index.ts";
 
+/** After a connection began: what it waits for is over by then, and what has ended meanwhile need not be asked about. */
+const REST: Millis = 20;
 /** Looked up in one turn of the loop: a tenth of a millisecond, for which an event may have to wait. */
 const TURN_MAX = 8;
 /** That wait to be looked up; whose the others were nobody will know. */
@@ -15,14 +17,15 @@ export interface WhoseOptions {
 }
 
 /**
- * Finds out whose new connections are, behind the turn in which they were told of: the socket must be there still, but nothing waits for the
- * answer. What fails is not known.
+ * Finds out whose new connections are, a moment after they were told of: the socket must be there still, but nothing waits for the answer.
+ * What fails is not known.
  */
 export class Whose implements Disposable {
   readonly #options: WhoseOptions;
   readonly #uids = new Map<Token, number>();
   readonly #waiting = new Set<Token>();
   #reader: AskOwner | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
 
   constructor(options: WhoseOptions) {
@@ -30,6 +33,7 @@ export class Whose implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
     clearImmediate(this.#turn);
     this.#reader?.[Symbol.dispose]();
   }
@@ -42,7 +46,7 @@ export class Whose implements Disposable {
   begun(token: Token): void {
     if (this.#uids.has(token) || this.#waiting.size >= WAITING_MAX) return;
     this.#waiting.add(token);
-    this.#turn ??= setImmediate(() => this.#lookUp());
+    if (this.#turn === undefined) this.#timer ??= setTimeout(() => this.#lookUp(), REST);
   }
 
   ended(token: Token): void {
@@ -57,6 +61,7 @@ export class Whose implements Disposable {
   }
 
   #lookUp(): void {
+    this.#timer = undefined;
     this.#turn = undefined;
     let left = TURN_MAX;
     for (const token of this.#waiting) {
