@@ -175,7 +175,7 @@ export class Life implements Disposable {
     log.info({ files: this.#loaded.files }, `ready: ${adopted} connections adopted`);
     notify("READY=1");
     this.#watchdog = new Watchdog(() => this.#daemon.isServing());
-    // A third of a second of a processor: much for tests that start hundreds of daemons, little for whom a connection waits.
+    // Half a second of processor time: much for tests that start hundreds of daemons, little for whom a connection waits.
     if (process.env.SUBFLOW_WARM_UP !== "no") this.#daemon.warmUp();
   }
 
