@@ -78,15 +78,24 @@ export class Lab implements AsyncDisposable {
     return link;
   }
 
-  /** Waits until the predicate gives something true and resolves to it; throws LAB_TIMEOUT after {@link patience} of `deadline`. */
-  async waitFor<T>(predicate: () => T | Promise<T>, deadline: Millis, what: string): Promise<NonNullable<T>> {
+  /**
+   * Waits until the predicate gives something true and resolves to it; throws LAB_TIMEOUT after {@link patience} of `deadline`.
+   * @param what what is waited for; as a function it says how things stand at the end
+   */
+  async waitFor<T>(
+    predicate: () => T | Promise<T>,
+    deadline: Millis,
+    what: string | (() => string),
+  ): Promise<NonNullable<T>> {
     const end = performance.now() + patience(deadline);
     for (;;) {
       const begin = performance.now();
       const value = await predicate();
       if (value) return value;
       if (performance.now() > end)
-        throw new LabError(`waited ${patience(deadline)} ms in vain for: ${what}`, { code: "LAB_TIMEOUT" });
+        throw new LabError(`waited ${patience(deadline)} ms in vain for: ${typeof what === "string" ? what : what()}`, {
+          code: "LAB_TIMEOUT",
+        });
       // Some looks go through every socket of the machine: looking must not be what keeps it busy.
       await sleep(Math.max(POLL, REST * (performance.now() - begin)));
     }

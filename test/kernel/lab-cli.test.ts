@@ -110,12 +110,17 @@ kernelTest("demo: our daemon moves the transfer to the backup and back, and says
       `${pattern} in ${said.join("\n")}`,
     );
   }
-  const creates = said.filter((line: string) => line.startsWith("subflow: subflow.create"));
-  assert.deepEqual(
-    creates.map((line: string) => line.split(" ")[2]),
-    ["10.0.2.1:0", "10.0.1.1:0"],
-    "cellular at the beginning, wifi when it returned",
+  // Joins that only ask whether a path is alive may come between, where the machine lets nothing arrive for a while.
+  const created = (address: string) =>
+    said.findIndex((line) => line.startsWith(`subflow: subflow.create ${address}:0`));
+  const back = said.indexOf("demo: wifi is back");
+  const again = said.findLastIndex((line) => line.startsWith("subflow: subflow.create 10.0.1.1:0"));
+  assert.ok(
+    created("10.0.2.1") > 0 && created("10.0.2.1") < said.findIndex((line) => /is pulled/.test(line)),
+    said.join("\n"),
   );
+  assert.ok(back > 0 && again > back, `wifi when it returned, in ${said.join("\n")}`);
+  assert.match(result.paths.map(({ role }: { role: string }) => role).join("; "), /^joined.*; joined, backup$/);
   assert.equal(result.counters.SubflowStale, 0, "nothing was left to the scheduler to find out");
   assert.ok(result.other_path_ms !== null && result.wifi_again_ms !== null);
   assert.equal(status, 0);

@@ -30,7 +30,11 @@ export function roles({ client }: World): string {
 
 /** Resolves when they are so. */
 export async function becomes(world: World, expected: string, deadline: Millis = DEADLINE): Promise<void> {
-  await world.lab.waitFor(() => roles(world) === expected, deadline, `${expected}; now ${roles(world)}`);
+  await world.lab.waitFor(
+    () => roles(world) === expected,
+    deadline,
+    () => `${expected}; now ${roles(world)}`,
+  );
 }
 
 /** Both ends of a link send at most so much, and drop what waits longer. */
