@@ -15,7 +15,7 @@ const DOUBTS = [
 /** Grow as data go out, and as anything comes in. */
 const SENT = "TCPOrigDataSent";
 const RECEIVED = "InOctets";
-/** So many looks in a row something came in: where it stops now, something may be lost. */
+/** So many looks something came in, without a pause: where it stops now, something may be lost. */
 const STEADY = 8;
 
 /** From one look at the counters to the next: in doubt, while data flow, and when none did for a while. */
@@ -50,7 +50,7 @@ export class PathWatch implements Disposable {
   readonly #reader: ConnectionReader;
   #timer: NodeJS.Timeout | undefined;
   #before = { doubts: 0, sent: 0, received: 0 };
-  /** How many looks in a row something came in, and since when nothing does. */
+  /** How many looks something came in at, without a pause between them, and since when nothing does. */
   #steady = 0;
   #quietSince: Millis | undefined;
   #trafficAt: Millis = 0;
@@ -97,14 +97,16 @@ export class PathWatch implements Disposable {
     if (engine.watchedCount === 0) return undefined;
     const at = now();
     const isDoubtful = this.#count(at);
-    const isQuiet = this.#quietSince !== undefined && at - this.#quietSince >= QUIET_MIN;
-    if (isQuiet) this.#quietSince = undefined;
+    const isQuiet = this.#isStopping && this.#isPause(at);
     const sweep = at - this.#trafficAt < QUIET_FOR ? SWEEP.traffic : SWEEP.idle;
     const isDue = at - this.#sweptAt >= Math.min(sweep, engine.measures) / Math.ceil(engine.watchedCount / LOOK_MAX);
     const isWanted = isDoubtful || isQuiet || engine.isInDoubt || isDue || this.#isNewcomerNear();
-    if (isWanted && at >= this.#restUntil) this.#look(at, isQuiet);
-    if (engine.isInDoubt || isDoubtful || this.#quietSince !== undefined)
-      return Math.max(PACE.doubt, this.#restUntil - now());
+    if (isWanted && at >= this.#restUntil) {
+      this.#look(at, isQuiet);
+      // Told once.
+      if (isQuiet) this.#steady = 0;
+    }
+    if (engine.isInDoubt || isDoubtful || this.#isStopping) return Math.max(PACE.doubt, this.#restUntil - now());
     const quiet = at - this.#trafficAt;
     const pace = quiet < PACE.quiet ? PACE.traffic : quiet < QUIET_FOR ? PACE.quiet : PACE.idle;
     return Math.min(pace, engine.measures);
@@ -127,14 +129,22 @@ export class PathWatch implements Disposable {
     const before = this.#before;
     this.#before = { doubts, sent, received };
     if (received !== before.received || sent !== before.sent) this.#trafficAt = at;
-    if (received !== before.received) {
-      this.#steady++;
+    if (received === before.received) this.#quietSince ??= at;
+    else {
+      // Looks may be closer than packets: one without any is no pause.
+      this.#steady = this.#isPause(at) ? 1 : this.#steady + 1;
       this.#quietSince = undefined;
-    } else {
-      if (this.#steady >= STEADY) this.#quietSince = at;
-      this.#steady = 0;
     }
     return doubts !== before.doubts;
+  }
+
+  #isPause(at: Millis): boolean {
+    return this.#quietSince !== undefined && at - this.#quietSince >= QUIET_MIN;
+  }
+
+  /** What came in all the time does not any more. */
+  get #isStopping(): boolean {
+    return this.#quietSince !== undefined && this.#steady >= STEADY;
   }
 
   #look(at: Millis, isQuiet: boolean): void {

@@ -81,6 +81,9 @@ export interface Timing {
   readonly probeMin: Millis;
   /** From one time that all paths of a connection are probed because nothing comes in to the next; doubles while all is well. */
   readonly askMin: Millis;
+  /** A pause so long is asked about also within that time, and from one such time to the next: it doubles too. */
+  readonly pauseMin: Millis;
+  readonly askLateMin: Millis;
   /** A path of which nothing was heard for so long is probed, idle or not. */
   readonly unheardMax: Millis;
   /** From asking a policy to the earliest time at which it is asked again without a reason, however soon it wants to be. */
@@ -105,6 +108,8 @@ export const TIMING: Timing = {
   holeMin: 60,
   probeMin: 100,
   askMin: 10_000,
+  pauseMin: 300,
+  askLateMin: 1000,
   unheardMax: 30_000,
   wakeMin: 20,
   resyncPace: 250,

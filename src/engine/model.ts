@@ -93,6 +93,12 @@ export interface PlanRefusal {
   standing: boolean;
 }
 
+/** When all paths may be probed again because nothing comes in, and how long after the last time. */
+export interface Asking {
+  againAt: Millis;
+  pace: Millis;
+}
+
 /** Everything remembered of one connection; what a policy may see of it is {@link ConnectionView}. Lists are shared until first written. */
 export class Connection implements ConnectionView, Timed {
   readonly token: Token;
@@ -150,9 +156,10 @@ export class Connection implements ConnectionView, Timed {
   inspections: readonly ActionId[] = NONE;
   /** Local addresses that were just withdrawn from the peer, and until when nothing is opened from there; see retry.ts. */
   resting: readonly { readonly address: Address; readonly until: Millis }[] = NONE;
-  /** When all paths may be probed again because nothing comes in, and how long after the last time. */
-  askAgainAt: Millis = 0;
-  askPace: Millis = 0;
+  /** Nothing comes in any more, and it was not asked why (silence.ts); at once, or when it lasts. */
+  isPausing = false;
+  readonly askSoon: Asking = { againAt: 0, pace: 0 };
+  readonly askLate: Asking = { againAt: 0, pace: 0 };
   /** What of the peer's data has arrived in order, and since when data arrive behind a hole; see silence.ts. */
   received: Received | undefined = undefined;
   /** Bytes that went to and fro, as they were last counted: only where a delay asks (waiting.ts). */

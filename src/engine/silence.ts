@@ -1,7 +1,7 @@
 import { ERRNO, type Millis, sameAddress } from "../types/index.ts";
 import { FALSE_ALARM_FACTOR, falseAlarmsOf } from "./alarms.ts";
 import { destroy, isHeld, remove } from "./closing.ts";
-import type { Connection } from "./model.ts";
+import type { Asking, Connection } from "./model.ts";
 import { isUsable, probe } from "./probe.ts";
 import { quarantine, release } from "./quarantine.ts";
 import { noteEnding, rest } from "./retry.ts";
@@ -30,10 +30,10 @@ export function judgeSilence(state: State, connection: Connection, isQuiet: bool
   if (hole !== undefined && state.now - hole >= state.timing.holeMin) {
     for (const subflow of usable) if (isSuspect(subflow, hole)) question(state, connection, subflow);
   }
-  // Nothing comes in any more, and nobody can say whether something should: one question to each path tells.
-  if (isQuiet && hasStopped(usable, state.now) && mayAsk(state, connection))
-    for (const subflow of usable) probe(state, connection, subflow);
-  return isStuck || hole !== undefined || connection.subflows.some(({ probes }) => probes !== undefined);
+  for (const subflow of usable) if (isLeft(subflow, usable)) question(state, connection, subflow);
+  const mayBeAsked = judgeStop(state, connection, usable, isQuiet);
+  const isAsked = connection.subflows.some(({ probes }) => probes !== undefined);
+  return isStuck || hole !== undefined || mayBeAsked || isAsked;
 }
 
 /** Data are on their way for too long. @returns whether some are on their way for a while */
@@ -108,23 +108,57 @@ function patienceOf({ timing }: State, connection: Connection, subflow: Subflow,
   return once * FALSE_ALARM_FACTOR ** alarms;
 }
 
-/** Data came in until a moment ago. */
-function hasStopped(usable: readonly Subflow[], now: Millis): boolean {
+/**
+ * The peer sends by a backup, which it does where it has given this one up, and this one says nothing any more: in order, and without a pause, so
+ * that nothing else tells of it.
+ */
+function isLeft({ backup, backupByPeer, measured }: Subflow, usable: readonly Subflow[]): boolean {
+  if (backup || backupByPeer || measured === undefined || measured.bytesReceived === 0) return false;
+  return usable.some(
+    (other) =>
+      (other.backup || other.backupByPeer) &&
+      (other.measured?.receivedAt ?? 0) > measured.heardAt + LEFT_MIN &&
+      hasReceived(other, measured.at - QUIET_MAX),
+  );
+}
+
+/**
+ * Nothing comes in any more, and nobody can say whether something should: one question to each path tells. Not at each pause: after a question
+ * that was for nothing only longer ones are asked about, and those ever more seldom too.
+ * @returns whether this pause is asked about when it has become long enough
+ */
+function judgeStop(state: State, connection: Connection, usable: readonly Subflow[], isQuiet: boolean): boolean {
+  const { now, timing } = state;
+  const pause = pauseOf(usable, now);
+  connection.isPausing = pause !== undefined && (isQuiet || connection.isPausing);
+  if (pause === undefined || !connection.isPausing || connection.side === "server") return false;
+  const { askSoon, askLate } = connection;
+  if (isQuiet && now >= askSoon.againAt) putOff(askSoon, timing.askMin, state);
+  else if (now < askLate.againAt) return false;
+  else if (pause < timing.pauseMin) return true;
+  else putOff(askLate, timing.askLateMin, state);
+  connection.isPausing = false;
+  for (const subflow of usable) probe(state, connection, subflow);
+  return false;
+}
+
+/** Data came in until so long ago; undefined: they still do, or have not for long. */
+function pauseOf(usable: readonly Subflow[], now: Millis): Millis | undefined {
   const last = Math.max(
     ...usable.map(({ measured }) => (measured && measured.bytesReceived > 0 ? measured.receivedAt : 0)),
   );
-  return last < now - QUIET_MIN && last > now - QUIET_MAX;
+  return last < now - QUIET_MIN && last > now - QUIET_MAX ? now - last : undefined;
 }
 
 const QUIET_MIN: Millis = 40;
 const QUIET_MAX: Millis = 1000;
+/** What was on its way when the peer turned to the backup has arrived by then. */
+const LEFT_MIN: Millis = 1000;
 
 /** Not all the time, and more seldom the more often the answer was that all is well. */
-function mayAsk(state: State, connection: Connection): boolean {
-  if (connection.side === "server" || state.now < connection.askAgainAt) return false;
-  connection.askPace = Math.min(state.timing.retryMax, Math.max(state.timing.askMin, 2 * connection.askPace));
-  connection.askAgainAt = state.now + connection.askPace;
-  return true;
+function putOff(asking: Asking, pace: Millis, { now, timing }: State): void {
+  asking.pace = Math.min(timing.retryMax, Math.max(pace, 2 * asking.pace));
+  asking.againAt = now + asking.pace;
 }
 
 /**
@@ -135,7 +169,8 @@ function giveUp(state: State, connection: Connection, subflow: Subflow): void {
   const { path, localId } = subflow;
   noteEnding(state, connection, subflow, { errno: ERRNO.ETIMEDOUT, silent: true });
   state.counters.silent++;
-  connection.askPace = 0;
+  connection.askSoon.pace = 0;
+  connection.askLate.pace = 0;
   doubtKin(state, connection, subflow);
   const isAlone = !connection.subflows.some((other) => {
     const isOfId = other.localId === localId;

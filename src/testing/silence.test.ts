@@ -244,6 +244,62 @@ test("silence: nothing comes in any more: each path is asked once, then ever mor
   assert.equal(stage.subflows, "0>0 1>0");
 });
 
+test("silence: a pause is asked about soon once, the next one only when it lasts", () => {
+  const stage = staged();
+  const probes = (): number => stage.engine.snapshot().counters.probes;
+  const pauses = (lasting: Millis): void => {
+    for (let pause = 60; pause <= lasting; pause += LOOK) {
+      const both = { sinceReceived: pause, sinceAck: pause };
+      stage.measure({ "0>0": both, "1>0": both }, pause === 60);
+      stage.pass(LOOK);
+    }
+    stage.measure();
+    stage.pass(500);
+    stage.measure();
+  };
+  pauses(60);
+  assert.equal(probes(), 2, "the first, at once");
+  pauses(200);
+  assert.equal(probes(), 2, "the second is over before");
+  pauses(TIMING.pauseMin + 2 * LOOK);
+  assert.equal(probes(), 4, "this one lasts");
+  pauses(TIMING.pauseMin + 2 * LOOK);
+  assert.equal(probes(), 4, "not each one that lasts");
+  assert.equal(stage.subflows, "0>0 1>0");
+});
+
+test("silence: data that stop for good soon after a pause that was none are missed too", () => {
+  const stage = staged();
+  const still = (since: Millis) => ({ unacked: 0, sinceSent: since, sinceReceived: since, sinceAck: since });
+  stage.measure({ "0>0": still(60), "1>0": still(60) }, true);
+  stage.pass(500);
+  stage.measure();
+  stage.path(0, 0, "silent");
+  for (let pause = 60; pause < 900; pause += LOOK) {
+    stage.measure({ "0>0": still(pause), "1>0": still(pause) }, pause === 60);
+    stage.pass(LOOK);
+  }
+  assert.equal(stage.subflows, "1>0");
+});
+
+test("silence: the peer sends by the backup: what it has given up is asked, and left when it is silent", () => {
+  const left = (isSilent: boolean): Stage => {
+    const stage = staged();
+    stage.setBackup(1);
+    stage.measure();
+    if (isSilent) stage.path(0, 0, "silent");
+    for (let since = 0; since < 3000; since += 100) {
+      stage.measure({ "0>0": { unacked: 0, sinceSent: since, sinceReceived: since, sinceAck: since } });
+      stage.pass(100);
+    }
+    return stage;
+  };
+  assert.equal(left(true).subflows, "1>0");
+  const alive = left(false);
+  assert.equal(alive.subflows, "0>0 1>0");
+  assert.ok(alive.engine.snapshot().counters.probes >= 1);
+});
+
 test("silence: idle paths are asked within a minute, backup and metered ones and those of unused connections are not", () => {
   const idle = (since: Millis) => ({ unacked: 0, sinceAck: since, sinceReceived: since, sinceSent: since });
   const stage = staged({ locals: 3 });
