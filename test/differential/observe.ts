@@ -51,9 +51,13 @@ export function observe(side: Side, token: Token, before: Counters): string[] {
   const subflows = connection?.subflows.filter(({ state }) => state === "established" || state === "syn-sent") ?? [];
   const now = side.host.counters();
   const delta = (name: string): number => (now[name] ?? 0) - (before[name] ?? 0);
-  // An RM_ADDR makes the peer close the same subflow: which end was first, and counted it, is chance.
-  const names = delta("RmAddrTx") > 0 ? COUNTERS.filter((name) => name !== "RmSubflow") : COUNTERS;
-  const counted = names.map((name) => [name, delta(name)] as const);
+  const ignored: readonly string[] = [
+    // An RM_ADDR makes the peer close the same subflow: which end was first, and counted it, is chance.
+    ...(delta("RmAddrTx") > 0 ? ["RmSubflow"] : []),
+    // A subflow is closed by a reset instead of a FIN where data have just arrived there that nobody has read (tcp_close): chance as well.
+    ...(delta("RmSubflow") > 0 ? ["MPRstTx"] : []),
+  ];
+  const counted = COUNTERS.filter((name) => !ignored.includes(name)).map((name) => [name, delta(name)] as const);
   return [
     ...subflows.map((subflow) => `${side.name} subflow ${subflowText(subflow)}`).sort(),
     ...counted.filter(([, value]) => value !== 0).map(([name, value]) => `${side.name} ${name} ${value}`),
