@@ -26,19 +26,16 @@ export function carriersOf(view: ConnectionView, subflows: readonly SubflowView[
 
 /** One pair of each address that is in no subflow: those that failed least, then the most preferred first. */
 export function sparePairs(view: ConnectionView): readonly PairView[] {
-  // Where each address has its subflow, which is how it is most of the time, there is nothing to be sorted out.
-  if (view.endpoints.every(({ address }) => isUsed(view, address))) return NONE;
-  const { pairs } = view;
-  const used = new Set(pairs.filter(({ subflows }) => subflows.length > 0).map(({ local }) => local.address));
+  const unused = view.endpoints.filter(({ address }) => !isUsed(view, address));
+  // That each address has its subflow is how it is most of the time: there is nothing to be sorted out.
+  if (unused.length === 0) return NONE;
+  const wanting = new Set(unused.map(({ address }) => unmap(address)));
   const failures = ({ attempt }: PairView): number => attempt?.failures ?? 0;
   const place = ({ local }: PairView): number => placeOf(view, local.address);
-  const spare: PairView[] = [];
-  for (const pair of pairs.toSorted((a, b) => failures(a) - failures(b) || place(a) - place(b))) {
-    if (pair.blocked !== "" || used.has(pair.local.address)) continue;
-    used.add(pair.local.address);
-    spare.push(pair);
-  }
-  return spare;
+  return view.pairs
+    .filter(({ blocked, local }) => blocked === "" && wanting.has(unmap(local.address)))
+    .sort((a, b) => failures(a) - failures(b) || place(a) - place(b))
+    .filter(({ local }) => wanting.delete(unmap(local.address)));
 }
 
 const NONE: readonly never[] = [];
