@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { patience, type Stall, type TrafficConnection, type TrafficEnd } from "../src/lab/index.ts";
+import { MptcpPm } from "../src/netlink/index.ts";
 import { Random } from "../src/sim/index.ts";
-import type { Millis } from "../src/types/index.ts";
-import { pathsOf } from "../test/kernel/daemon-support.ts";
+import type { Connection, Millis } from "../src/types/index.ts";
 import { mend, strike, type Target } from "./_matrix-losses.ts";
 import { addressOf, type Configs, EMPTY, HOSTS, numbers, type Setup, type Size, World } from "./_matrix-world.ts";
 
@@ -73,7 +73,7 @@ export async function play(cell: Cell, seed: number, configs: Configs = EMPTY): 
   const service = await world.host("server").listen({ address: size.family === 4 ? "0.0.0.0" : "::" });
   const to = addressOf("server", 1, size.family);
   const connection = await service.connect(world.host("client").netns, { to });
-  const watch = new Watch(world);
+  using watch = new Watch(world);
   const talk = new Talk(connection);
   const covered = await watch.untilCovered(COVER_MAX);
   await watch.wait(100 + random.below(300));
@@ -114,8 +114,10 @@ export async function play(cell: Cell, seed: number, configs: Configs = EMPTY): 
 }
 
 /** Follows the established paths of the world's one connection, as the client's sockets say. */
-class Watch {
+class Watch implements Disposable {
   readonly #world: World;
+  readonly #pm: MptcpPm;
+  #connection: Connection | undefined;
   #paths: readonly string[] = [];
   #start = performance.now();
   lag = 0;
@@ -123,6 +125,11 @@ class Watch {
 
   constructor(world: World) {
     this.#world = world;
+    this.#pm = MptcpPm.open({ netns: world.host("client").netns });
+  }
+
+  [Symbol.dispose](): void {
+    this.#pm[Symbol.dispose]();
   }
 
   get subflows(): number {
@@ -164,10 +171,22 @@ class Watch {
   }
 
   #look(): void {
-    const paths = pathsOf(this.#world.host("client"));
+    const paths = this.#established();
     if (paths.join() === this.#paths.join()) return;
     this.#paths = paths;
     this.#note();
+  }
+
+  /** Looked up, not dumped: a dump goes through every socket of the machine, which has many worlds. */
+  #established(): readonly string[] {
+    const before = this.#connection;
+    this.#connection = before
+      ? this.#pm.connection(before.token, before.subflows)
+      : this.#pm.connections().find(({ state }) => state === "established");
+    return (this.#connection?.subflows ?? [])
+      .filter(({ state }) => state === "established")
+      .map(({ path }) => `${path.local.address}>${path.remote.address}`)
+      .sort();
   }
 
   #note(): void {
