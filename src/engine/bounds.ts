@@ -24,6 +24,8 @@ export const BOUNDS = {
    * that was forgotten would be tried at once.
    */
   attemptsMax: 64,
+  /** Ends of subflows that are still to be told, after something else told that they are gone. */
+  unheardMax: 8,
   /** So many refusals in a row, and a pair is given up until one of its addresses comes back. */
   refusalsMax: 8,
   /** How often one connection may be asked which ids the kernel has given away, before we leave an address out. */

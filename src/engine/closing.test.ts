@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { end, established, INITIAL, types } from "../../test/fixtures/engine.ts";
-import { policies } from "../policies/index.ts";
+import { policies, resilient } from "../policies/index.ts";
 import { type Address, ENDPOINT_FLAG, type Path } from "../types/index.ts";
 import type { Action } from "./actions.ts";
 import type { Command } from "./commands.ts";
@@ -103,4 +103,26 @@ test("closing: an RM_ADDR that waits for its turn is held when its subflow has b
   const path: Path = { local: end("10.0.3.1", 40_002), remote: INITIAL.remote };
   engine.handle({ type: "subflow.closed", token: 1, path, localId: 3, remoteId: 0, errno: 104 }, 600);
   assert.deepEqual(types(engine.handle({ type: "tick" }, 5000)), []);
+});
+
+test("closing: an end that is told after a look has shown it is not that of the next subflow from there", () => {
+  const engine = new Engine({ policies: [resilient] });
+  const flags = ENDPOINT_FLAG.subflow;
+  engine.handle({ type: "config.changed", endpoints: [WIFI, CELL].map((address) => ({ address, flags })) }, 0);
+  engine.handle({ type: "connection.established", token: 1, side: "client", path: INITIAL, denyJoinId0: false }, 100);
+  const path: Path = { local: end(CELL, 40_001), remote: INITIAL.remote };
+  engine.handle({ type: "subflow.established", token: 1, path, localId: 2, remoteId: 0, backup: false }, 200);
+  const info = { state: "established", path, localId: 2, remoteId: 0, join: true, initiated: true, backupLocal: false };
+  const facts = { token: 1, state: "established", path: INITIAL, pathManager: "userspace", side: "client" };
+  const observed = { connection: { ...facts, subflows: [info] }, localAddresses: [] } as never;
+  const look = engine.handle({ type: "connection.observed", token: 1, observed }, 300);
+  assert.deepEqual(types(look), ["subflow.create"], "the lost one is opened anew");
+  const states = () => engine.connection(1)?.subflows.map(({ state }) => state);
+  assert.deepEqual(states(), ["established", "creating"]);
+  const closed = (path: Path, errno: number) =>
+    engine.handle({ type: "subflow.closed", token: 1, path, localId: 0, remoteId: 0, errno }, 310);
+  closed(INITIAL, 104);
+  assert.deepEqual(states(), ["established", "creating"], "its end was known");
+  closed({ local: end(WIFI, 40_002), remote: INITIAL.remote }, 111);
+  assert.deepEqual(states(), ["established"], "this one was refused");
 });

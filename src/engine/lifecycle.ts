@@ -126,6 +126,8 @@ function noteImplicit(state: State, connection: Connection, { path, localId }: S
 /** A subflow has ended: its slot is free (mptcp_pm_subflow_check_next). */
 export function subflowClosed(state: State, connection: Connection, event: SubflowClosed): void {
   const subflow = findSubflow(connection, event);
+  // One whose port is not known yet is not the one that was known to be gone before.
+  if (subflow?.path.local.port !== event.path.local.port && isHeardLate(connection, event.path)) return;
   if (!subflow) return;
   // That it was to end says nothing of the pair, nor does what only the peer can open again.
   const isMissed = subflow.state !== "closing" && subflow.initiated && !subflow.probes;
@@ -137,6 +139,21 @@ export function subflowClosed(state: State, connection: Connection, event: Subfl
 /** Whoever refuses a join has heard of it. */
 function isAnswer(errno: number | undefined): boolean {
   return errno === undefined || errno === 0 || errno === ERRNO.ECONNREFUSED || errno === ERRNO.ECONNRESET;
+}
+
+/** Its end was told by something else than its own event, which may come yet. */
+export function vanished(state: State, connection: Connection, subflow: Subflow): void {
+  if (subflow.path.local.port !== 0)
+    connection.unheard = [...connection.unheard.slice(1 - BOUNDS.unheardMax), subflow.path];
+  gone(state, connection, subflow);
+}
+
+function isHeardLate(connection: Connection, { local, remote }: Path): boolean {
+  const late = connection.unheard.find(
+    (path) => sameSocketAddress(path.local, local) && sameAddress(path.remote.address, remote.address),
+  );
+  if (late) connection.unheard = connection.unheard.filter((path) => path !== late);
+  return late !== undefined;
 }
 
 /** Forgets a subflow and lets the policy use its slot. */

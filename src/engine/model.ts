@@ -152,6 +152,8 @@ export class Connection implements ConnectionView, Timed {
   creationsLeft: Allowance | undefined = undefined;
   attempts: readonly AttemptView[] = NONE;
   isFull = false;
+  /** Subflows that a look, or a refused command, told to be gone before their end was told: it is still to come. */
+  unheard: readonly Path[] = NONE;
   /** Looks at the kernel that were asked for, and are not answered yet. */
   inspections: readonly ActionId[] = NONE;
   /** Local addresses that were just withdrawn from the peer, and until when nothing is opened from there; see retry.ts. */

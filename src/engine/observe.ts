@@ -4,7 +4,7 @@ import { BOUNDS } from "./bounds.ts";
 import { destroy, settleHeld } from "./closing.ts";
 import { beginMemory } from "./consult.ts";
 import type { ObservedConnection } from "./events.ts";
-import { created, findSubflow, gone, isListeningPort } from "./lifecycle.ts";
+import { created, findSubflow, isListeningPort, vanished } from "./lifecycle.ts";
 import type { Connection } from "./model.ts";
 import { settleIds } from "./outcome.ts";
 import { arm, consider } from "./plan.ts";
@@ -57,7 +57,7 @@ function compare(state: State, observed: ObservedConnection, asked = Number.POSI
   if (missing.size > 0) known.subflows = known.subflows.filter((subflow) => !missing.has(subflow));
   for (const subflow of missing) {
     if (subflow.state === "creating") noteEnding(state, known, subflow, TIMED_OUT);
-    gone(state, known, subflow);
+    vanished(state, known, subflow);
   }
   // Closed only when it is known what else is left.
   if (overdue.length > 0) destroy(state, known, overdue);

@@ -4,7 +4,7 @@ import { listenerOpened } from "./admin.ts";
 import { BOUNDS } from "./bounds.ts";
 import { inspect, settleHeld } from "./closing.ts";
 import type { ActionFailed } from "./events.ts";
-import { gone } from "./lifecycle.ts";
+import { vanished } from "./lifecycle.ts";
 import type { Connection } from "./model.ts";
 import { sendAnnounce, sendCreate } from "./opening.ts";
 import { consider } from "./plan.ts";
@@ -125,7 +125,7 @@ function destroyFailed(state: State, connection: Connection, path: Subflow["path
   const subflow = connection.subflows.find((candidate) => samePath(candidate.path, path));
   if (subflow?.state !== "closing") return;
   if (errno === ERRNO.ESRCH) {
-    gone(state, connection, subflow);
+    vanished(state, connection, subflow);
     return;
   }
   // It lives on; the next audit sees it, and who counts it must know.
