@@ -133,8 +133,8 @@ export class Connection implements ConnectionView, Timed {
   announcedAt: Millis = 0;
   /** From one announcement to the next; 0: the round trip was not asked for yet. */
   announcePace: Millis = 0;
-  /** When the RM_ADDR slot is free again. */
-  removeAt: Millis = 0;
+  /** When the RM_ADDR slot is free again. No integer: V8 would make other objects of all connections at the first loss. */
+  removeAt: Millis = Number.NEGATIVE_INFINITY;
   subflows: readonly Subflow[];
   remotes: readonly RemoteAddress[] = NONE;
   announced: readonly Announced[] = NONE;

@@ -14,15 +14,25 @@ function untouchable<T extends object>(name: string, allowed: Partial<T> = {}): 
 }
 
 /** The subflows that are asked for, and how many of those requests were encoded. */
-function watched(): { pm: MptcpPm; rtnl: Rtnl; asked: NewSubflow[]; written: () => number } {
+function watched(): { pm: MptcpPm; rtnl: Rtnl; asked: NewSubflow[]; lost: Map<string, number>; written: () => number } {
   const asked: NewSubflow[] = [];
+  const lost = new Map<string, number>();
   let written = 0;
+  const counts = (operation: string) => (): Request => {
+    lost.set(operation, (lost.get(operation) ?? 0) + 1);
+    return { operation, type: 0, write: () => void written++ };
+  };
   const createSubflowRequest = (subflow: NewSubflow): Request => {
     asked.push(subflow);
     return { operation: "create", type: 0, write: () => void written++ };
   };
-  const pm = untouchable<MptcpPm>("MptcpPm", { createSubflowRequest });
-  return { pm, rtnl: untouchable<Rtnl>("Rtnl"), asked, written: () => written };
+  const pm = untouchable<MptcpPm>("MptcpPm", {
+    createSubflowRequest,
+    removeRequest: counts("remove"),
+    destroySubflowRequest: counts("destroy"),
+    setBackupRequest: counts("backup"),
+  });
+  return { pm, rtnl: untouchable<Rtnl>("Rtnl"), asked, lost, written: () => written };
 }
 
 /** Timers set and not cleared. */
@@ -75,6 +85,17 @@ test("warm-up: the code is led through for several engines", () => {
   const lives = new Set(tokens).size;
   assert.ok(lives >= 100, "often enough for the compiler");
   assert.ok(tokens.length >= 2 * lives, "each engine begins anew, with the same connections");
+});
+
+test("warm-up: a link is lost for many connections, often enough for the compiler, and no timer is left", (context) => {
+  const { pm, rtnl, lost } = watched();
+  const left = timersLeft(context);
+  for (const _step of warmUp(pm, rtnl, () => 5, "active-backup"));
+  const of = (operation: string): number => lost.get(operation) ?? 0;
+  assert.ok(of("remove") >= 500, "an address is withdrawn");
+  assert.equal(of("destroy"), of("remove"), "with the subflow from there");
+  assert.ok(of("backup") >= 2 * of("remove"), "the other one becomes backup first, and carries the data then");
+  assert.equal(left(), 0);
 });
 
 for (const [type, name] of [
