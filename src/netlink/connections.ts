@@ -109,7 +109,8 @@ export function openDiag(netns: string | undefined): NetlinkClient {
   return new NetlinkClient(NETLINK.SOCK_DIAG, { netns, receiveBuffer: 4 << 20 });
 }
 
-function dumpMptcp(client: NetlinkClient): DiagSocket[] {
+/** Every MPTCP socket of a namespace. @throws UnsupportedError */
+export function dumpMptcp(client: NetlinkClient): DiagSocket[] {
   try {
     return dumpSockets(client, IPPROTO.MPTCP, ALL_STATES);
   } catch (error) {

@@ -3,6 +3,7 @@ export * from "./client.ts";
 export { listConnections, listListeners, listPlainTcp, listSockets } from "./connections.ts";
 export * from "./errors.ts";
 export * from "./event-stream.ts";
+export { type FallenConnection, listFallen } from "./fallen.ts";
 export * from "./features.ts";
 export { releaseCleanPages } from "./memory.ts";
 export * from "./mptcp-pm.ts";

@@ -89,6 +89,24 @@ kernelTest("metrics: on a socket, as a file, and what they say follows the daemo
   assert.match(open, /^200 application\/openmetrics-text; version=1\.0\.0.*\n[\s\S]*# EOF\n$/);
   assert.match(await scrape(path, {}, "/secret"), /^404/);
 
+  // Who takes the options out of the SYN makes plain TCP of it; no event tells of that.
+  await nft(lab.host("server"), "tcp flags & (syn | ack) == syn reset tcp option mptcp");
+  const service = await lab.host("server").listen({ address: "0.0.0.0" });
+  const plain = await service.connect(client.netns, { to: "10.0.1.2" });
+  await says('subflow_connections_fallen_back{at="handshake"} 1');
+  await says('subflow_fallbacks_total{reason="no_mptcp_in_synack"} 1');
+  await says('subflow_connections{side="client",path_manager="userspace"} 1');
+  plain.destroy();
+  await says('subflow_connections_fallen_back{at="handshake"} 0');
+  // Here the server does not hear that the client speaks it, though the client has heard the server.
+  await lab.host("server").exec(["nft", "delete", "table", "inet", "lab"]);
+  await nft(lab.host("server"), "tcp flags & syn == 0 reset tcp option mptcp");
+  const late = await service.connect(client.netns, { to: "10.0.1.2" });
+  await transfer(late.client, late.server, 1000);
+  await transfer(late.server, late.client, 1000);
+  await says('subflow_connections_fallen_back{at="later"} 1');
+  late.destroy();
+
   const file = join(folder, "subflow.prom");
   const { status, stderr } = subflow(client, "metrics", "--textfile", file, "--once");
   assert.equal(status, 0, stderr);

@@ -1,6 +1,6 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { ask, changes } from "../../client/index.ts";
-import { readCounters } from "../../netlink/index.ts";
+import { listFallen, readCounters } from "../../netlink/index.ts";
 import { SubflowError, type WatchedSubflow } from "../../types/index.ts";
 import type { Context } from "../command.ts";
 import { EXIT, failure, wrongArgument } from "../failure.ts";
@@ -8,6 +8,7 @@ import type { GlobalOptions } from "../global-options.ts";
 import { Interfaces } from "../interfaces.ts";
 import { isLoopback, listen, placeArgument, untilSignal } from "../listening.ts";
 import { exposition, type Format } from "../metrics/exposition.ts";
+import { Fallen } from "../metrics/fallen.ts";
 import { families } from "../metrics/families.ts";
 import { metricsServer } from "../metrics/server.ts";
 import { Tally } from "../metrics/tally.ts";
@@ -63,6 +64,7 @@ class Source {
   readonly #streams: Context["streams"];
   readonly #signal: AbortSignal;
   readonly #tally: Tally;
+  readonly #fallen: Fallen;
   readonly #first: Promise<void>;
   #interfaces: { readonly at: number; readonly read: Interfaces } | undefined;
 
@@ -71,6 +73,10 @@ class Source {
     this.#streams = streams;
     this.#signal = signal;
     this.#tally = new Tally((subflow) => this.#interfaceOf(subflow));
+    this.#fallen = new Fallen(
+      () => listFallen(global.netns),
+      () => performance.now(),
+    );
     this.#first = new Promise((resolve) => {
       setTimeout(resolve, FIRST).unref();
       void this.#follow(resolve);
@@ -84,7 +90,10 @@ class Source {
       if (error instanceof SubflowError) return undefined;
       throw error;
     });
-    return exposition(families({ tally: this.#tally, hello, counters: readCounters(netns) }), format);
+    const tally = this.#tally;
+    const counters = readCounters(netns);
+    const fallen = this.#fallen.count(counters, tally.fallen, tally.isLimited ? process.getuid?.() : undefined);
+    return exposition(families({ tally, hello, counters, fallen }), format);
   }
 
   /** Where there is no daemon that may be asked, there is nothing to count. */

@@ -1,6 +1,7 @@
 import { POLICIES } from "../../config/index.ts";
 import type { ControlHello, LatencyHistogram, QuotaUse, WatchedConnection, WatchedSubflow } from "../../types/index.ts";
 import type { Family, Sample } from "./exposition.ts";
+import { FALLBACK_REASONS, type FallenCount } from "./fallen.ts";
 import { Count, INTERFACES_MAX, type Tally } from "./tally.ts";
 
 /** What is exposed, from what was counted, what the daemon says of itself, and the kernel's counters. */
@@ -10,15 +11,27 @@ export interface Facts {
   readonly hello: ControlHello | undefined;
   /** MPTcpExt of /proc/net/netstat. */
   readonly counters: Readonly<Record<string, number>>;
+  readonly fallen: FallenCount;
 }
 
 /** Every family, in a fixed order. */
-export function families({ tally, hello, counters }: Facts): Family[] {
+export function families({ tally, hello, counters, fallen }: Facts): Family[] {
   return [
     ...daemonFamilies(tally, hello),
     ...timeFamilies(hello),
     ...quotaFamilies(hello?.quotas ?? []),
-    ...connectionFamilies([...tally.connections.values()], tally),
+    ...connectionFamilies([...tally.connections.values()], tally, fallen),
+    counter(
+      "subflow_fallbacks",
+      "Connections that asked for MPTCP and became plain TCP, by what the kernel says was missing, since this namespace began.",
+      {
+        label: "reason",
+        entries: Object.entries(counters).flatMap(([name, value]) => {
+          const reason = FALLBACK_REASONS.get(name);
+          return reason === undefined ? [] : [[reason, value] as const];
+        }),
+      },
+    ),
     ...countFamilies(tally),
     counter("subflow_mib", "MPTCP counters of the kernel (MPTcpExt of /proc/net/netstat); see `subflow status`.", {
       label: "counter",
@@ -130,6 +143,9 @@ function timeFamilies(hello: ControlHello | undefined): Family[] {
   ];
 }
 
+/** They are told of when there are none, too: what an alert divides by. */
+const KINDS = ["client kernel", "client userspace", "server kernel", "server userspace"] as const;
+
 const STAGES = ["within", "warned", "backup", "off"] as const;
 
 /** The first interfaces with a quota: they are chosen by patterns, which containers may match. */
@@ -165,11 +181,13 @@ function quotaFamilies(quotas: readonly QuotaUse[]): Family[] {
   ];
 }
 
-function connectionFamilies(connections: readonly WatchedConnection[], tally: Tally): Family[] {
+function connectionFamilies(all: readonly WatchedConnection[], tally: Tally, fallen: FallenCount): Family[] {
   if (!tally.hasDaemon) return [];
-  const [all, policies, subflows] = [new Count(), new Count(), new Count()];
+  // What fell back is no MPTCP connection, and cannot have a second subflow.
+  const connections = all.filter(({ fallback }) => !fallback);
+  const [kinds, policies, subflows] = [new Count(KINDS), new Count(), new Count()];
   for (const { side = "unknown", pathManager = "unknown", policy } of connections) {
-    all.add(`${side} ${pathManager}`);
+    kinds.add(`${side} ${pathManager}`);
     if (policy !== undefined) policies.add(policyLabel(policy));
   }
   for (const subflow of connections.flatMap((each) => each.subflows)) {
@@ -179,13 +197,17 @@ function connectionFamilies(connections: readonly WatchedConnection[], tally: Ta
   const some = (of: (each: WatchedSubflow) => boolean): number =>
     connections.flatMap((each) => each.subflows).filter(of).length;
   return [
-    labelled("subflow_connections", "MPTCP connections now.", all, ["side", "path_manager"]),
+    labelled("subflow_connections", "MPTCP connections now.", kinds, ["side", "path_manager"]),
     labelled("subflow_connections_by_policy", "Connections that a policy plans.", policies, ["policy"]),
-    gauge(
-      "subflow_connections_fallen_back",
-      "Connections that are plain TCP by now.",
-      number(({ fallback }) => fallback),
-    ),
+    {
+      name: "subflow_connections_fallen_back",
+      type: "gauge",
+      help: "Connections that asked for MPTCP and are plain TCP: since the handshake, or since later. Not among subflow_connections.",
+      samples: (["handshake", "later"] as const).flatMap((at) => {
+        const value = fallen[at];
+        return value === undefined ? [] : [{ labels: { at }, value }];
+      }),
+    },
     gauge(
       "subflow_connections_without_subflow",
       "Established connections that have no subflow left.",

@@ -3,8 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Change } from "../../client/index.ts";
+import { type FallenConnection, UnsupportedError } from "../../netlink/index.ts";
 import type { ControlHello, WatchedConnection, WatchedSubflow } from "../../types/index.ts";
 import { exposition } from "./exposition.ts";
+import { Fallen } from "./fallen.ts";
 import { families } from "./families.ts";
 import { INTERFACES_MAX, Tally } from "./tally.ts";
 
@@ -60,13 +62,16 @@ function counted(changes: readonly Change[]): Tally {
   return tally;
 }
 
+const COUNTERS = { MPJoinSynRx: 5, MPCurrEstab: 2, MPCapableFallbackSYNACK: 6, DssFallback: 0 };
+
 const text = (tally: Tally, format: "openmetrics" | "text" = "openmetrics"): string =>
-  exposition(families({ tally, hello: HELLO, counters: { MPJoinSynRx: 5, MPCurrEstab: 2 } }), format);
+  exposition(families({ tally, hello: HELLO, counters: COUNTERS, fallen: { handshake: 4, later: 1 } }), format);
 
 test("metrics: connections, subflows, events and reasons, counted under labels of closed sets", () => {
   const tally = counted([
     told(1, [subflow("10.0.1.1"), subflow("10.0.2.1", { backup: true, held: true })]),
-    told(2, [], { policy: "somebody's own", side: undefined, fallback: true }),
+    told(2, [], { policy: "somebody's own", side: undefined }),
+    told(4, [subflow("10.0.1.1", { state: "close-wait" })], { fallback: true }),
     told(3, [subflow("10.0.1.1", { state: "fin-wait-1", unacked: 3, sinceAck: 5000, quarantined: true })]),
     { type: "gone", token: 9 },
     closed(0),
@@ -104,7 +109,13 @@ test("metrics: connections, subflows, events and reasons, counted under labels o
     'subflow_connections_by_policy{policy="other"} 1',
     "subflow_connections_without_subflow 1",
     "subflow_connections_with_one_subflow 1",
-    "subflow_connections_fallen_back 1",
+    'subflow_connections_fallen_back{at="handshake"} 4',
+    'subflow_connections_fallen_back{at="later"} 1',
+    'subflow_fallbacks_total{reason="no_mptcp_in_synack"} 6',
+    'subflow_fallbacks_total{reason="no_mapping"} 0',
+    'subflow_connections{side="server",path_manager="kernel"} 0',
+    'subflow_subflows_closed_total{reason="refused"} 0',
+    'subflow_peer_resets_total{reason="performance"} 0',
     'subflow_subflows{interface="wifi",state="other",backup="false"} 1',
     'subflow_subflows{interface="10.0.2.1",state="established",backup="true"} 1',
     "subflow_subflows_held 1",
@@ -171,11 +182,51 @@ test("metrics: both formats name a family as they should; labels are escaped", (
 
 test("metrics: without a daemon little is said, and nothing that is not known", () => {
   const tally = new Tally(() => undefined);
-  const shown = exposition(families({ tally, hello: undefined, counters: {} }), "text");
+  const shown = exposition(families({ tally, hello: undefined, counters: {}, fallen: NONE }), "text");
   assert.match(shown, /^subflow_daemon_up 0$/m);
   assert.doesNotMatch(shown, /subflow_connections|NaN|undefined/);
   const limited = { version: "1", pathManager: "kernel", policy: "" } as unknown as ControlHello;
-  assert.doesNotMatch(exposition(families({ tally, hello: limited, counters: {} }), "text"), /NaN|undefined/);
+  assert.doesNotMatch(
+    exposition(families({ tally, hello: limited, counters: {}, fallen: NONE }), "text"),
+    /NaN|undefined/,
+  );
+});
+
+const NONE = { handshake: undefined, later: 0 } as const;
+
+test("metrics: sockets are listed only where some may have fallen back, seldom, and each counts once", () => {
+  let [now, lists] = [0, 0];
+  let found: FallenConnection[] | undefined = [];
+  const fallen = new Fallen(
+    () => {
+      lists++;
+      if (!found) throw new UnsupportedError("not here");
+      return found;
+    },
+    () => now,
+  );
+  const counters = { MPCapableFallbackSYNACK: 0, MPCapableSYNTX: 9 };
+  assert.deepEqual(fallen.count(counters, []), { handshake: 0, later: 0 });
+  assert.equal(lists, 0, "nothing fell back");
+  counters.MPCapableFallbackSYNACK = 2;
+  found = [
+    { token: 1, uid: 0, at: "handshake" },
+    { token: 2, uid: 7, at: "handshake" },
+    { token: 3, uid: 7, at: "later" },
+  ];
+  // The daemon saw 1 when it began, and 4 before this was listed.
+  assert.deepEqual(fallen.count(counters, [1, 3, 4]), { handshake: 2, later: 2 });
+  assert.deepEqual(fallen.count(counters, [3], 7), { handshake: 1, later: 1 });
+  assert.equal(lists, 1, "it was listed a moment ago");
+  found = [];
+  now += 5000;
+  assert.deepEqual(fallen.count(counters, []), { handshake: 0, later: 0 }, "they ended");
+  now += 5000;
+  fallen.count(counters, []);
+  assert.equal(lists, 2, "there are none, and no new ones");
+  counters.MPCapableFallbackSYNACK = 3;
+  found = undefined;
+  assert.deepEqual(fallen.count(counters, [5]), { handshake: undefined, later: 1 }, "a kernel that does not tell");
 });
 
 /** Samples that there are, by name, with the labels that they have. */

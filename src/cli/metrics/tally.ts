@@ -55,7 +55,12 @@ const OTHER = "other";
 
 /** Counts by one label from a closed set. */
 export class Count {
-  readonly #values = new Map<string, number>();
+  readonly #values: Map<string, number>;
+
+  /** @param labels those that are told of at 0, too: Prometheus takes no first value for an increase */
+  constructor(labels: Iterable<string> = []) {
+    this.#values = new Map([...labels].map((label) => [label, 0]));
+  }
 
   add(label: string, by = 1): void {
     this.#values.set(label, (this.#values.get(label) ?? 0) + by);
@@ -69,10 +74,10 @@ export class Count {
 /** What was counted since this began, and what there is now. Each label is from a closed set. */
 export class Tally {
   readonly connections = new Map<Token, WatchedConnection>();
-  readonly events = new Count();
-  readonly decisions = new Count();
-  readonly closed = new Count();
-  readonly peerResets = new Count();
+  readonly events = new Count([...EVENTS, OTHER]);
+  readonly decisions = new Count([...DECISIONS, OTHER]);
+  readonly closed = new Count([...REASONS.values(), OTHER]);
+  readonly peerResets = new Count([...PEER_REASONS, OTHER]);
   readonly sent = new Count();
   readonly received = new Count();
   lost = 0;
@@ -115,6 +120,11 @@ export class Tally {
       case "complete":
         return;
     }
+  }
+
+  /** Those that fell back, as far as the daemon knows. */
+  get fallen(): Token[] {
+    return [...this.connections.values()].filter(({ fallback }) => fallback).map(({ token }) => token);
   }
 
   /** The label of a subflow's interface. */
