@@ -210,13 +210,13 @@ function connectionFamilies(all: readonly WatchedConnection[], tally: Tally, fal
     },
     gauge(
       "subflow_connections_without_subflow",
-      "Established connections that have no subflow left.",
-      number((each) => each.established && each.subflows.length === 0),
+      "Established connections that have no subflow left; one that is being opened is none yet.",
+      number((each) => each.established && existing(each) === 0),
     ),
     gauge(
       "subflow_connections_with_one_subflow",
       "Established connections with a single subflow.",
-      number((each) => each.established && each.subflows.length === 1),
+      number((each) => each.established && existing(each) === 1),
     ),
     labelled("subflow_subflows", "Subflows now.", subflows, ["interface", "state", "backup"]),
     gauge(
@@ -235,6 +235,11 @@ function connectionFamilies(all: readonly WatchedConnection[], tally: Tally, fal
       some(({ unacked, sinceAck }) => unacked > 0 && sinceAck > 1000),
     ),
   ];
+}
+
+/** A SYN that is tried again and again carries nothing. */
+function existing({ subflows }: WatchedConnection): number {
+  return subflows.filter(({ state }) => state !== "creating").length;
 }
 
 function countFamilies({ events, decisions, closed, peerResets, sent, received }: Tally): Family[] {

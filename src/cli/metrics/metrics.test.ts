@@ -70,7 +70,7 @@ const text = (tally: Tally, format: "openmetrics" | "text" = "openmetrics"): str
 test("metrics: connections, subflows, events and reasons, counted under labels of closed sets", () => {
   const tally = counted([
     told(1, [subflow("10.0.1.1"), subflow("10.0.2.1", { backup: true, held: true })]),
-    told(2, [], { policy: "somebody's own", side: undefined }),
+    told(2, [subflow("10.0.1.1", { state: "creating" })], { policy: "somebody's own", side: undefined }),
     told(4, [subflow("10.0.1.1", { state: "close-wait" })], { fallback: true }),
     told(3, [subflow("10.0.1.1", { state: "fin-wait-1", unacked: 3, sinceAck: 5000, quarantined: true })]),
     { type: "gone", token: 9 },
