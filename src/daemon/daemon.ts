@@ -112,11 +112,10 @@ export class Daemon implements ControlService, Disposable {
     this.#options = options;
     const { log, state } = options;
     const shared = { pm: this.#pm, rtnl: this.#rtnl, log, now };
-    const capacity = kernelCapacity(options.pathManager);
-    const table = { endpointsMax: capacity.endpoints, limitMax: capacity.limit };
+    const capacity = kernelCapacity(options.pathManager, this.#pm);
     this.#userspace =
       options.pathManager === "userspace"
-        ? new UserspacePathManager({ ...shared, table, onAsk: (question) => this.#plugins?.ask(question) })
+        ? new UserspacePathManager({ ...shared, capacity, onAsk: (question) => this.#plugins?.ask(question) })
         : undefined;
     this.#box = this.#makeBox(capacity);
     this.#box.configure(options.blackBox.size, options.blackBox.isMasked);

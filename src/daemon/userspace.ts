@@ -12,11 +12,10 @@ import {
   type PolicyAsk,
   type PolicyPlanned,
   type RemoteAddressRules,
-  type TableBounds,
   type Traced,
   type World,
 } from "../engine/index.ts";
-import { REST } from "../host/index.ts";
+import { type Capacity, REST } from "../host/index.ts";
 import { Pace } from "../host-facts/index.ts";
 import type {
   AnswerCounts,
@@ -72,8 +71,8 @@ export interface UserspaceOptions {
   readonly rtnl: Rtnl;
   readonly log: Logger;
   readonly now: () => Millis;
-  /** As large as the kernel's own, so that scripts meet the same walls. */
-  readonly table: TableBounds;
+  /** The table is as large as the kernel's own, so that scripts meet the same walls. */
+  readonly capacity: Capacity;
   /** A policy in another process is asked. */
   readonly onAsk: (question: PolicyAsk) => void;
 }
@@ -103,8 +102,9 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   constructor(options: UserspaceOptions) {
     this.#options = options;
-    const { pm, rtnl, log, now, table } = options;
-    this.#engine = new Engine({ policies, table });
+    const { pm, rtnl, log, now, capacity } = options;
+    const table = { endpointsMax: capacity.endpoints, limitMax: capacity.limit };
+    this.#engine = new Engine({ policies, table, createsNoBackup: capacity.createsNoBackup });
     this.#listeners = new PortListeners(pm);
     this.#latency = new Latency(now);
     const send: NetlinkClient["executeAll"] = (requests) => pm.client.executeAll(requests);

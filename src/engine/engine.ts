@@ -66,6 +66,8 @@ export interface EngineOptions {
   /** What the running kernel's table takes; default: Linux 6.18's 8 and 8. */
   readonly table?: TableBounds | undefined;
   readonly timing?: Partial<Timing> | undefined;
+  /** SUBFLOW_CREATE opens every subflow as a normal one (Linux 6.1): backup is asked for when it is there. */
+  readonly createsNoBackup?: boolean | undefined;
 }
 
 /** One connection to be looked at. */
@@ -85,6 +87,7 @@ export class Engine {
       timers: new Timers<Connection>(),
       policies: options.policies,
       treatment: new Treatment({ policy: options.policies[0] }),
+      createsNoBackup: options.createsNoBackup,
     });
   }
 

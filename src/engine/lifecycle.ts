@@ -12,6 +12,7 @@ import type {
   SubflowPriority,
 } from "./events.ts";
 import { Connection } from "./model.ts";
+import { setBackup } from "./opening.ts";
 import { arm, consider } from "./plan.ts";
 import { type RemoteAddressView, samePath, sameSocketAddress } from "./policy.ts";
 import { releaseDue } from "./quarantine.ts";
@@ -70,7 +71,7 @@ export function subflowEstablished(state: State, connection: Connection, event: 
       destroy(state, connection, [known]);
       return;
     }
-    if (known.state === "creating") known.become("opened");
+    if (known.state === "creating") becomeOpened(state, connection, known);
     if (known.probes && probed(state, connection, known, true)) return;
   }
   const subflow = known ?? arrive(state, connection, event);
@@ -79,6 +80,12 @@ export function subflowEstablished(state: State, connection: Connection, event: 
   watchFor(state, connection);
   consider(state, connection, { type: "opened", subflow });
   settleHeld(state, connection);
+}
+
+/** A subflow that we asked for is there. */
+export function becomeOpened(state: State, connection: Connection, subflow: Subflow): void {
+  subflow.become("opened");
+  if (state.createsNoBackup && subflow.backup) setBackup(state, connection, subflow, true);
 }
 
 /** A join that is not one of our creates: the peer's, or one that somebody else asked the kernel for. undefined: one too many. */

@@ -4,7 +4,7 @@ import { BOUNDS } from "./bounds.ts";
 import { destroy, settleHeld } from "./closing.ts";
 import { beginMemory } from "./consult.ts";
 import type { ObservedConnection } from "./events.ts";
-import { created, findSubflow, isListeningPort, vanished } from "./lifecycle.ts";
+import { becomeOpened, created, findSubflow, isListeningPort, vanished } from "./lifecycle.ts";
 import type { Connection } from "./model.ts";
 import { settleIds } from "./outcome.ts";
 import { arm, consider } from "./plan.ts";
@@ -102,7 +102,7 @@ function refresh(state: State, connection: Connection, subflow: Subflow, info: S
   if (subflow.state === "closing") return false;
   if (subflow.state !== "creating") return true;
   if (info.state === "established") {
-    subflow.become("opened");
+    becomeOpened(state, connection, subflow);
     answered(state, connection, subflow);
   }
   // A SYN that has had its time: now that its port is known, it can be ended.

@@ -52,6 +52,8 @@ export class State {
   rules: CompiledRules | undefined = undefined;
   /** Counts changes of how new connections are treated. */
   treatmentChanges = 0;
+  /** What is to be backup is made so after its establishment. */
+  readonly createsNoBackup: boolean;
   policies: readonly Policy[];
   /** Those of them that are in other processes, by name. */
   remotes: ReadonlyMap<string, RemotePolicy> = new Map();
@@ -80,12 +82,14 @@ export class State {
     timers: Timers<Connection>;
     treatment: Treatment;
     policies?: readonly Policy[];
+    createsNoBackup?: boolean | undefined;
   }) {
     this.table = parts.table;
     this.timing = parts.timing;
     this.timers = parts.timers;
     this.treatment = parts.treatment;
     this.policies = parts.policies ?? [];
+    this.createsNoBackup = parts.createsNoBackup ?? false;
   }
 
   /** Adds an action to what this event leads to; returns its id. */

@@ -18,12 +18,14 @@ export interface HostAddress extends InterfaceAddress {
   readonly unrouted?: boolean;
 }
 
-/** What the kernel has room for, probed. */
+/** What the kernel has room for and can do, probed. */
 export interface Capacity {
   readonly endpoints: number;
   /** Largest value of either limit. */
   readonly limit: number;
   readonly laminar: boolean;
+  /** Subflows that the userspace path manager creates are never backup from the start (Linux 6.1). */
+  readonly createsNoBackup?: true | undefined;
 }
 
 /** Everything that is observed of a host; the host plan is a pure function of this and the configuration. */

@@ -10,7 +10,7 @@ import {
 import type { HostChange, HostConfig, HostFact } from "../host/index.ts";
 import { policies as builtIn } from "../policies/index.ts";
 import type { Millis } from "../types/index.ts";
-import { type Beginning, type Entry, type EventEntry, type FactEntry, tableBoundsOf } from "./entry.ts";
+import { type Beginning, type Entry, type EventEntry, type FactEntry, kernelOptionsOf } from "./entry.ts";
 import { RecordingError } from "./error.ts";
 import { type Coming, Estimate } from "./estimate.ts";
 import { HostAlternative } from "./host-alternative.ts";
@@ -117,7 +117,7 @@ export class AlternativeLife {
     this.#count = beginning.before;
     if (engine) {
       const { policies = builtIn } = options;
-      this.engine = new Engine({ policies, timing: engine.timing, table: tableBoundsOf(host) });
+      this.engine = new Engine({ policies, timing: engine.timing, ...kernelOptionsOf(host) });
       this.#mirrored = new Mirrored(this.engine);
     }
     if (host) this.#host = this.#makeHost(host, beginning.pathManager);

@@ -1,4 +1,4 @@
-import type { Action, ConnectionSnapshot, EngineEvent, TableBounds, Timing } from "../engine/index.ts";
+import type { Action, ConnectionSnapshot, EngineEvent, EngineOptions, Timing } from "../engine/index.ts";
 import type { Capacity, HostAction, HostConfig, HostFact, SavedHost } from "../host/index.ts";
 import type { Millis, Token } from "../types/index.ts";
 
@@ -93,7 +93,11 @@ export interface LostEntry {
 /** One thing in a recording. */
 export type Entry = Beginning | EventEntry | FactEntry | SeenEntry | OwnerEntry | LostEntry;
 
-/** What the engine's table took: as much as the kernel's own, which the host's beginning tells. */
-export function tableBoundsOf(host: HostBeginning | undefined): TableBounds | undefined {
-  return host && { endpointsMax: host.capacity.endpoints, limitMax: host.capacity.limit };
+/** What the engine knew of its kernel, which the host's beginning tells: its table took as much as the kernel's own. */
+export function kernelOptionsOf(
+  host: HostBeginning | undefined,
+): Pick<EngineOptions, "table" | "createsNoBackup"> | undefined {
+  if (!host) return undefined;
+  const { endpoints, limit, createsNoBackup } = host.capacity;
+  return { table: { endpointsMax: endpoints, limitMax: limit }, createsNoBackup };
 }

@@ -2,7 +2,14 @@ import { type Action, Engine, type EngineEvent, type Policy } from "../engine/in
 import { type HostAction, HostEngine, type HostFact, Memory } from "../host/index.ts";
 import { policies as builtIn } from "../policies/index.ts";
 import type { Millis, Token } from "../types/index.ts";
-import { type Beginning, type Entry, type EventEntry, type FactEntry, type SeenEntry, tableBoundsOf } from "./entry.ts";
+import {
+  type Beginning,
+  type Entry,
+  type EventEntry,
+  type FactEntry,
+  kernelOptionsOf,
+  type SeenEntry,
+} from "./entry.ts";
 import { isSame } from "./equal.ts";
 import { RecordingError } from "./error.ts";
 import { observedOf } from "./observed.ts";
@@ -157,7 +164,7 @@ export class Life {
     this.#isHostUnsure = beginning.part > 0;
     const { engine, host, at } = beginning;
     if (engine) {
-      this.engine = new Engine({ policies, timing: engine.timing, table: tableBoundsOf(host) });
+      this.engine = new Engine({ policies, timing: engine.timing, ...kernelOptionsOf(host) });
       for (const event of engine.setUp) this.engine.handle(event, at);
     }
     if (!host) return;

@@ -181,6 +181,9 @@ function checkSubflows(known: ConnectionSnapshot, connection: SimConnection): vo
     known.subflows.every(({ state, held }) => state === "established" || state === unjudged || held),
     "nothing is creating or closing when nothing is in flight",
   );
+  const normal = connection.subflows.filter(({ backup }) => !backup).map(({ path }) => pathKey(path));
+  const wrong = known.subflows.find(({ path, backup }) => backup && normal.includes(pathKey(path)));
+  must(wrong === undefined, `what is to be backup is so: ${wrong && pathKey(wrong.path)} of ${known.token}`);
   for (const { address, port } of known.announced) {
     must(
       connection.announced.some((announced) => announced.address === address && announced.port === port),

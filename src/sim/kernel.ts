@@ -89,6 +89,8 @@ export class SimKernel {
   readonly listeners: SocketAddress[] = [];
   /** The last REMOVE has put an RM_ADDR on the wire: the address was announced, or a subflow comes from it. */
   removeSent = false;
+  /** As Linux 6.1: a SUBFLOW_CREATE opens every subflow as a normal one. */
+  createsNoBackup = false;
   readonly #network: Network;
 
   constructor(network: Network) {
@@ -259,7 +261,7 @@ export class SimKernel {
       remoteId,
       join: true,
       initiated: true,
-      backup,
+      backup: backup && !this.createsNoBackup,
     });
     return OK;
   }

@@ -61,6 +61,8 @@ export interface SimulationOptions {
   readonly keep?: number | undefined;
   /** The policies open more than one subflow of a pair: that a restart opens none twice cannot be told then. */
   readonly severalPerPair?: boolean | undefined;
+  /** As on Linux 6.1: what is created is no backup, until that is asked for afterwards. */
+  readonly createsNoBackup?: boolean | undefined;
   /** Told of each engine that begins, and of all that it is told and answers. */
   readonly observer?: SimulationObserver | undefined;
 }
@@ -161,7 +163,13 @@ class Simulation {
     // A seed of its own: how long packets take changes nothing of what else happens.
     this.#peer = new Peer(new Random(~options.seed));
     this.#figures = new Random(Math.imul(options.seed, 2654435761));
-    this.#engine = new Engine({ policies: options.policies, timing: options.timing });
+    this.#world.kernel.createsNoBackup = options.createsNoBackup ?? false;
+    this.#engine = this.#newEngine();
+  }
+
+  #newEngine(): Engine {
+    const { policies, timing, createsNoBackup } = this.#options;
+    return new Engine({ policies, timing, createsNoBackup });
   }
 
   run(steps: number): SimulationResult {
@@ -301,7 +309,7 @@ class Simulation {
     const limits = this.#engine.limits();
     this.#late = [];
     this.#world.kernel.listeners.length = 0;
-    this.#engine = new Engine({ policies: this.#options.policies, timing: this.#options.timing });
+    this.#engine = this.#newEngine();
     this.#options.observer?.onBegin(this.#now);
     this.#checkers.restarted();
     this.#result.restarts++;

@@ -66,6 +66,15 @@ test("active-backup: the address that the connection began with is preferred, al
   assert.equal(stage.active, "0>0");
 });
 
+test("active-backup: where the kernel opens no backup subflow, it is made one when it is there, also the one that comes back", () => {
+  const stage = new Stage({ policy: activeBackup, locals: 2, createsNoBackup: true });
+  stage.pass(1000);
+  assert.deepEqual([stage.subflows, stage.active, stage.backups], ["0>0 1>0", "0>0", "1>0"]);
+  stage.reset(1, 0);
+  stage.pass(1000);
+  assert.deepEqual([stage.subflows, stage.active, stage.backups], ["0>0 1>0", "0>0", "1>0"]);
+});
+
 test("active-backup: endpoints for backup come last", () => {
   const stage = new Stage({ policy: activeBackup, locals: 3 });
   stage.setBackup(0);

@@ -57,6 +57,8 @@ export interface StageOptions {
   readonly interfaces?: readonly number[] | undefined;
   readonly roundTrip?: Millis | undefined;
   readonly timing?: Partial<Timing> | undefined;
+  /** As on Linux 6.1: what is created is no backup, until that is asked for afterwards. */
+  readonly createsNoBackup?: boolean | undefined;
 }
 
 /** By the name of a subflow, as "0>1". */
@@ -92,18 +94,19 @@ export class Stage {
   #requests = 0;
 
   constructor(options: StageOptions) {
-    const { policy, locals = 2, remotes = 1, side = "client", limits, timing } = options;
+    const { policy, locals = 2, remotes = 1, side = "client", limits, timing, createsNoBackup } = options;
     this.#roundTrip = options.roundTrip ?? 20;
     this.#owner = options.owner;
     this.#onAsk = options.onAsk;
     this.#flags = options.flags ?? (side === "client" ? ENDPOINT_FLAG.subflow : ENDPOINT_FLAG.signal);
-    this.engine = new Engine({ policies: [policy, ...(options.others ?? [])], timing });
+    this.engine = new Engine({ policies: [policy, ...(options.others ?? [])], timing, createsNoBackup });
     this.#kernel = new SimKernel({
       connectError: () => 0,
       sourceFor: () => this.local(0),
       port: () => this.#port++,
       listenError: () => 0,
     });
+    this.#kernel.createsNoBackup = createsNoBackup ?? false;
     this.#pump = new Pump(this.engine, { now: () => this.now, run: (actions) => this.#run(actions) });
     this.#connection = this.#begin(side, options.denyJoinId0 ?? false);
     const endpoints = Array.from({ length: locals }, (_, n) => {

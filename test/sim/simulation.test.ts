@@ -84,6 +84,13 @@ test("simulation: the laws hold where rules give each connection a policy of its
   }
 });
 
+test("simulation: where the kernel opens no backup subflow, each that is to be one is so in the end", () => {
+  for (const faults of [NO_FAULTS, undefined]) {
+    for (let seed = 1; seed <= RUNS / 4; seed++)
+      simulate({ seed, steps: STEPS, policies: [resilient, ...policies], faults, rules: RULES, createsNoBackup: true });
+  }
+});
+
 test("simulation: one seed, one run", () => {
   const run = () => simulate({ seed: 42, steps: 2000, policies });
   assert.deepEqual(run(), run());
