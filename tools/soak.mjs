@@ -9,6 +9,12 @@ const SOAKS = {
   faults: ["kernel/faults", "every system call of a daemon's life fails once"],
   fuzz: ["control/fuzz", "1,000,000 requests to the control socket"],
 };
+/** Not a test, but what finds inputs for one: they are kept in test/fuzz/corpus. */
+const DECODERS = "decoders";
+SOAKS[DECODERS] = [
+  "fuzz/run.js",
+  "five minutes for each decoder, the configuration, recordings and the engine, guided by coverage",
+];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !Object.hasOwn(SOAKS, name));
@@ -23,12 +29,12 @@ const results = [];
 for (const name of wanted.length > 0 ? wanted : Object.keys(SOAKS)) {
   const [test, what] = SOAKS[name];
   console.log(`\n# ${name}: ${what}`);
-  const file = join(root, "dist", "test", `${test}.test.js`);
+  const words =
+    name === DECODERS
+      ? [join(root, "dist", "test", test), "--seconds", "300"]
+      : ["--test", "--test-reporter=spec", join(root, "dist", "test", `${test}.test.js`)];
   const start = performance.now();
-  const status = run(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", file], {
-    show: true,
-    env,
-  });
+  const status = run(process.execPath, ["--enable-source-maps", ...words], { show: true, env });
   results.push({ name, status, seconds: Math.round((performance.now() - start) / 1000) });
 }
 console.log("\n# Summary");

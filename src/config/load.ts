@@ -50,7 +50,12 @@ function orFault<T>(file: string, call: () => T): T {
 
 function parseSource(file: string, text: string): Source {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    logLevel: "error",
+  });
   if (document.errors.length > 0) {
     throw new ConfigError(
       document.errors.map((error) => {

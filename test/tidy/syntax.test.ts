@@ -215,7 +215,7 @@ describe("no file is dead", () => {
       file.endsWith(".test.ts") ||
       isChild(file) ||
       /^bench\/[^_/][^/]*\.ts$|^examples\//.test(file) ||
-      file === "test/sim/run.ts";
+      /^test\/(sim|fuzz)\/run\.ts$/.test(file);
     const used = reachable([...imports.keys()].filter(isEntry));
     assert.deepEqual(
       [...imports.keys()].filter((file) => !used.has(file) && !file.startsWith("src/")),
