@@ -73,7 +73,10 @@ export function readSysctl(name: string, netns?: string): string | undefined {
 /** @throws NetlinkError naming the sysctl, when it does not exist or may not be written */
 export function writeSysctl(name: string, value: string, netns?: string): void {
   const fd = openIn(sysctlPath(name), constants.O_WRONLY, netns);
-  if (fd < 0) throw new NetlinkError(`sysctl ${name}`, { errno: -fd });
+  if (fd < 0) {
+    const kernelMessage = fd === -ERRNO.EROFS ? readOnly(name) : undefined;
+    throw new NetlinkError(`sysctl ${name}`, { errno: -fd, kernelMessage });
+  }
   try {
     writeFileSync(fd, value);
   } catch (error) {
@@ -82,6 +85,11 @@ export function writeSysctl(name: string, value: string, netns?: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** As container engines have it. */
+function readOnly(name: string): string {
+  return `${name} cannot be set: /proc/sys is read-only here, as in containers; let it be written (podman --security-opt unmask=/proc/sys, docker --security-opt systempaths=unconfined)`;
 }
 
 /** Every net.mptcp.* of a namespace that this kernel has: name without prefix → value. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { CAPABILITY } from "../../src/daemon/index.ts";
 import { Lab } from "../../src/lab/index.ts";
-import { configFile, DaemonProcess } from "./daemon-support.ts";
+import { configFile, DaemonProcess, SUBFLOW } from "./daemon-support.ts";
 import { kernelTest } from "./support.ts";
 
 const KEPT = (1n << BigInt(CAPABILITY.NET_ADMIN)) | (1n << BigInt(CAPABILITY.NET_BIND_SERVICE));
@@ -41,6 +41,21 @@ for (const mode of ["kernel", "userspace"]) {
     assert.equal(await daemon.end(), 0);
   });
 }
+
+/** As container engines have it. */
+const READ_ONLY = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"';
+
+kernelTest("where /proc/sys is read-only the daemon says so, and how to let it be written", async () => {
+  await using lab = await Lab.create({ hosts: { one: {} }, links: [] });
+  const run = [process.execPath, SUBFLOW, "run", "--path-manager", "userspace"];
+  const command = ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", ...run];
+  const { status, stderr } = await lab.host("one").exec(command, { mayFail: true });
+  assert.notEqual(status, 0);
+  assert.match(
+    stderr,
+    /^Error: net\.mptcp\.\w+ cannot be set: \/proc\/sys is read-only here, as in containers; let it/m,
+  );
+});
 
 kernelTest("only where a rule names a command the daemon may look into processes", async () => {
   await using lab = await Lab.create({ hosts: { one: {} }, links: [] });
