@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { type Host, Lab } from "../../src/lab/index.ts";
 import { MptcpPm } from "../../src/netlink/index.ts";
 import { ENDPOINT_FLAG } from "../../src/types/index.ts";
@@ -11,13 +12,14 @@ const DEADLINE = 20_000;
 
 /**
  * NetworkManager with a D-Bus of its own, in a mount namespace where /run is empty and /sys is read-only (then it does not
- * wait for udev). `$1` is added to each connection's [connection] section.
+ * wait for udev). `$1` is added to each connection's [connection] section, `$2` is a file for conf.d.
  */
 const SCRIPT = `
 set -e
 mount -t tmpfs tmpfs /run
 mount -t sysfs -o ro sysfs /sys
-mkdir -p /run/dbus /run/NetworkManager/system-connections /run/empty
+mkdir -p /run/dbus /run/NetworkManager/system-connections /run/conf.d
+[ -z "$2" ] || cp "$2" /run/conf.d/subflow.conf
 dbus-daemon --system --nofork --nopidfile >/dev/null 2>&1 & BUS=$!
 trap 'kill $BUS $MANAGER 2>/dev/null' EXIT
 while [ ! -S /run/dbus/system_bus_socket ]; do sleep 0.05; done
@@ -27,7 +29,7 @@ for i in 1 2; do
   chmod 600 $file
 done
 printf '[main]\\nplugins=keyfile\\nno-auto-default=*\\ndns=none\\nrc-manager=unmanaged\\n[device-eth]\\nmatch-device=interface-name:eth*\\nmanaged=1\\n' > /run/nm.conf
-${NETWORK_MANAGER} --no-daemon --config /run/nm.conf --config-dir /run/empty --state-file /run/nm.state --pid-file /run/nm.pid >/dev/null 2>&1 & MANAGER=$!
+${NETWORK_MANAGER} --no-daemon --config /run/nm.conf --config-dir /run/conf.d --state-file /run/nm.state --pid-file /run/nm.pid >/dev/null 2>&1 & MANAGER=$!
 wait $MANAGER
 `;
 
@@ -39,13 +41,13 @@ interface World {
   readonly beside: number;
 }
 
-async function withNetworkManager(section: string, use: (world: World) => Promise<void>): Promise<void> {
+async function withNetworkManager(section: string, use: (world: World) => Promise<void>, dropIn = ""): Promise<void> {
   const link = (n: number) => ({ name: `eth${n}`, ends: { host: [], hub: [`10.0.${n}.254/24`] } });
   await using lab = await Lab.create({ hosts: { host: {}, hub: {} }, links: [link(1), link(2)] });
   const host = lab.host("host");
   host.sysctl("net.ipv4.conf.eth1.rp_filter", 1);
   const manager = host.spawn(
-    ["unshare", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "bash", "-c", SCRIPT, "nm", section],
+    ["unshare", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "bash", "-c", SCRIPT, "nm", section, dropIn],
     { stdio: "ignore" },
   );
   using pm = MptcpPm.open({ netns: host.netns });
@@ -57,6 +59,9 @@ async function withNetworkManager(section: string, use: (world: World) => Promis
   await use({ lab, host, pm, beside: manager.pid ?? 0 });
   manager.kill("SIGTERM");
 }
+
+/** The packaged drop-in. */
+const DROP_IN = join(import.meta.dirname, "..", "..", "..", "packaging", "drop-ins", "NetworkManager.conf");
 
 const endpoints = (pm: MptcpPm) => pm.endpoints().map(({ address, flags }) => `${address} ${flags}`);
 
@@ -87,4 +92,19 @@ peerTest("roles by the connection names of NetworkManager, its own MPTCP turned 
     await lab.waitFor(() => endpoints(pm).includes(wanted), DEADLINE, "the backup role");
     assert.equal(host.sysctl("net.ipv4.conf.eth1.rp_filter"), "2", "ours this time");
   }),
+);
+
+peerTest("with the packaged drop-in NetworkManager sets no endpoint, and Subflow sets its own", NETWORK_MANAGER, () =>
+  withNetworkManager(
+    "",
+    async ({ lab, host, pm, beside }) => {
+      assert.deepEqual(endpoints(pm), [], "NetworkManager leaves them alone");
+      const daemon = await DaemonProcess.startBeside(beside, lab, host, ...KERNEL);
+      await lab.waitFor(() => endpoints(pm).length === 2, DEADLINE, "our endpoints");
+      assert.doesNotMatch(daemon.log, /sets MPTCP endpoints here too/);
+      assert.equal(await daemon.end(), 0, daemon.log);
+      assert.deepEqual(endpoints(pm), [], "nothing is left");
+    },
+    DROP_IN,
+  ),
 );
