@@ -71,6 +71,7 @@ export function connectionsJson(
   return machine(
     connections.map((connection) => ({
       ...connection,
+      side: connection.side ?? reasons.get(connection.token)?.connection.side,
       policy: reasons.get(connection.token)?.connection.policy,
       rule: reasons.get(connection.token)?.connection.rule,
       leftOut: reasons.get(connection.token)?.leftOut,
@@ -89,7 +90,8 @@ function connectionLine(
   const least = carried.exact ? "" : "at least ";
   const words = [
     paint("bold", formatToken(connection.token)),
-    connection.side ?? "side unknown",
+    // The kernel's sockets tell it only while the first subflow is there.
+    connection.side ?? explanation?.connection.side ?? "side unknown",
     connection.pathManager === undefined ? undefined : `${connection.pathManager} path manager`,
     explanation && `policy ${explanation.connection.policy}`,
     explanation && explanation.connection.rule !== "" ? `rule ${explanation.connection.rule}` : undefined,

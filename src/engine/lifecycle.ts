@@ -85,7 +85,8 @@ export function subflowEstablished(state: State, connection: Connection, event: 
 /** A subflow that we asked for is there. */
 export function becomeOpened(state: State, connection: Connection, subflow: Subflow): void {
   subflow.become("opened");
-  if (state.createsNoBackup && subflow.backup) setBackup(state, connection, subflow, true);
+  // It may have been changed while its SYN was on its way, and its port not known.
+  if (subflow.backup !== subflow.backupInSyn) setBackup(state, connection, subflow, subflow.backup);
 }
 
 /** A join that is not one of our creates: the peer's, or one that somebody else asked the kernel for. undefined: one too many. */

@@ -71,6 +71,7 @@ export function sendCreate(state: State, connection: Connection, subflow: Subflo
   cancelRemoval(state, connection, subflow.localId);
   const { pendingMax, attemptMax } = state.timing;
   subflow.deadline = state.now + (connection.treatment.triesAgain ? attemptMax : pendingMax);
+  subflow.backupInSyn = subflow.backup && !state.createsNoBackup;
   subflow.createId = state.act({
     type: "subflow.create",
     token: connection.token,

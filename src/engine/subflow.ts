@@ -32,6 +32,8 @@ export class Subflow implements SubflowView {
   readonly initiated: boolean;
   backup: boolean;
   backupByPeer = false;
+  /** What its SYN says of it, where it is ours. */
+  backupInSyn: boolean;
   /** The `subflow.create` that made it; 0: none of ours. */
   createId: ActionId = 0;
   /** When to ask what became of it, while `creating`. */
@@ -72,6 +74,7 @@ export class Subflow implements SubflowView {
     this.join = facts.join;
     this.initiated = facts.initiated;
     this.backup = facts.backup;
+    this.backupInSyn = facts.backup;
   }
 
   /** The only way to another state. @throws AssertionError what happens to it cannot in this state */
