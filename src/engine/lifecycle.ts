@@ -1,7 +1,7 @@
 import { ERRNO, type Millis, type Path, sameAddress } from "../types/index.ts";
 import { answered } from "./alarms.ts";
 import { BOUNDS } from "./bounds.ts";
-import { destroy, inspect, sendRemovals, settleHeld } from "./closing.ts";
+import { destroy, inspect, isHeld, sendRemovals, settleHeld } from "./closing.ts";
 import { beginMemory } from "./consult.ts";
 import type {
   AddressAnnounced,
@@ -12,7 +12,7 @@ import type {
   SubflowPriority,
 } from "./events.ts";
 import { Connection } from "./model.ts";
-import { setBackup } from "./opening.ts";
+import { tellBackup } from "./opening.ts";
 import { arm, consider } from "./plan.ts";
 import { type RemoteAddressView, samePath, sameSocketAddress } from "./policy.ts";
 import { releaseDue } from "./quarantine.ts";
@@ -69,6 +69,7 @@ export function subflowEstablished(state: State, connection: Connection, event: 
     known.since ??= state.now;
     if (known.state === "closing") {
       destroy(state, connection, [known]);
+      if (isHeld(connection, known)) tellBackup(state, connection, known);
       return;
     }
     if (known.state === "creating") becomeOpened(state, connection, known);
@@ -85,8 +86,7 @@ export function subflowEstablished(state: State, connection: Connection, event: 
 /** A subflow that we asked for is there. */
 export function becomeOpened(state: State, connection: Connection, subflow: Subflow): void {
   subflow.become("opened");
-  // It may have been changed while its SYN was on its way, and its port not known.
-  if (subflow.backup !== subflow.backupInSyn) setBackup(state, connection, subflow, subflow.backup);
+  tellBackup(state, connection, subflow);
 }
 
 /** A join that is not one of our creates: the peer's, or one that somebody else asked the kernel for. undefined: one too many. */

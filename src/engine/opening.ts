@@ -71,7 +71,7 @@ export function sendCreate(state: State, connection: Connection, subflow: Subflo
   cancelRemoval(state, connection, subflow.localId);
   const { pendingMax, attemptMax } = state.timing;
   subflow.deadline = state.now + (connection.treatment.triesAgain ? attemptMax : pendingMax);
-  subflow.backupInSyn = subflow.backup && !state.createsNoBackup;
+  subflow.backupTold = subflow.backup && !state.createsNoBackup;
   subflow.createId = state.act({
     type: "subflow.create",
     token: connection.token,
@@ -117,5 +117,11 @@ export function sendAnnounce(state: State, connection: Connection, announced: An
 export function setBackup(state: State, connection: Connection, subflow: Subflow, backup: boolean): void {
   subflow.backup = backup;
   if (subflow.path.local.port === 0) return;
+  subflow.backupTold = backup;
   state.act({ type: "subflow.setBackup", token: connection.token, path: subflow.path, backup });
+}
+
+/** Of one that is there by now: what has changed while its SYN was on its way, or a SYN cannot say (Linux 6.1). */
+export function tellBackup(state: State, connection: Connection, subflow: Subflow): void {
+  if (subflow.backup !== subflow.backupTold) setBackup(state, connection, subflow, subflow.backup);
 }

@@ -32,8 +32,8 @@ export class Subflow implements SubflowView {
   readonly initiated: boolean;
   backup: boolean;
   backupByPeer = false;
-  /** What its SYN says of it, where it is ours. */
-  backupInSyn: boolean;
+  /** What the peer was told of it, by the SYN or by MP_PRIO. */
+  backupTold: boolean;
   /** The `subflow.create` that made it; 0: none of ours. */
   createId: ActionId = 0;
   /** When to ask what became of it, while `creating`. */
@@ -74,7 +74,7 @@ export class Subflow implements SubflowView {
     this.join = facts.join;
     this.initiated = facts.initiated;
     this.backup = facts.backup;
-    this.backupInSyn = facts.backup;
+    this.backupTold = facts.backup;
   }
 
   /** The only way to another state. @throws AssertionError what happens to it cannot in this state */
