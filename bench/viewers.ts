@@ -4,14 +4,14 @@
  * join (`watching`), and what an entry of the black box costs (`recording`). `npm run bench -- viewers [connections ...]`, default 100 and 10,000;
  * a number of joins in the variable JOINS, default 1500, 0: none.
  */
-import { type ChildProcess, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
 import { request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MptcpPm } from "../src/netlink/index.ts";
 import { Programs } from "./_programs.ts";
 import { printMachine, processorTime, quantile } from "./_support.ts";
+import { asking, MONITOR, memory, metrics, subflow, TOP, worker } from "./_viewers.ts";
 import { end, joined, line, makeWorld, SERVER, type World } from "./_world.ts";
 
 const COUNTS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [100, 10_000];
@@ -22,37 +22,17 @@ const SETTLE = 4000;
 const SPAN = 6000;
 const SCRAPES = 20;
 const FRAMES = 5;
-const SUBFLOW = join(import.meta.dirname, "..", "..", "bin", "subflow");
-const CLIENT = join(import.meta.dirname, "..", "src", "client", "index.js");
 
 /** Each viewer as its command line. */
 function viewers(directory: string): Readonly<Record<string, readonly string[]>> {
-  const subflow = [process.execPath, SUBFLOW];
-  const watching = `for await (const _ of (await import(${JSON.stringify(CLIENT)})).changes({ pace: 1000 }));`;
   return {
-    top: terminal(),
-    web: [...subflow, "web", "--listen", "127.0.0.1:0"],
-    monitor: [...subflow, "monitor", "--human"],
-    metrics: [...subflow, "metrics", "--socket", join(directory, "metrics.sock")],
-    "a program, at 1 s": [process.execPath, "--input-type=module", "-e", watching],
-    record: [...subflow, "record", join(directory, "record.subflow")],
+    top: TOP,
+    web: subflow("web", "--listen", "127.0.0.1:0"),
+    monitor: MONITOR,
+    metrics: metrics(directory),
+    "a program, at 1 s": asking(1000),
+    record: subflow("record", join(directory, "record.subflow")),
   };
-}
-
-function terminal(): string[] {
-  const top = [process.execPath, SUBFLOW, "top"].join(" ");
-  return ["script", "-qfec", `stty cols 100 rows 40; exec ${top}`, "/dev/null"];
-}
-
-/** The process that does the work: of script(1) its child. */
-function worker({ pid = 0 }: ChildProcess): number {
-  const below = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim();
-  return below === "" ? pid : Number(below.split(" ")[0]);
-}
-
-/** VmRSS of proc_pid_status(5), MiB. */
-function memory(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) / 1024;
 }
 
 function row(name: string, daemon: readonly [number, number], viewer?: readonly [number, number]): void {
@@ -82,7 +62,7 @@ function scrape(socketPath: string): Promise<number> {
 /** Milliseconds from the start of `top` until it shows connections. */
 async function firstFrame({ client }: World, env: NodeJS.ProcessEnv): Promise<number> {
   const began = performance.now();
-  const top = client.spawn(terminal(), { stdio: ["pipe", "pipe", "ignore"], env });
+  const top = client.spawn(TOP, { stdio: ["pipe", "pipe", "ignore"], env });
   const frame = await new Promise<number>((resolve, reject) => {
     let text = "";
     top.stdout!.setEncoding("utf8").on("data", (chunk: string) => {

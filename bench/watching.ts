@@ -5,28 +5,19 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Joins } from "./_joins.ts";
 import { Programs } from "./_programs.ts";
 import { printMachine, printTable, processorTime, quantile } from "./_support.ts";
+import { asking, MONITOR, memory, metrics, TOP, worker } from "./_viewers.ts";
 import { end, makeWorld, SERVER, type World } from "./_world.ts";
 
 const COUNT = Number(process.argv[2] ?? 2000);
 const BLOCK = Number(process.argv[3] ?? 250);
-const SUBFLOW = join(import.meta.dirname, "..", "..", "bin", "subflow");
-const CLIENT = join(import.meta.dirname, "..", "src", "client", "index.js");
 
 /** Each viewer as its command line. */
 function viewers(programs: Programs): Readonly<Record<string, readonly string[]>> {
-  const subflow = [process.execPath, SUBFLOW];
-  const asking = `for await (const _ of (await import(${JSON.stringify(CLIENT)})).changes({ pace: 200 }));`;
-  return {
-    top: ["script", "-qfec", `stty cols 100 rows 40; exec ${[...subflow, "top"].join(" ")}`, "/dev/null"],
-    monitor: [...subflow, "monitor", "--human"],
-    metrics: [...subflow, "metrics", "--socket", join(programs.directory, "metrics.sock")],
-    "a program": [process.execPath, "--input-type=module", "-e", asking],
-  };
+  return { top: TOP, monitor: MONITOR, metrics: metrics(programs.directory), "a program": asking(200) };
 }
 
 interface Side {
@@ -58,13 +49,6 @@ async function turn(of: Side, count: number, programs: Programs): Promise<void> 
   of.used += processorTime(pid) - before;
 }
 
-/** VmRSS of proc_pid_status(5), MiB; of `top` that of script(1)'s child. */
-function memory(child: ChildProcess): number {
-  const below = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "latin1").trim();
-  const status = readFileSync(`/proc/${below === "" ? child.pid : below.split(" ")[0]}/status`, "latin1");
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
-}
-
 printMachine();
 using programs = new Programs();
 const sides: Side[] = [];
@@ -76,11 +60,11 @@ try {
     for (const each of sides) await turn(each, Math.min(BLOCK, COUNT - done), programs);
   }
   for (const { name, used, elapsed, world, viewers: shown } of sides) {
-    const daemon = world.process ? `, RSS ${memory(world.process).toFixed(0)} MiB` : "";
+    const daemon = world.process ? `, RSS ${memory(world.process.pid ?? 0).toFixed(0)} MiB` : "";
     console.log(
       `${name}: the daemon had ${((100 * used) / elapsed).toFixed(0)} % of a processor in its turns${daemon}`,
     );
-    for (const [viewer, child] of shown) console.log(`  ${viewer}: RSS ${memory(child).toFixed(0)} MiB`);
+    for (const [viewer, child] of shown) console.log(`  ${viewer}: RSS ${memory(worker(child)).toFixed(0)} MiB`);
   }
   const rows = await Promise.all(sides.map(async ({ name, joins }) => ({ name, values: await joins.delays() })));
   printTable("MP_CAPABLE SYN -> MP_JOIN SYN", "us", rows);
