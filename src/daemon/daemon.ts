@@ -429,7 +429,7 @@ export class Daemon implements ControlService, Disposable {
       watchdog: this.#options.watchdog(),
       ...(this.#quotas.uses && { quotas: this.#quotas.uses }),
       ...(this.#box.use && { blackBox: this.#box.use }),
-      troubles: [...this.#options.troubles(), ...this.#box.troubles, ...this.#quotas.troubles, ...this.#host.waiting],
+      troubles: [...this.#options.troubles(), ...this.#box.troubles, ...this.#quotas.troubles, ...this.#host.troubles],
     };
   }
 

@@ -11,7 +11,7 @@ import type { Subflow } from "./subflow.ts";
  * when it has carried enough without. Not while data pile up: then every path carries what it can, and to lose one would cost more.
  */
 
-/** Shares of what was sent that had to be sent again: from where on it is too much, and up to where all is well. */
+/** Shares of what was sent that had to be sent again: from where on it is too much, and up to where all is well; what was too much, and is in between, is still. */
 const LOSSY = 0.15;
 const CLEAN = 0.05;
 /** Sent since the last judgement, at least. */
@@ -39,7 +39,7 @@ export function judgeLosses(state: State, connection: Connection, outstanding: n
     const { share = 0 } = subflow.losses ?? {};
     if (share <= CLEAN) subflow.quarantines = 0;
     const hasOther = usable.some((other) => other !== subflow && isTrusted(other));
-    if (share < LOSSY || subflow.backup || !hasOther) continue;
+    if (share < (subflow.quarantines > 0 ? CLEAN : LOSSY) || subflow.backup || !hasOther) continue;
     const time = Math.min(state.timing.retryMax, FIRST_QUARANTINE * 2 ** subflow.quarantines++);
     state.counters.quarantines++;
     quarantine(state, connection, subflow, state.now + time);

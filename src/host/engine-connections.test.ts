@@ -25,14 +25,14 @@ describe("host engine: last paths", () => {
     world.connections = [connection(1, WIFI), connection(2, WIFI, CELL)];
     world.become("loss", withoutWifi);
     assert.deepEqual(world.endpoints, [WIFI, CELL]);
-    assert.match(world.engine.waiting.join(), /10\.0\.1\.1 should go, and stays: a connection has no other subflow/);
+    assert.match(world.engine.troubles.join(), /10\.0\.1\.1 should go, and stays: a connection has no other subflow/);
     world.pass(5 * AUDIT_INTERVAL);
     assert.equal(world.said.filter((text) => text.includes("stays for now")).length, 1, "said once");
     assert.equal(world.order.filter((each) => each === "connections.read").length, 1, "nothing has happened since");
     world.connections = [connection(1, WIFI, CELL), connection(2, WIFI, CELL)];
     world.feed({ type: "events", events: [] });
     world.pass(100);
-    assert.deepEqual([world.endpoints, world.engine.waiting], [[CELL], []]);
+    assert.deepEqual([world.endpoints, world.engine.troubles], [[CELL], []]);
   });
 
   test("and stays for good when its link is back", () => {
@@ -42,7 +42,7 @@ describe("host engine: last paths", () => {
     world.pass(AUDIT_INTERVAL);
     world.become("gain", withWifi);
     world.pass(SETTLING);
-    assert.deepEqual([world.endpoints, world.engine.waiting], [[WIFI, CELL], []]);
+    assert.deepEqual([world.endpoints, world.engine.troubles], [[WIFI, CELL], []]);
     assert.deepEqual(
       world.commands().filter((command) => command.includes("delete")),
       [],

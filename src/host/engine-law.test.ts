@@ -7,6 +7,7 @@ import { type Address, ENDPOINT_FLAG, ERRNO } from "../types/index.ts";
 import type { HostChange } from "./actions.ts";
 import { AUDIT_INTERVAL } from "./engine.ts";
 import { endpointKey } from "./facts.ts";
+import { LONGEST as QUARANTINE_MAX } from "./lossy-paths.ts";
 import { RETRY_MAX } from "./recovery.ts";
 import { lifelinesOf, spareLastPaths } from "./survival.ts";
 
@@ -30,6 +31,10 @@ const happening = fc.oneof(
     on: fc.array(fc.array(fc.nat(LINKS - 1), { minLength: 1, maxLength: 2 }), { maxLength: 3 }),
   }),
   fc.record({ type: fc.constant("lost" as const), link: fc.nat(LINKS - 1) }),
+  fc.record({
+    type: fc.constant("losses" as const),
+    links: fc.array(fc.record({ link: fc.nat(LINKS - 1), share: fc.constantFrom(0, 0.06, 0.5), isFull: fc.boolean() })),
+  }),
   fc.record({ type: fc.constant("removed" as const), nth: fc.nat(3) }),
   fc.record({ type: fc.constant("pass" as const), time: fc.constantFrom(1, 15, 25, 1100, 2500, 70_000) }),
   fc.record({ type: fc.constant("sleep" as const), time: fc.constantFrom(500, 3_600_000) }),
@@ -114,6 +119,14 @@ class Play {
         return world.feed({ type: "events", events: [] });
       case "lost":
         return world.feed({ type: "events", events: [lost(addressOf(it.link, 1))] });
+      case "losses": {
+        const paths = it.links.map(({ link: nth, share, isFull }) => ({
+          ...{ address: addressOf(nth, 1), sent: 1e6, resent: share * 1e6, judged: 1, lossy: 1, isFull },
+          isCrowded: false,
+          isNeeded: false,
+        }));
+        return world.feed({ type: "losses", paths });
+      }
       case "removed": {
         const ours = world.facts.endpoints.filter(({ id }) => id > THEIRS.length);
         const goes = ours[it.nth % Math.max(1, ours.length)];
@@ -160,6 +173,7 @@ function calm(play: Play): void {
   world.connections = [];
   world.feed({ type: "configured", config: { ...CONFIG, profile: play.profile } });
   world.feed({ type: "events", events: [] });
+  world.sleep(QUARANTINE_MAX);
   world.pass(2 * RETRY_MAX);
 }
 
@@ -189,6 +203,22 @@ test("law: whatever happens, the host becomes what the plan says, and then nothi
       const before = world.done.length;
       world.pass(10 * AUDIT_INTERVAL);
       assert.deepEqual(world.commands(before), []);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("law: however much is lost, what could carry is never all backup", () => {
+  fc.assert(
+    fc.property(plays, (one) => {
+      const play = played(one);
+      const { world } = play;
+      world.onQuestion = () => undefined;
+      world.refuse = () => 0;
+      world.pass(AUDIT_INTERVAL);
+      const { plan } = world.engine;
+      const carriers = plan?.endpoints.filter(({ flags }) => (flags & ENDPOINT_FLAG.backup) === 0) ?? [];
+      assert.ok(carriers.length > 0 || plan?.endpoints.length === 0, "nothing carries");
     }),
     { numRuns: 300 },
   );

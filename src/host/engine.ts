@@ -7,6 +7,8 @@ import { leave, putBack, type Restored } from "./ending.ts";
 import type { HostFact, Network, RestoreFact, Table } from "./fact.ts";
 import { type Capacity, endpointKey, type HostFacts } from "./facts.ts";
 import { LastPaths } from "./last-paths.ts";
+import type { PathLosses } from "./losses.ts";
+import { LossyPaths } from "./lossy-paths.ts";
 import { MainRoutes } from "./main-routes.ts";
 import { isFailure, type Memory } from "./memory.ts";
 import { type HostPlan, planHost } from "./plan.ts";
@@ -47,6 +49,8 @@ export class HostEngine {
   readonly #lastPaths: LastPaths | undefined;
   /** In the daemon's table the engine of connections waits by itself. */
   readonly #absences: Absences | undefined;
+  /** There the engine of connections knows which of them lose what. */
+  readonly #lossy: LossyPaths | undefined;
   readonly #recovery = new Recovery();
   readonly #recovers: () => boolean;
   readonly #removals = new Removals();
@@ -74,6 +78,7 @@ export class HostEngine {
     this.#options = options;
     if (options.closesSubflows) this.#lastPaths = new LastPaths();
     if (options.closesSubflows) this.#absences = new Absences();
+    if (options.closesSubflows) this.#lossy = new LossyPaths();
     this.#recovers = options.recovers ?? (() => true);
   }
 
@@ -82,9 +87,9 @@ export class HostEngine {
     return this.#plan;
   }
 
-  /** Endpoints that should go, and stay because connections live by them, a sentence each. */
-  get waiting(): readonly string[] {
-    return this.#lastPaths?.waiting ?? [];
+  /** What is not as it should be for now, a sentence each: endpoints that connections live by and should go, and those that lose much. */
+  get troubles(): readonly string[] {
+    return [...(this.#lastPaths?.waiting ?? []), ...(this.#lossy?.troubles ?? [])];
   }
 
   /** Another number after each correction that came to its end. */
@@ -99,7 +104,7 @@ export class HostEngine {
 
   /** When a `tick` is due; undefined: never. */
   get nextTick(): Millis | undefined {
-    const parts = [this.#settling, this.#lastPaths, this.#absences, this.#recovery];
+    const parts = [this.#settling, this.#lastPaths, this.#absences, this.#recovery, this.#lossy];
     const due = [this.#auditAt, ...parts.map((part) => part?.nextTick)];
     return due.reduce((least, each) => (each !== undefined && !(least !== undefined && least < each) ? each : least));
   }
@@ -120,12 +125,19 @@ export class HostEngine {
     return this.#lastPaths !== undefined || this.#recovers();
   }
 
+  /** Does it want to know how much paths lose? Also without a doubt where something is done about it. */
+  get wantsLosses(): "always" | "in doubt" | "never" {
+    if (!this.#lossy?.mayChoose) return "never";
+    return this.#lossy.isHolding ? "always" : "in doubt";
+  }
+
   /** What would be done first with these facts, without doing it. */
   foresee(facts: HostFacts): readonly HostChange[] {
     const config = this.#config;
     if (!config) return [];
     const { memory } = this.#options;
-    return reconcileHost(facts, this.#withoutOldLimits(planHost(facts, config, memory)), config, memory);
+    const plan = planHost(facts, config, memory);
+    return reconcileHost(facts, this.#withoutOldLimits(this.#lossy?.shape(plan) ?? plan), config, memory);
   }
 
   handle(fact: HostFact, now: Millis): readonly HostAction[] {
@@ -163,6 +175,8 @@ export class HostEngine {
       case "connections":
         this.#lastPaths?.onConnections(fact.connections, fact.cost, now);
         return this.#onConnections(fact.connections, now);
+      case "losses":
+        return this.#onLosses(fact.paths, now);
       case "rivals":
         return this.#rivals.note(fact.rivals);
       case "done":
@@ -191,13 +205,19 @@ export class HostEngine {
     const looks = this.#lastPaths?.onTick(now);
     const retries = this.#recovery.onTick(now);
     const isGone = this.#absences?.onTick(now);
+    const isFree = this.#lossy?.onTick(now);
     if (audits) {
       this.#auditAt = now + AUDIT_INTERVAL;
       this.#findsRivals = true;
     }
-    if (!settled && !audits && !looks && !retries && !isGone) return NONE;
+    if (!settled && !audits && !looks && !retries && !isGone && !isFree) return NONE;
     const compared = this.#compare(settled?.again ?? false);
     return audits ? [{ type: "sysctls.forget" }, ...compared] : compared;
+  }
+
+  #onLosses(paths: readonly PathLosses[], now: Millis): readonly HostAction[] {
+    const { isNew = false, notes = [] } = this.#lossy?.onLosses(paths, now) ?? {};
+    return isNew ? [...notes, ...this.#compare(false)] : notes;
   }
 
   /** With a table that is read now. */
@@ -236,7 +256,9 @@ export class HostEngine {
     const { notes, yielded } = this.#removals.note(gone, now);
     for (const key of yielded) memory.yielded.add(key);
     const main = new MainRoutes(facts.routes);
-    this.#plan = planHost(facts, config, memory, main);
+    const plan = planHost(facts, config, memory, main);
+    this.#lossy?.onPlan(plan, memory.owned);
+    this.#plan = this.#lossy?.shape(plan) ?? plan;
     const all = reconcileHost(facts, this.#withoutOldLimits(this.#plan), config, memory);
     const wanted = this.#absences?.hold(all, facts, now) ?? all;
     const moved = config.automatic && this.#uplink.hasMoved(main);
@@ -313,7 +335,9 @@ export class HostEngine {
   }
 
   #restore(fact: RestoreFact, facts: HostFacts): readonly HostAction[] {
-    const { changes, isNew } = putBack(fact, facts, this.#options.memory);
+    const { memory } = this.#options;
+    const { changes: back, isNew } = putBack(fact, facts, memory);
+    const changes = [...(this.#lossy?.undone(facts.endpoints, memory.owned) ?? []), ...back];
     const step = { type: "restore.done", fact, changes } as const;
     this.#step = step;
     return [...(isNew ? [SAVE] : NONE), ...(changes.length > 0 ? changes : this.#onRestored(step, []))];

@@ -1,6 +1,7 @@
 import type { ConnectionLife, Endpoint, Limits, Millis, MptcpEvent } from "../types/index.ts";
 import type { HostConfig } from "./config.ts";
 import type { HostFacts } from "./facts.ts";
+import type { PathLosses } from "./losses.ts";
 import type { AddressesInUse } from "./reconcile.ts";
 import type { Rival } from "./rivals.ts";
 
@@ -39,6 +40,8 @@ export type HostFact =
   | ({ readonly type: "table" } & Table)
   /** Answers `connections.read`. @property cost of finding it out */
   | { readonly type: "connections"; readonly connections: readonly ConnectionLife[]; readonly cost: Millis }
+  /** What was sent from each local address since the last look, and how much of it again. Nothing asks for it. */
+  | { readonly type: "losses"; readonly paths: readonly PathLosses[] }
   /** Answers `rivals.find`. */
   | { readonly type: "rivals"; readonly rivals: readonly Rival[] }
   /** Answers changes: an errno for each, in order; 0: it was done. */

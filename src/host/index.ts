@@ -9,6 +9,7 @@ export * from "./fact.ts";
 export * from "./facts.ts";
 export * from "./idle.ts";
 export * from "./kind.ts";
+export { LossMeter, type PathLosses } from "./losses.ts";
 export * from "./main-routes.ts";
 export { isFailure, Memory, type SavedHost } from "./memory.ts";
 export * from "./plan.ts";

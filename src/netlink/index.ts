@@ -13,7 +13,7 @@ export * from "./netstat.ts";
 export * from "./owners.ts";
 export * from "./prepared-answers.ts";
 export * from "./proc.ts";
-export { type ConnectionLook, ConnectionReader, type Readable, unlessRefused } from "./readings.ts";
+export { type ConnectionLook, ConnectionReader, LossReader, type Readable, unlessRefused } from "./readings.ts";
 export * from "./rtnl.ts";
 export * from "./stream-sockets.ts";
 export * from "./subscription.ts";

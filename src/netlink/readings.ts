@@ -1,15 +1,27 @@
 import {
   AF_INET,
   type Connection,
+  type ConnectionLosses,
   type ConnectionReading,
   familyOf,
   type SubflowInfo,
+  type SubflowLosses,
   type SubflowReading,
   type Token,
 } from "../types/index.ts";
-import { ALL_STATES, type DiagSocket, decodeDiagSocket, IPPROTO, MPTCP_INFO_FLAG } from "../wire/index.ts";
+import {
+  ALL_STATES,
+  type DiagSocket,
+  decodeDiagSocket,
+  ESTABLISHED_STATE,
+  IPPROTO,
+  LISTEN_STATE,
+  MPTCP_INFO_FLAG,
+  type MptcpInfo,
+  SUBFLOW_FLAG,
+} from "../wire/index.ts";
 import type { NetlinkClient, Request } from "./client.ts";
-import { diagRequest, isKernels, NO_SOCKET, openDiag, subflowInfo } from "./connections.ts";
+import { diagRequest, dumpSockets, isKernels, NO_SOCKET, openDiag, subflowInfo } from "./connections.ts";
 import { NetlinkError } from "./errors.ts";
 import type { SubflowHint } from "./find-connection.ts";
 
@@ -89,6 +101,57 @@ export class ConnectionReader implements Disposable {
       return [{ token, socket, subflows: found.filter((each) => each !== undefined).filter(isOurs) }];
     });
   }
+}
+
+/** Tells what each connection of the in-kernel path manager has sent, and sent again: two dumps, whatever there is. */
+export class LossReader implements Disposable {
+  readonly #client: NetlinkClient;
+
+  constructor(netns?: string) {
+    this.#client = openDiag(netns);
+  }
+
+  [Symbol.dispose](): void {
+    this.#client[Symbol.dispose]();
+  }
+
+  /** Of those with several subflows. Nothing where the kernel does not tell: what can be read again needs no error. */
+  read(): readonly ConnectionLosses[] {
+    return unlessRefused(() => {
+      const outstanding = new Map<Token, number>();
+      for (const { mptcp } of dumpSockets(this.#client, IPPROTO.MPTCP, ESTABLISHED_STATE))
+        if (mptcp && mayBeKernels(mptcp) && !(mptcp.flags & MPTCP_INFO_FLAG.FALLBACK))
+          outstanding.set(mptcp.token, mptcp.outstanding);
+      return outstanding.size > 0 ? this.#withSubflows(outstanding) : [];
+    }, []);
+  }
+
+  #withSubflows(outstanding: ReadonlyMap<Token, number>): readonly ConnectionLosses[] {
+    const subflows = new Map<Token, SubflowLosses[]>();
+    for (const socket of dumpSockets(this.#client, IPPROTO.TCP, ALL_STATES & ~LISTEN_STATE)) {
+      const token = socket.subflow?.token ?? 0;
+      if (!socket.tcp || !outstanding.has(token)) continue;
+      const list = subflows.get(token);
+      if (list) list.push(lossesOf(socket));
+      else subflows.set(token, [lossesOf(socket)]);
+    }
+    return [...subflows].flatMap(([token, each]) =>
+      each.length > 1 ? [{ token, outstanding: outstanding.get(token) ?? 0, subflows: each }] : [],
+    );
+  }
+}
+
+/** Older kernels do not tell (before Linux 6.8). */
+function mayBeKernels(info: MptcpInfo): boolean {
+  return info.subflowsTotal === undefined || isKernels(info);
+}
+
+const BACKUP = SUBFLOW_FLAG.BKUP_LOC | SUBFLOW_FLAG.BKUP_REM;
+
+function lossesOf({ local, remote, state, tcp, subflow }: DiagSocket): SubflowLosses {
+  const { bytesSent, bytesRetransmitted, unacked, cwnd, lastAckReceived } = tcp!;
+  const carries = state === "established" && (subflow!.flags & BACKUP) === 0;
+  return { path: { local, remote }, bytesSent, bytesRetransmitted, unacked, cwnd, sinceAck: lastAckReceived, carries };
 }
 
 /** A connection whose MPTCP socket was found, with its information, and its subflows, with theirs. */

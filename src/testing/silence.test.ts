@@ -329,15 +329,17 @@ test("silence: idle paths are asked within a minute, backup and metered ones and
   assert.equal(unused.engine.snapshot().counters.probes, 0);
 });
 
-/** Two paths of which the second loses a third of what is sent there; each look is a second later. */
+/** Two paths of which the second loses a third of what is sent there, or what is said; each look is a second later. */
 function lossy(outstanding: number) {
   const stage = staged();
   let acked = 0;
+  let lost = 0;
   return {
     stage,
-    look(): void {
+    look(share = 0.5): void {
       acked += 200_000;
-      const figures = { bytesSent: 1.5 * acked, bytesAcked: acked, bytesRetransmitted: 0.5 * acked };
+      lost += share * 200_000;
+      const figures = { bytesSent: acked + lost, bytesAcked: acked, bytesRetransmitted: lost };
       stage.measure({ "0>0": { bytesSent: acked, bytesAcked: acked }, "1>0": figures }, false, outstanding);
       stage.pass(1000);
     },
@@ -358,6 +360,21 @@ test("silence: a path that loses much is backup for a while, longer the second t
   const [first, second] = [quarantine(), quarantine()];
   assert.equal(stage.subflows, "0>0 1>0");
   assert.ok(second > 1.5 * first, `${first} ms, then ${second} ms`);
+});
+
+test("silence: what was lossy is so until it is well, and not just a little better", () => {
+  const { stage, look } = lossy(0);
+  for (let looks = 0; looks < 3; looks++) look(0.1);
+  assert.equal(stage.backups, "");
+  for (let looks = 0; looks < 2; looks++) look();
+  assert.equal(stage.backups, "1>0");
+  while (stage.backups !== "") stage.pass(100);
+  for (let looks = 0; looks < 2; looks++) look(0.1);
+  assert.equal(stage.backups, "1>0");
+  while (stage.backups !== "") stage.pass(100);
+  for (let looks = 0; looks < 3; looks++) look(0.01);
+  for (let looks = 0; looks < 3; looks++) look(0.1);
+  assert.equal(stage.backups, "", "it was well in between");
 });
 
 test("silence: a lossy path is used all the same while data pile up", () => {

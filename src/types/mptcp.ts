@@ -183,6 +183,22 @@ export interface ConnectionReading {
   readonly subflows: readonly SubflowReading[];
 }
 
+/** What of a subflow tells how much its path loses. */
+export interface SubflowLosses
+  extends Pick<SubflowReading, "path" | "bytesSent" | "bytesRetransmitted" | "unacked" | "sinceAck"> {
+  /** Segments that may be on their way at a time. */
+  readonly cwnd: number;
+  /** It is established, and backup for neither side. */
+  readonly carries: boolean;
+}
+
+/** The same of a connection, with the bytes that wait for the peer's acknowledgement or to be sent. */
+export interface ConnectionLosses {
+  readonly token: Token;
+  readonly outstanding: number;
+  readonly subflows: readonly SubflowLosses[];
+}
+
 /** One MPTCP connection with its subflows, joined from the two sock_diag dumps. */
 export interface Connection {
   readonly token: Token;

@@ -27,6 +27,7 @@ import { warmUpHost } from "../tuning/warm-up-host.ts";
 import { Applier } from "./applier.ts";
 import { type EndpointPort, refusalOf } from "./endpoint-port.ts";
 import { Foreseer } from "./foreseer.ts";
+import { LossWatch } from "./loss-watch.ts";
 import type { HostState } from "./state.ts";
 
 const BLACKHOLE = "net.mptcp.blackhole_timeout";
@@ -71,6 +72,8 @@ export class HostDriver implements Disposable {
   readonly #model: NetworkModel;
   readonly #applier: Applier;
   readonly #foreseer: Foreseer | undefined;
+  /** Whoever has a policy for each connection looks at each of them by itself. */
+  readonly #lossWatch: LossWatch | undefined;
   readonly #sysctls = new Sysctls();
   readonly #noted = new NotedSysctls(this.#sysctls);
   #timer: NodeJS.Timeout | undefined;
@@ -99,6 +102,13 @@ export class HostDriver implements Disposable {
     });
     const nameOf = (index: number): string => this.#model.nameOf(index);
     this.#applier = new Applier({ endpoints, rtnl, log, nameOf, onDone: options.onDone });
+    if (closesSubflows) {
+      this.#lossWatch = new LossWatch({
+        wants: () => this.#engine.wantsLosses,
+        onLosses: (paths) => this.#feed({ type: "losses", paths }),
+        now,
+      });
+    }
     if (endpoints.requests) {
       const { requests } = endpoints;
       const network = (): Network => this.#network();
@@ -118,6 +128,7 @@ export class HostDriver implements Disposable {
     clearTimeout(this.#timer);
     this.#armedFor = Number.NEGATIVE_INFINITY;
     this.#foreseer?.[Symbol.dispose]();
+    this.#lossWatch?.[Symbol.dispose]();
     this.#model[Symbol.dispose]();
   }
 
@@ -131,9 +142,9 @@ export class HostDriver implements Disposable {
     return this.#engine.plan;
   }
 
-  /** Endpoints that should go, and stay because connections live by them, a sentence each. */
-  get waiting(): readonly string[] {
-    return this.#engine.waiting;
+  /** What is not as it should be for now, a sentence each. */
+  get troubles(): readonly string[] {
+    return this.#engine.troubles;
   }
 
   /** Of what went out ahead; undefined: nothing does. */
@@ -275,6 +286,7 @@ export class HostDriver implements Disposable {
     this.#corrections = this.#engine.corrections;
     this.#tellAddresses();
     this.#foreseer?.renewSoon();
+    this.#lossWatch?.wake();
   }
 
   #tellAddresses(): void {
