@@ -4,82 +4,12 @@
 import { writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { TrafficConnection } from "../src/lab/index.ts";
 import { MptcpPm } from "../src/netlink/index.ts";
 import { unmap } from "../src/types/index.ts";
-import { nft } from "../test/kernel/doctor-support.ts";
-import type { World } from "../test/kernel/outage-support.ts";
-import { fillQueue, shape, withPolicy } from "../test/kernel/policy-support.ts";
+import { shape } from "../test/kernel/policy-support.ts";
 import { drawTimeline, type Lane } from "./_picture.ts";
+import { inScene, SCENES, type Scene } from "./_scenes.ts";
 import { commit, printMachine } from "./_support.ts";
-
-/** What happens to the first of two links of a client that sends to a server. */
-interface Scene {
-  readonly policy: string;
-  /** Of both links; milliseconds of data that wait. */
-  readonly rate: string;
-  readonly queue: number;
-  /** Bytes every ten milliseconds. */
-  readonly chunk: number;
-  readonly note: string;
-  readonly about: string;
-  begins(world: World, traffic: TrafficConnection): Promise<unknown>;
-  ends(world: World): Promise<unknown>;
-  readonly full: number;
-}
-
-let stopFilling: (() => void) | undefined;
-let extra: NodeJS.Timeout | undefined;
-
-const SCENES: Readonly<Record<string, Scene>> = {
-  "active-backup": {
-    policy: "{ name: active-backup, hold_down: 3s }",
-    ...{ rate: "20mbit", queue: 50, chunk: 5000, full: 6 },
-    note: "the carrier of path 1 is lost",
-    about: "What arrives over each of two paths with active-backup while the first is lost and comes back",
-    begins: ({ lab, client }) => lab.link("eth1").loseCarrier(client),
-    ends: async ({ lab, client }) => {
-      await lab.link("eth1").up();
-      await client.ip(["route replace default via 10.0.1.2 dev eth1 metric 100"]);
-    },
-  },
-  handover: {
-    policy: "{ name: handover, hold_down: 3s }",
-    ...{ rate: "20mbit", queue: 50, chunk: 10_000, full: 12 },
-    note: "path 1 loses one packet in six",
-    about: "What arrives over each of two paths with handover while the first loses packets",
-    begins: ({ server }) => nft(server, "iifname eth1 meta length > 500 numgen random mod 100 < 16 drop"),
-    ends: ({ server }) => server.exec(["nft", "delete", "table", "inet", "lab"]),
-  },
-  interactive: {
-    policy: "{ name: interactive, hold_down: 2s }",
-    ...{ rate: "4mbit", queue: 400, chunk: 200, full: 0.25 },
-    note: "somebody else fills the queue of path 1",
-    about: "What arrives over each of two paths with interactive while somebody else's transfer fills the first",
-    begins: async (world) => {
-      stopFilling = await fillQueue(world, 1);
-    },
-    ends: async () => stopFilling?.(),
-  },
-  aggregate: {
-    policy: "{ name: aggregate, hold_down: 3s }",
-    ...{ rate: "10mbit", queue: 50, chunk: 40_000, full: 12 },
-    note: "path 2 carries 200 kbit/s, with 1.5 s of queue",
-    about: "What arrives over each of two paths with aggregate while the second is very slow",
-    begins: (world) => shape(world, 2, "200kbit", 1500),
-    ends: (world) => shape(world, 2, "10mbit", 50),
-  },
-  priority: {
-    policy: "priority",
-    ...{ rate: "10mbit", queue: 50, chunk: 2500, full: 12 },
-    note: "the client sends as much as it can",
-    about: "What arrives over each of two paths with priority while the application sends more than the first carries",
-    begins: async (_world, { client }) => {
-      extra = setInterval(() => void client.send(40_000).catch(() => undefined), 20);
-    },
-    ends: async () => clearInterval(extra),
-  },
-};
 
 /** Milliseconds: how often is looked, when something happens and is over, and when the picture ends. */
 const STEP = 200;
@@ -88,13 +18,22 @@ const PACE = 10;
 /** Of what is written no more than this waits in the application: as one that minds how fast its peer reads. */
 const WAITING_MAX = 500_000;
 
-/** Bytes that arrived at the server since the last look, by the client's link. */
-function arrived(pm: MptcpPm, sums: Map<string, number>): Map<string, number> {
+/** Bytes that arrived at the server since the last look, by lanes. @param ports of each pair of addresses, as they came */
+function arrived(
+  pm: MptcpPm,
+  { laneOf }: Scene,
+  sums: Map<string, number>,
+  ports: Map<string, number[]>,
+): Map<string, number> {
   const bytes = new Map<string, number>();
   for (const { path, bytesReceived, state } of pm.connections()[0]?.subflows ?? []) {
     if (state !== "established") continue;
-    const name = unmap(path.remote.address) === "10.0.1.1" ? "path 1" : "path 2";
-    const key = `${name} ${path.remote.port}`;
+    const pair = `${unmap(path.remote.address)}>${unmap(path.local.address)}`;
+    const known = ports.get(pair) ?? [];
+    ports.set(pair, known);
+    if (!known.includes(path.remote.port)) known.push(path.remote.port);
+    const name = laneOf(path, known);
+    const key = `${pair} ${path.remote.port}`;
     bytes.set(name, (bytes.get(name) ?? 0) + bytesReceived - (sums.get(key) ?? 0));
     sums.set(key, bytesReceived);
   }
@@ -102,9 +41,10 @@ function arrived(pm: MptcpPm, sums: Map<string, number>): Map<string, number> {
 }
 
 async function play(scene: Scene): Promise<Lane[]> {
-  const lanes = new Map<string, (number | undefined)[]>([1, 2].map((n) => [`path ${n}`, []]));
-  await withPolicy(scene.policy, async (world) => {
+  const lanes = new Map<string, (number | undefined)[]>(scene.lanes.map((name) => [name, []]));
+  await inScene(scene, async (world) => {
     for (const n of [1, 2]) await shape(world, n, scene.rate, scene.queue);
+    await scene.prepare?.(world);
     using pm = MptcpPm.open({ netns: world.server.netns });
     const service = await world.server.listen({ address: "0.0.0.0" });
     const traffic = await service.connect(world.client.netns, { to: "10.0.1.2" });
@@ -113,8 +53,8 @@ async function play(scene: Scene): Promise<Lane[]> {
         void traffic.client.send(scene.chunk).catch(() => undefined);
     }, PACE);
     await sleep(1000);
-    const sums = new Map<string, number>();
-    arrived(pm, sums);
+    const [sums, ports] = [new Map<string, number>(), new Map<string, number[]>()];
+    arrived(pm, scene, sums, ports);
     const start = performance.now();
     const happens = Promise.all([
       sleep(BEGINS).then(() => scene.begins(world, traffic)),
@@ -122,7 +62,8 @@ async function play(scene: Scene): Promise<Lane[]> {
     ]);
     for (let step = 1; step * STEP <= END; step++) {
       await sleep(Math.max(0, start + step * STEP - performance.now()));
-      const bytes = arrived(pm, sums);
+      const bytes = arrived(pm, scene, sums, ports);
+      for (const name of bytes.keys()) if (!lanes.has(name)) lanes.set(name, new Array(step - 1).fill(undefined));
       for (const [name, values] of lanes) {
         const sum = bytes.get(name);
         values.push(sum === undefined ? undefined : (sum * 8) / STEP / 1000);
