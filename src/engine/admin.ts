@@ -1,11 +1,11 @@
 import { type Address, ENDPOINT_FLAG, type Endpoint, type Limits, type Millis, sameAddress } from "../types/index.ts";
 import { isLeftToPeer, leave } from "./away.ts";
+import { setBackup } from "./backup.ts";
 import { BOUNDS } from "./bounds.ts";
 import { destroy, remove, settleHeld } from "./closing.ts";
 import type { Command, EndpointRequest } from "./commands.ts";
 import type { ConfigChanged } from "./events.ts";
 import type { Connection } from "./model.ts";
-import { setBackup } from "./opening.ts";
 import { arm, consider, subflowsFrom } from "./plan.ts";
 import { forgetFailures } from "./retry.ts";
 import type { Opening, State } from "./state.ts";

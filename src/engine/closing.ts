@@ -6,6 +6,7 @@ import {
   type SocketAddress,
   sameAddress,
 } from "../types/index.ts";
+import { tellBackup } from "./backup.ts";
 import { BOUNDS } from "./bounds.ts";
 import type { Closing, Connection } from "./model.ts";
 import type { State } from "./state.ts";
@@ -33,6 +34,13 @@ export function remove(
   subflows: readonly Subflow[],
 ): void {
   close(state, connection, { withdrawn, subflows });
+}
+
+/** Destroys subflows that were to be closed before they were there. What is held as the last one is a subflow like others for now. */
+export function destroyLate(state: State, connection: Connection, subflows: readonly Subflow[]): void {
+  destroy(state, connection, subflows);
+  for (const subflow of subflows)
+    if (subflow.alive && isHeld(connection, subflow)) tellBackup(state, connection, subflow);
 }
 
 /** Destroys subflows whose place others take: when those are there, or will not be. */

@@ -1,7 +1,8 @@
 import { ERRNO, type Millis, type Path, sameAddress } from "../types/index.ts";
 import { answered } from "./alarms.ts";
+import { tellBackup } from "./backup.ts";
 import { BOUNDS } from "./bounds.ts";
-import { destroy, inspect, isHeld, sendRemovals, settleHeld } from "./closing.ts";
+import { destroyLate, inspect, sendRemovals, settleHeld } from "./closing.ts";
 import { beginMemory } from "./consult.ts";
 import type {
   AddressAnnounced,
@@ -12,7 +13,6 @@ import type {
   SubflowPriority,
 } from "./events.ts";
 import { Connection } from "./model.ts";
-import { tellBackup } from "./opening.ts";
 import { arm, consider } from "./plan.ts";
 import { type RemoteAddressView, samePath, sameSocketAddress } from "./policy.ts";
 import { releaseDue } from "./quarantine.ts";
@@ -68,8 +68,7 @@ export function subflowEstablished(state: State, connection: Connection, event: 
     known.alive = true;
     known.since ??= state.now;
     if (known.state === "closing") {
-      destroy(state, connection, [known]);
-      if (isHeld(connection, known)) tellBackup(state, connection, known);
+      destroyLate(state, connection, [known]);
       return;
     }
     if (known.state === "creating") becomeOpened(state, connection, known);

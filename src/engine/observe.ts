@@ -1,12 +1,11 @@
 import { ENDPOINT_FLAG, ERRNO, type SubflowInfo, sameAddress } from "../types/index.ts";
 import { answered } from "./alarms.ts";
 import { BOUNDS } from "./bounds.ts";
-import { destroy, isHeld, settleHeld } from "./closing.ts";
+import { destroyLate, settleHeld } from "./closing.ts";
 import { beginMemory } from "./consult.ts";
 import type { ObservedConnection } from "./events.ts";
 import { becomeOpened, created, findSubflow, isListeningPort, vanished } from "./lifecycle.ts";
 import type { Connection } from "./model.ts";
-import { tellBackup } from "./opening.ts";
 import { settleIds } from "./outcome.ts";
 import { arm, consider } from "./plan.ts";
 import { noteEnding } from "./retry.ts";
@@ -61,8 +60,7 @@ function compare(state: State, observed: ObservedConnection, asked = Number.POSI
     vanished(state, known, subflow);
   }
   // Closed only when it is known what else is left.
-  if (overdue.length > 0) destroy(state, known, overdue);
-  for (const subflow of overdue) if (subflow.alive && isHeld(known, subflow)) tellBackup(state, known, subflow);
+  if (overdue.length > 0) destroyLate(state, known, overdue);
   learnPace(state, known, observed);
   const begins = !known.established && (arrived !== undefined || isEstablished(observed));
   if (begins) known.established = true;

@@ -1,9 +1,10 @@
 import { type Address, ENDPOINT_FLAG, type Millis, sameAddress, unmap } from "../types/index.ts";
+import { setBackup } from "./backup.ts";
 import { destroy, replace } from "./closing.ts";
 import { consult, heardRemote } from "./consult.ts";
 import type { PolicyPlanned } from "./events.ts";
 import type { Connection } from "./model.ts";
-import { announce, create, setBackup } from "./opening.ts";
+import { announce, create } from "./opening.ts";
 import { carryOut } from "./persist.ts";
 import type { ConnectionPlan, Occasion, RemoteAddressView, Wanted } from "./policy.ts";
 import { shortenWaits } from "./retry.ts";

@@ -1,6 +1,6 @@
 import type { Millis } from "../types/index.ts";
+import { setBackup } from "./backup.ts";
 import type { Connection } from "./model.ts";
-import { setBackup } from "./opening.ts";
 import type { State } from "./state.ts";
 import type { Subflow } from "./subflow.ts";
 
