@@ -18,11 +18,12 @@ export function hostConfig(config: Config, pathManager: PathManager): HostConfig
     profile: config.profile,
     automatic: config.automatic,
     interfaces: config.interfaces.map(
-      ({ name, kind, connection, role, also_without_default_route, metered, announce_as, quota }) => ({
+      ({ name, kind, connection, role, also_without_default_route, metered, cost, announce_as, quota }) => ({
         match: { name, kind, connection },
         role,
         alsoWithoutDefaultRoute: also_without_default_route,
         metered,
+        cost,
         quota: quota === undefined ? undefined : quotaOf(quota),
         announceAs: announce_as === undefined ? undefined : parseAddress(announce_as),
       }),

@@ -50,6 +50,8 @@ const endpoint = v.pipe(
 
 const pattern = v.pipe(v.string(), v.minLength(1));
 
+const COST_MAX = 100_000;
+
 const interfaceRule = v.pipe(
   v.strictObject({
     name: v.optional(v.pipe(pattern, v.description("shell pattern: wlan*, eth[01]"))),
@@ -67,6 +69,14 @@ const interfaceRule = v.pipe(
     ),
     metered: v.optional(
       v.pipe(v.boolean(), v.description("what is sent there costs money; by default: where kind is cellular")),
+    ),
+    cost: v.optional(
+      v.pipe(
+        count("cost", 0, COST_MAX),
+        v.description(
+          "what it costs to send there, in units of your own: what costs less is preferred; by default: nothing",
+        ),
+      ),
     ),
     quota: v.optional(QUOTA),
   }),

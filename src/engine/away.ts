@@ -1,7 +1,7 @@
-import type { Endpoint, Millis } from "../types/index.ts";
+import type { Address, Endpoint, Millis } from "../types/index.ts";
 import type { HostAddresses } from "./events.ts";
 import type { Connection } from "./model.ts";
-import { subflowsFrom } from "./plan.ts";
+import { consider, subflowsFrom } from "./plan.ts";
 import type { State } from "./state.ts";
 import type { Outcome } from "./table.ts";
 import { withdraw } from "./withdraw.ts";
@@ -24,14 +24,26 @@ export function isLeftToPeer(connection: Connection, endpoint: Endpoint): boolea
 }
 
 /** The addresses that this host has. */
-export function addressesChanged(state: State, { addresses, metered, interfaceNames }: HostAddresses): void {
+export function addressesChanged(state: State, { addresses, metered, costs, interfaceNames }: HostAddresses): void {
   if (interfaceNames) nameInterfaces(state, interfaceNames);
+  price(state, costs ?? NOTHING);
   state.metered = new Set(metered);
   state.admission.setOwnAddresses(addresses);
   for (const each of state.table.away) {
     if (state.admission.isOwn(each.endpoint.address)) each.until = Number.POSITIVE_INFINITY;
     else if (each.until === Number.POSITIVE_INFINITY) each.until = state.now + state.timing.returnMax;
   }
+}
+
+const NOTHING: ReadonlyMap<Address, number> = new Map();
+
+/** What was foreseen or planned by other costs is void. */
+function price(state: State, costs: ReadonlyMap<Address, number>): void {
+  const before = state.costs;
+  state.costs = costs;
+  if (costs.size === before.size && [...costs].every(([address, cost]) => before.get(address) === cost)) return;
+  state.treatmentChanges++;
+  for (const connection of state.connections.values()) consider(state, connection, { type: "network" });
 }
 
 /** Rules and treatments go by these names: what was foreseen by others is void. */

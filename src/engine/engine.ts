@@ -110,11 +110,12 @@ export class Engine {
    * it says it was decided by.
    */
   foresee(event: ConnectionEstablished): Foreseen {
-    const { table, timing, treatment, interfaceNames, rules } = this.#state;
+    const { table, timing, treatment, costs, interfaceNames, rules } = this.#state;
     const watch = new Watch();
     const watched = treatment.under(watchedPolicy(treatment.policy, watch));
     const state = new State({ table, timing, timers: new Timers<Connection>(), treatment: watched });
     state.interfaceNames = interfaceNames;
+    state.costs = costs;
     state.rules = rules && watchedRules(rules, watch);
     established(state, { ...event, path: watchedPath(event.path, watch) });
     return { actions: watch.seen.has("itself") ? NO_ACTIONS : state.actions, because: watch.seen };

@@ -220,6 +220,8 @@ export interface HostAddresses {
   readonly addresses: readonly Address[];
   /** Those of them where what is sent costs money; undefined: none. */
   readonly metered?: readonly Address[] | undefined;
+  /** What it costs to send from them, those that cost something; undefined: none does. */
+  readonly costs?: ReadonlyMap<Address, number> | undefined;
   /** Names of interfaces by these addresses; undefined: as before. */
   readonly interfaceNames?: ReadonlyMap<Address, string> | undefined;
 }

@@ -10,6 +10,7 @@ import {
   type Side,
   sameAddress,
   type Token,
+  unmap,
 } from "../types/index.ts";
 import type { ActionId } from "./actions.ts";
 import type { Allowance } from "./allowance.ts";
@@ -83,6 +84,8 @@ export interface Received {
 export interface Surroundings extends Whereabouts {
   readonly now: Millis;
   readonly treatment: Treatment;
+  /** What it costs to send from local addresses; those not named: nothing. */
+  readonly costs: ReadonlyMap<Address, number>;
 }
 
 /** What the engine could not follow: the policy threw, or its plan was wrong. */
@@ -229,6 +232,10 @@ export class Connection implements ConnectionView, Timed {
 
   get addressesAnnounced(): number {
     return this.announced.length;
+  }
+
+  costOf(local: Address): number {
+    return this.#surroundings.costs.get(unmap(local)) ?? 0;
   }
 
   countEndpoints(flag: number): number {

@@ -191,6 +191,8 @@ export interface ConnectionView {
   readonly addressesAnnounced: number;
   /** How many endpoints carry the flag. */
   countEndpoints(flag: number): number;
+  /** What it costs to send from there, in units of the administrator's own; 0: nothing, or nobody has said. What costs less is preferred. */
+  costOf(local: Address): number;
   /** Is it the address that the connection began with? It goes by id 0 then. */
   isInitial(endpoint: Endpoint): boolean;
   /** The id that the endpoint has in this connection: 0 for the initial address, another where the kernel had given its own away. */

@@ -44,6 +44,8 @@ export class State {
   readonly configured = new Set<number>();
   /** Local addresses where what is sent costs money. */
   metered: ReadonlySet<Address> = new Set();
+  /** What it costs to send from local addresses; those not named: nothing. */
+  costs: ReadonlyMap<Address, number> = new Map();
   /** Names of this host's interfaces by their addresses. */
   interfaceNames: ReadonlyMap<Address, string> = new Map();
   /** Of connections that no rule is for. */

@@ -28,6 +28,8 @@ export interface InterfaceRule {
   readonly announceAs?: Address | undefined;
   /** What is sent there costs money; undefined: as the kind of the interface has it. */
   readonly metered?: boolean | undefined;
+  /** What it costs to send there, in units of the administrator's own. */
+  readonly cost?: number | undefined;
   /** Of each interface that it fits; then it is backup, then off. */
   readonly quota?: Quota | undefined;
 }

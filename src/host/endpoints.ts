@@ -22,6 +22,8 @@ export interface PlannedEndpoint {
   readonly localAddress?: Address;
   /** What is sent there costs money. */
   readonly metered?: boolean;
+  /** So much, in units of the administrator's own. */
+  readonly cost?: number;
 }
 
 /** An address or interface that gives no endpoint, and why. */
@@ -180,6 +182,7 @@ function candidate(
     because: assignment.because,
     role: assignment.role,
     ...(assignment.metered && { metered: true }),
+    ...(assignment.cost && { cost: assignment.cost }),
     rank: roleRank(assignment.isSpent ? "backup" : assignment.role),
     metric: metrics.length > 0 ? Math.min(...metrics) : Number.MAX_SAFE_INTEGER,
   };
@@ -190,7 +193,7 @@ function remedyOf({ quota }: Assignment): string {
   return `it returns when the ${quota.period} is over; or raise its quota in \`interfaces\``;
 }
 
-/** By role, then round robin over the interfaces (each one's first address before anybody's second), then by metric. */
+/** By role, then by cost, then round robin over the interfaces (each one's first address before anybody's second), then by metric. */
 function dealOut(candidates: readonly Candidate[]): Candidate[] {
   const turn = new Map<Candidate, number>();
   const seen = new Map<number, number>();
@@ -201,7 +204,11 @@ function dealOut(candidates: readonly Candidate[]): Candidate[] {
   }
   return [...candidates].sort(
     (a, b) =>
-      a.rank - b.rank || turn.get(a)! - turn.get(b)! || a.metric - b.metric || a.interfaceIndex - b.interfaceIndex,
+      a.rank - b.rank ||
+      (a.cost ?? 0) - (b.cost ?? 0) ||
+      turn.get(a)! - turn.get(b)! ||
+      a.metric - b.metric ||
+      a.interfaceIndex - b.interfaceIndex,
   );
 }
 

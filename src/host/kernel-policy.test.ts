@@ -21,6 +21,16 @@ test("kernel policy: active-backup has one endpoint of each family that is no ba
     "10.0.1.1 subflow backup fullmesh",
     7,
   ]);
+  const dear: host.InterfaceRule = {
+    match: { name: "wlan0" },
+    role: "subflow",
+    alsoWithoutDefaultRoute: false,
+    cost: 2,
+  };
+  assert.deepEqual(planned("active-backup", { interfaces: [dear] }).slice(0, 2), [
+    "10.0.2.1 subflow laminar",
+    "10.0.1.1 subflow backup fullmesh",
+  ]);
   const spare: host.InterfaceRule = { match: { name: "wlan0" }, role: "backup", alsoWithoutDefaultRoute: false };
   assert.deepEqual(planned("active-backup", { interfaces: [spare] }).slice(0, 2), [
     "10.0.2.1 subflow laminar",

@@ -10,6 +10,8 @@ export interface Assignment {
   readonly announceAs?: Address | undefined;
   /** What is sent there costs money. */
   readonly metered: boolean;
+  /** What it costs, in units of the administrator's own; undefined: nothing. */
+  readonly cost?: number | undefined;
   readonly quota?: Quota | undefined;
   /** Its quota is used up: whatever its role, it carries data only when nothing else can. */
   readonly isSpent?: boolean;
@@ -45,8 +47,8 @@ function assignByRule(config: HostConfig, link: HostLink): Assignment {
   const metered = rule?.metered ?? link.interfaceKind === "cellular";
   if (rule) {
     const because = `rule ${index + 1} of interfaces`;
-    const { role, alsoWithoutDefaultRoute, announceAs, quota } = rule;
-    return { role, alsoWithoutDefaultRoute, announceAs, metered, quota, because };
+    const { role, alsoWithoutDefaultRoute, announceAs, cost, quota } = rule;
+    return { role, alsoWithoutDefaultRoute, announceAs, metered, cost, quota, because };
   }
   if (IGNORED.has(link.interfaceKind)) {
     return {

@@ -2,19 +2,22 @@ import type { ConnectionView, PairView, SubflowView } from "../engine/index.ts";
 import { type Address, ENDPOINT_FLAG, type Millis, sameAddress, unmap } from "../types/index.ts";
 
 /*
- * For policies that prefer one path to another. Preferred is the address that the connection began with, which is what routing chose; then
- * endpoints in their order, those for backup last.
+ * For policies that prefer one path to another. Preferred is what costs least; of that the address that the connection began with, which is what
+ * routing chose; then endpoints in their order, those for backup last, whatever they cost.
  */
 
 /** The lower, the more it is preferred; of an address that is no endpoint too. */
-export function placeOf({ endpoints, initial }: ConnectionView, local: Address): number {
+export function placeOf(view: ConnectionView, local: Address): number {
+  const { endpoints, initial } = view;
   const index = endpoints.findIndex(({ address }) => sameAddress(address, local));
   const isBackup = ((endpoints[index]?.flags ?? 0) & ENDPOINT_FLAG.backup) !== 0;
   const isFirst = sameAddress(local, initial.local.address);
-  return (isBackup ? LAST : 0) + (isFirst ? 0 : index + 2);
+  return (isBackup ? LAST : 0) + PLACES * view.costOf(local) + (isFirst ? 0 : index + 2);
 }
 
-const LAST = 1000;
+/** More than there are endpoints, and more than the dearest of them is worth. */
+const PLACES = 1000;
+const LAST = 1e9;
 
 /** Those of the subflows that can carry data, most preferred first. */
 export function carriersOf(view: ConnectionView, subflows: readonly SubflowView[]): readonly SubflowView[] {

@@ -227,8 +227,10 @@ export class AlternativeLife {
     if (event.type === "config.changed")
       return event.policy === undefined && !event.remoteAddresses ? event : { ...event, ...said(treatment) };
     if (event.type === "host.addresses" && this.#host) {
-      const metered = (this.#host.plan?.endpoints ?? []).flatMap((each) => (each.metered ? [each.address] : []));
-      return { ...event, metered };
+      const planned = this.#host.plan?.endpoints ?? [];
+      const metered = planned.flatMap((each) => (each.metered ? [each.address] : []));
+      const costs = new Map(planned.flatMap(({ address, cost }) => (cost ? [[address, cost] as const] : [])));
+      return { ...event, metered, costs };
     }
     if (event.type !== "command.received" || !this.#host) return event;
     const key = commandKey(event.command);

@@ -214,6 +214,11 @@ export class Stage {
     this.#feed({ type: "host.addresses", addresses: [], metered: [this.local(n)] });
   }
 
+  /** To send from its address number n costs so much; the others nothing. */
+  price(n: number, cost: number): void {
+    this.#feed({ type: "host.addresses", addresses: [], costs: new Map([[this.local(n), cost]]) });
+  }
+
   #removeEndpoint(n: number, isLoss: boolean): void {
     const id = this.engine.endpoints().find(({ address }) => address === this.local(n))?.id ?? 0;
     const command = { type: "endpoint.delete", id, isLoss } as const;

@@ -47,6 +47,16 @@ test("active-backup: where the active path may be dead the next takes over, and 
   assert.equal(stage.active, "0>0");
 });
 
+test("active-backup: what costs less is preferred, also to where the connection began", () => {
+  const stage = settled({ policy: activeBackup, locals: 3 });
+  stage.price(0, 2);
+  look(stage, 6);
+  assert.equal(stage.active, "1>0");
+  stage.price(2, 1);
+  look(stage, 6);
+  assert.equal(stage.active, "0>0", "the others cost nothing now");
+});
+
 /** Nothing was on its way there for so long. */
 const idle = (since: Millis) => ({ unacked: 0, sinceAck: since, sinceReceived: since, sinceSent: since });
 

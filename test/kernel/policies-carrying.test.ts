@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { transfer } from "../../src/lab/index.ts";
 import type { Millis } from "../../src/types/index.ts";
-import { DEADLINE, pathsOf } from "./daemon-support.ts";
+import { configFile, DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
 import { nft } from "./doctor-support.ts";
-import { connected, type World } from "./outage-support.ts";
+import { connected, inWorld, type World } from "./outage-support.ts";
 import { becomes, Chatter, fillQueue, roles, shape, sharesOf, withPolicy } from "./policy-support.ts";
 import { kernelTest } from "./support.ts";
 
@@ -102,6 +103,25 @@ kernelTest(
       await sent;
       const again = await sharesOf(world, () => transfer(client, server, 8_000_000));
       assert.ok(Math.min(...again) > 0.2, again.join());
+    }),
+);
+
+kernelTest(
+  "cost: what costs less carries, wherever the connection began, and at once where a reload says otherwise",
+  () =>
+    inWorld(2, async (world) => {
+      const priced = (first: number): string =>
+        `policy: { name: active-backup, hold_down: 1s }\ninterfaces:\n  - { name: eth1, role: subflow, cost: ${first} }\n  - { name: eth2, role: subflow, cost: 1 }\n`;
+      const config = configFile(priced(3));
+      const daemon = await DaemonProcess.start(world.lab, world.client, "--config", config);
+      const { client, server } = await begun(world);
+      const talk = new Chatter(client, server, 2000, 20);
+      await becomes(world, "10.0.1.1 backup,10.0.2.1 active");
+      writeFileSync(config, priced(0));
+      daemon.signal("SIGHUP");
+      await becomes(world, "10.0.1.1 active,10.0.2.1 backup");
+      assert.ok(await talk.end(), "all of it arrived");
+      assert.equal(await daemon.end(), 0, daemon.log);
     }),
 );
 

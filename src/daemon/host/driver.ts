@@ -292,13 +292,15 @@ export class HostDriver implements Disposable {
   #tellAddresses(): void {
     const { onAddresses } = this.#options;
     const { addressRevision, addresses, links } = this.#model;
-    const metered = (this.plan?.endpoints ?? []).flatMap((each) => (each.metered ? [each.address] : []));
+    const planned = this.plan?.endpoints ?? [];
+    const metered = planned.flatMap((each) => (each.metered ? [each.address] : []));
+    const costs = new Map(planned.flatMap(({ address, cost }) => (cost ? [[address, cost] as const] : [])));
     const names = new Map(links.map(({ index, name }) => [index, name]));
-    const told = `${addressRevision} ${metered.join()} ${[...names.values()].join()}`;
+    const told = `${addressRevision} ${metered.join()} ${[...costs].join()} ${[...names.values()].join()}`;
     if (!onAddresses || told === this.#toldOf) return;
     this.#toldOf = told;
     const named = addresses.map(({ address, interfaceIndex }) => [address, names.get(interfaceIndex) ?? ""] as const);
-    onAddresses({ addresses: addresses.map(({ address }) => address), metered, interfaceNames: new Map(named) });
+    onAddresses({ addresses: addresses.map(({ address }) => address), metered, costs, interfaceNames: new Map(named) });
   }
 
   /** What went out ahead is done, and the table is not as we left it. */

@@ -18,6 +18,7 @@ export function plainView(connection: Connection, seen: readonly Subflow[]): Pla
       localId: view.localId(endpoint),
       isListed: view.isListed(endpoint.id),
       isAnnounced: view.isAnnounced(endpoint.id),
+      cost: view.costOf(endpoint.address),
     })),
     pairs: view.pairs.map((pair) => ({
       local: pair.local,

@@ -7,6 +7,8 @@ export interface PlainEndpoint extends Endpoint {
   readonly localId: AddressId;
   readonly isListed: boolean;
   readonly isAnnounced: boolean;
+  /** What it costs to send from there. */
+  readonly cost: number;
 }
 
 /** A pair; subflows and attempt by their places in the view's lists. */
