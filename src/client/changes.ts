@@ -3,10 +3,12 @@ import { ControlConnection, DaemonError, ProtocolError } from "../control/index.
 import {
   type ControlWatched,
   type Decision,
+  type KernelEvent,
   type KernelHappening,
   type Millis,
   SubflowError,
   type Token,
+  type ToldHappening,
   type WatchedConnection,
   type WatchKind,
 } from "../types/index.ts";
@@ -15,7 +17,7 @@ import {
 export interface WatchOptions {
   /** A name of /run/netns or a path; our own when absent. */
   readonly netns?: string | undefined;
-  /** By default all of them. */
+  /** By default all but `kernel`. */
   readonly kinds?: readonly WatchKind[] | undefined;
   /** This connection only. */
   readonly token?: Token | undefined;
@@ -33,6 +35,8 @@ export type Change =
   | { readonly type: "gone"; readonly token: Token }
   | { readonly type: "event"; readonly event: KernelHappening }
   | { readonly type: "decision"; readonly decision: Decision }
+  /** What the kernel told, attribute by attribute; only where `kernel` was asked for. */
+  | { readonly type: "kernel"; readonly told: KernelEvent }
   /** So many events and decisions came faster than they were read. What they led to was told, or will be. */
   | { readonly type: "lost"; readonly count: number }
   /** Everything that there is was told. By the daemon's clock it is `at` now, which is that of events and decisions. */
@@ -54,13 +58,14 @@ export async function* changes(options: WatchOptions = {}): AsyncGenerator<Chang
   const { signal, reconnects = true, netns } = options;
   const known = new Set<Token>();
   let isTold = false;
+  const at: Position = { after: undefined };
   while (!signal?.aborted) {
     let connection: ControlConnection | undefined;
     try {
       connection = await ControlConnection.open({ netns, signal });
       isTold = false;
       yield { type: "connected", isLimited: connection.isLimited };
-      yield* follow(connection, options, known);
+      yield* follow(connection, options, known, at);
     } catch (error) {
       if (signal?.aborted) return;
       if (!reconnects || !isPassing(error)) throw error;
@@ -79,17 +84,36 @@ function isPassing(error: unknown): error is SubflowError {
   return error instanceof SubflowError && error.code !== "DENIED" && error.code !== "NETNS";
 }
 
+/** Up to where the daemon has told: `next` of its last answer. */
+interface Position {
+  after: string | undefined;
+}
+
+function changeOf(told: ToldHappening): Change {
+  switch (told.kind) {
+    case "event":
+      return { type: "event", event: told };
+    case "decision":
+      return { type: "decision", decision: told };
+    case "kernel":
+      return { type: "kernel", told };
+  }
+}
+
 async function* follow(
   connection: ControlConnection,
   { kinds, token, pace }: WatchOptions,
   known: Set<Token>,
+  position: Position,
 ): AsyncGenerator<Change, void, undefined> {
-  let after: string | undefined;
+  // Who has no state goes on where it was, if this daemon is the same: what it keeps from there on is told, or how much that was.
+  const hasState = kinds === undefined || kinds.includes("connection");
+  if (hasState) position.after = undefined;
   /** What was known before a reset and was not told again yet. */
   let doubtful = new Set<Token>();
   for (;;) {
-    const answer: ControlWatched = await connection.ask("watch", { after, kinds, token, pace });
-    after = answer.next;
+    const answer: ControlWatched = await connection.ask("watch", { after: position.after, kinds, token, pace });
+    position.after = answer.next;
     if (answer.reset) doubtful = new Set(known);
     for (const each of answer.connections) {
       known.add(each.token);
@@ -101,7 +125,7 @@ async function* follow(
       if (known.delete(each)) yield { type: "gone", token: each };
     }
     for (const each of answer.happenings) {
-      yield each.kind === "event" ? { type: "event", event: each } : { type: "decision", decision: each };
+      yield changeOf(each);
     }
     if (answer.lost > 0) yield { type: "lost", count: answer.lost };
     if (!answer.isComplete) continue;

@@ -9,6 +9,7 @@ export interface WatchingEvents {
   readonly gone: [change: Change & { type: "gone" }];
   readonly event: [change: Change & { type: "event" }];
   readonly decision: [change: Change & { type: "decision" }];
+  readonly kernel: [change: Change & { type: "kernel" }];
   readonly lost: [change: Change & { type: "lost" }];
   readonly complete: [change: Change & { type: "complete" }];
   readonly connected: [change: Change & { type: "connected" }];

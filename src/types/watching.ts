@@ -1,8 +1,13 @@
 import type { Path, SocketAddress } from "./address.ts";
-import type { AddressId, Millis, Side, Token } from "./mptcp.ts";
+import type { AddressId, Millis, MptcpEvent, Side, Token } from "./mptcp.ts";
 
-/** What a reader of `watch` may ask for: the connections as they are, what the kernel tells of them, what the daemon does for them. */
-export const WATCH_KINDS = ["connection", "event", "decision"] as const;
+/** What a reader of `watch` is told that does not say what it wants. */
+export const USUAL_KINDS = ["connection", "event", "decision"] as const;
+/**
+ * What a reader of `watch` may ask for: the connections as they are, what the kernel tells of them, what the daemon does for them; `kernel`: what
+ * the kernel tells attribute by attribute, of listeners too, for who would otherwise listen to the kernel beside the daemon.
+ */
+export const WATCH_KINDS = [...USUAL_KINDS, "kernel"] as const;
 /** One of {@link WATCH_KINDS}. */
 export type WatchKind = (typeof WATCH_KINDS)[number];
 
@@ -13,7 +18,7 @@ export const WATCH_PACE = { min: 200, max: 60_000 } as const;
 export interface WatchParameters {
   /** `next` of the answer before; undefined: from the beginning, which is the state of everything. */
   readonly after?: string | undefined;
-  /** Undefined: all of them. */
+  /** Undefined: {@link USUAL_KINDS}. */
   readonly kinds?: readonly WatchKind[] | undefined;
   /** This connection only. */
   readonly token?: Token | undefined;
@@ -35,7 +40,7 @@ export interface ControlWatched {
   /** Connections that are gone. */
   readonly gone: readonly Token[];
   /** What happened, in its order. */
-  readonly happenings: readonly Happening[];
+  readonly happenings: readonly ToldHappening[];
   /** Happenings that came too fast for this reader, of any connection. What they led to is in `connections`. */
   readonly lost: number;
 }
@@ -102,6 +107,17 @@ export interface WatchedSubflow {
 
 /** Something that happened to a connection. */
 export type Happening = KernelHappening | Decision;
+
+/** Something that a reader is told of as having happened. */
+export type ToldHappening = Happening | KernelEvent;
+
+/** An event of the kernel's as it came. */
+export interface KernelEvent {
+  readonly kind: "kernel";
+  readonly at: Millis;
+  /** Absent: the kernel did not say it. Attributes that the daemon does not know are not among it. */
+  readonly event: MptcpEvent;
+}
 
 /** What the kernel told of. */
 export interface KernelHappening {

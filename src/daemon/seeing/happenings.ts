@@ -1,6 +1,8 @@
 import type { Action, EngineEvent } from "../../engine/index.ts";
-import type { Decision, Happening, KernelHappening, Millis } from "../../types/index.ts";
+import type { Decision, Millis, MptcpEvent, Token, ToldHappening, WatchKind } from "../../types/index.ts";
 import { describe } from "../trace.ts";
+import { translate } from "../translate.ts";
+import { happeningOf } from "./happening.ts";
 
 /** Happenings kept for who reads slowly; the oldest make room, and are counted as lost. */
 export const KEPT_MAX = 1000;
@@ -34,8 +36,19 @@ const OCCASIONS: Readonly<Partial<Record<EngineEvent["type"], string>>> = {
   tick: "the time has come",
 };
 
-/** A decision is put into words only for somebody who reads it. */
-type Kept = Happening | { readonly at: Millis; readonly action: Action; readonly occasion: EngineEvent["type"] };
+/** What came is put into words only for somebody who reads it, and as that one wants it. */
+type Kept =
+  | Decision
+  /** Nobody knows what it was, or how much. */
+  | { readonly kind: "missed" }
+  | { readonly kind: "heard"; readonly at: Millis; readonly event: MptcpEvent }
+  | { readonly kind: "done"; readonly at: Millis; readonly action: Action; readonly occasion: EngineEvent["type"] };
+
+/** What a reader wants of what happened. */
+export interface HappeningsWanted {
+  readonly kinds: ReadonlySet<WatchKind>;
+  readonly isShown: (token: Token | undefined) => boolean;
+}
 
 /** What happened last, numbered from 0, bounded. */
 export class Happenings {
@@ -47,14 +60,26 @@ export class Happenings {
     return this.#next;
   }
 
-  event(happening: KernelHappening): void {
-    this.#keep(happening);
+  /** What the kernel told. */
+  event(at: Millis, event: MptcpEvent): void {
+    this.#keep({ kind: "heard", at, event });
+  }
+
+  /** The kernel dropped events: at least one is missing here. */
+  miss(): void {
+    this.#keep({ kind: "missed" });
+  }
+
+  /** So much has happened and was not noted, because nobody watched: whoever stopped for that long is told how much. */
+  pass(count: number): void {
+    if (this.#kept.length > 0) this.#kept = [];
+    this.#next += count;
   }
 
   /** @returns whether watchers are told of such actions */
   decision(at: Millis, action: Action, occasion: EngineEvent["type"]): boolean {
     if (!isShown(action)) return false;
-    this.#keep({ at, action, occasion });
+    this.#keep({ kind: "done", at, action, occasion });
     return true;
   }
 
@@ -71,11 +96,16 @@ export class Happenings {
   from(
     number: number,
     max: number,
-  ): { readonly happenings: Happening[]; readonly next: number; readonly lost: number } {
+    wanted: HappeningsWanted,
+  ): { readonly happenings: ToldHappening[]; readonly next: number; readonly lost: number } {
     const first = this.#next - this.#kept.length;
     const start = Math.max(number, first);
     const found = this.#kept.slice(start - first, start - first + max);
-    return { happenings: found.map(shown), next: start + found.length, lost: start - number };
+    return {
+      happenings: found.flatMap((kept) => shown(kept, wanted)),
+      next: start + found.length,
+      lost: start - number + found.filter(({ kind }) => kind === "missed").length,
+    };
   }
 
   #keep(kept: Kept): void {
@@ -91,8 +121,30 @@ export function isShown({ type }: Action): boolean {
   return SHOWN.has(type);
 }
 
-function shown(kept: Kept): Happening {
-  return "kind" in kept ? kept : decisionOf(kept.at, kept.action, kept.occasion);
+function shown(kept: Kept, { kinds, isShown }: HappeningsWanted): ToldHappening[] {
+  switch (kept.kind) {
+    case "decision":
+      return kinds.has("decision") && isShown(kept.token) ? [kept] : [];
+    case "done": {
+      const { at, action, occasion } = kept;
+      const isWanted = kinds.has("decision") && isShown("token" in action ? action.token : undefined);
+      return isWanted ? [decisionOf(at, action, occasion)] : [];
+    }
+    case "missed":
+      return [];
+    case "heard":
+      return isShown(kept.event.token) ? heard(kept.at, kept.event, kinds) : [];
+  }
+}
+
+function heard(at: Millis, event: MptcpEvent, kinds: ReadonlySet<WatchKind>): ToldHappening[] {
+  const told: ToldHappening[] = [];
+  const translated = kinds.has("event") ? translate(event) : undefined;
+  const happening = translated && happeningOf(translated, at);
+  if (happening) told.push(happening);
+  // Bytes that nobody knows are nothing for JSON.
+  if (kinds.has("kernel")) told.push({ kind: "kernel", at, event: { ...event, unknown: [] } });
+  return told;
 }
 
 /** What was asked of the kernel, in words. */

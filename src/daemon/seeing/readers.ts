@@ -3,7 +3,7 @@ import {
   type ControlFailure,
   type ControlWatched,
   type Millis,
-  WATCH_KINDS,
+  USUAL_KINDS,
   type WatchKind,
 } from "../../types/index.ts";
 import type { Cursor } from "./cursor.ts";
@@ -150,5 +150,5 @@ const TOO_MANY: ControlFailure = { code: "BUSY", message: "as many watch as ther
 
 /** The kinds that are asked for. */
 export function kindsOf(kinds: readonly WatchKind[] | undefined): ReadonlySet<WatchKind> {
-  return new Set(kinds ?? WATCH_KINDS);
+  return new Set(kinds ?? USUAL_KINDS);
 }

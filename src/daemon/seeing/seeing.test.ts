@@ -3,7 +3,7 @@ import { mock, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Action } from "../../engine/index.ts";
 import type { Readable } from "../../netlink/index.ts";
-import type { Connection, ControlWatched, MptcpEvent, WatchParameters } from "../../types/index.ts";
+import type { Connection, ControlWatched, MptcpEvent, ToldHappening, WatchParameters } from "../../types/index.ts";
 import { MPTCP_EVENT, SubflowError } from "../../types/index.ts";
 import { Seeing } from "./seeing.ts";
 
@@ -145,6 +145,9 @@ class Reader {
 const tokensOf = (answers: readonly (ControlWatched | undefined)[]): number[] =>
   answers.flatMap((answer) => answer?.connections.map(({ token }) => token) ?? []);
 
+const typeOf = (each: ToldHappening): string | number => (each.kind === "kernel" ? each.event.type : each.type);
+const tokenOf = (each: ToldHappening): number | undefined => (each.kind === "kernel" ? each.event.token : each.token);
+
 function withTimers(name: string, run: () => Promise<void>): void {
   test(name, async () => {
     mock.timers.enable({ apis: ["setTimeout"] });
@@ -172,7 +175,7 @@ withTimers("watch: state first, in pages, then what changes; nothing is kept bef
   const then = await reader.ask();
   assert.deepEqual([tokensOf([then]), then?.gone, then?.reset], [[5001], [7], false]);
   assert.deepEqual(
-    then?.happenings.map(({ type, token }) => [type, token]),
+    then?.happenings.map((each) => [typeOf(each), tokenOf(each)]),
     [
       ["connection.established", 5001],
       ["connection.closed", 7],
@@ -204,6 +207,56 @@ withTimers("watch: who is slow is told how much it missed, and has the state all
   assert.equal(lost + told, 3000);
 });
 
+withTimers("watch: whoever asks so late that all was forgotten is told how much happened meanwhile", async () => {
+  using world = new World([1]);
+  const reader = world.reader({ kinds: ["kernel", "decision"] });
+  await reader.sync();
+  world.open(2);
+  mock.timers.tick(20_000);
+  assert.deepEqual(world.states, [true, false]);
+  for (let token = 3; token < 10; token++) world.open(token);
+  const answer = await reader.ask();
+  assert.deepEqual([answer?.lost, answer?.happenings], [8, []]);
+  world.open(10);
+  assert.deepEqual((await reader.ask())?.happenings.map(tokenOf), [10]);
+  world.seeing.onOverrun();
+  world.end(10);
+  const then = await reader.ask();
+  assert.deepEqual(
+    [then?.lost, then?.happenings.map(typeOf)],
+    [1, [MPTCP_EVENT.CLOSED]],
+    "the kernel dropped something",
+  );
+});
+
+withTimers("watch: the kernel's attributes, of listeners too, are for those who ask for them by name", async () => {
+  using world = new World([1]);
+  world.there.set(2, connection(2, 1000));
+  const [usual, raw] = [world.reader(), world.reader({ kinds: ["kernel"] })];
+  const theirs = world.reader({ kinds: ["kernel"] }, 1000);
+  for (const each of [usual, raw, theirs]) await each.sync();
+  const closed = event(MPTCP_EVENT.SUB_CLOSED, 1, {
+    error: 104,
+    backup: 1,
+    interfaceIndex: 3,
+    resetReason: 6,
+    resetFlags: 1,
+  });
+  const unknown = event(99, 2, { unknown: [[77, new Uint8Array(3)]] });
+  const { at } = world;
+  world.seeing.onEvents([closed, event(MPTCP_EVENT.LISTENER_CREATED, 0), unknown]);
+  assert.deepEqual((await usual.ask())?.happenings.map(typeOf), ["subflow.closed"]);
+  assert.deepEqual((await raw.ask())?.happenings, [
+    { kind: "kernel", at, event: closed },
+    { kind: "kernel", at, event: event(MPTCP_EVENT.LISTENER_CREATED, 0) },
+    { kind: "kernel", at, event: { ...unknown, unknown: [] } },
+  ]);
+  assert.deepEqual((await theirs.ask())?.happenings.map(typeOf), [99], "of others' nothing, and no listeners");
+  world.open(3, 1000);
+  world.open(4);
+  assert.deepEqual((await theirs.ask())?.happenings.map(tokenOf), [3], "whose it is was asked");
+});
+
 withTimers("watch: filters by kind and token; a decision comes behind the event that led to it", async () => {
   using world = new World([1, 2]);
   const [decisions, second] = [world.reader({ kinds: ["decision"] }), world.reader({ token: 2 })];
@@ -215,22 +268,16 @@ withTimers("watch: filters by kind and token; a decision comes behind the event 
   world.open(3);
   const told = await decisions.ask();
   assert.deepEqual(
-    told?.happenings.map((each) => [each.type, each.kind === "decision" && each.because]),
+    told?.happenings.map((each) => [typeOf(each), each.kind === "decision" && each.because]),
     [["address.announce", "the time has come"]],
   );
   const seen = await second.ask();
-  assert.deepEqual(
-    seen?.happenings.map(({ type }) => type),
-    ["address.announce"],
-  );
+  assert.deepEqual(seen?.happenings.map(typeOf), ["address.announce"]);
   const all = world.reader();
   await all.sync();
   world.seeing.note({ type: "connection.established" } as never, [{ ...action, token: 4 } as Action]);
   world.open(4);
-  assert.deepEqual(
-    (await all.ask())?.happenings.map(({ type }) => type),
-    ["connection.established", "address.announce"],
-  );
+  assert.deepEqual((await all.ask())?.happenings.map(typeOf), ["connection.established", "address.announce"]);
 });
 
 withTimers(
@@ -266,12 +313,12 @@ withTimers("watch: others see what is theirs, and of the rest nothing at all", a
   world.open(5, 1000);
   world.seeing.note({ type: "tick" }, [{ type: "address.remove", token: 1, localId: 1 } as never]);
   const then = await theirs.ask();
-  assert.deepEqual([tokensOf([then]), then?.happenings.map(({ token }) => token)], [[5], [5]]);
+  assert.deepEqual([tokensOf([then]), then?.happenings.map(tokenOf)], [[5], [5]]);
   world.end(4);
   assert.equal(await theirs.ask(), undefined);
   world.end(5);
   const last = await theirs.ask();
-  assert.deepEqual([last?.gone, last?.happenings.map(({ type }) => type)], [[5], ["connection.closed"]]);
+  assert.deepEqual([last?.gone, last?.happenings.map(typeOf)], [[5], ["connection.closed"]]);
   assert.deepEqual(
     [world.seeing.isOf(1000, 2), world.seeing.isOf(1000, 1), world.seeing.isOf(1000, 99)],
     [true, false, false],

@@ -5,18 +5,18 @@ import { Pace } from "../../host-facts/index.ts";
 import { type ConnectionLook, ConnectionReader, listSockets, type Readable } from "../../netlink/index.ts";
 import {
   type Connection,
-  type Happening,
   type Millis,
   type MptcpEvent,
   SubflowError,
   type Token,
+  type ToldHappening,
   type WatchedConnection,
+  type WatchKind,
 } from "../../types/index.ts";
 import { translate } from "../translate.ts";
 import { ChangeLog, type Since } from "./change-log.ts";
 import { type Cursor, formatCursor, parseCursor } from "./cursor.ts";
 import { Gone } from "./gone.ts";
-import { happeningOf } from "./happening.ts";
 import { Happenings } from "./happenings.ts";
 import { Measurer } from "./measurer.ts";
 import { Mirror, shown } from "./mirror.ts";
@@ -117,20 +117,21 @@ export class Seeing implements Disposable {
 
   /** What the kernel told. */
   onEvents(events: readonly MptcpEvent[]): void {
-    if (this.#watched === undefined) return;
+    if (this.#watched === undefined) return this.#happenings.pass(events.length);
+    const at = this.#options.now();
     for (const event of events) {
+      this.#happenings.event(at, event);
       const translated = translate(event);
-      if (!translated) continue;
-      const happening = happeningOf(translated, this.#options.now());
-      if (happening) this.#happenings.event(happening);
-      this.#apply(translated);
+      if (translated) this.#apply(translated);
     }
     this.#takeNotes();
   }
 
   /** The kernel dropped events: what there is is read anew. */
   onOverrun(): void {
-    if (this.#watched !== undefined) this.#reload.ask();
+    if (this.#watched === undefined) return;
+    this.#happenings.miss();
+    this.#reload.ask();
   }
 
   /** What an event has led to. Looked at behind the turn: whoever notes has work to do, and an event comes before what it led to. */
@@ -265,7 +266,7 @@ export class Seeing implements Disposable {
   }
 
   #hasNews({ cursor, kinds }: Reader): boolean {
-    if (cursor.happening < this.#happenings.next && (kinds.has("event") || kinds.has("decision"))) return true;
+    if (cursor.happening < this.#happenings.next && wantsHappenings(kinds)) return true;
     // Who wants no connections is told once where it begins.
     return cursor.isReset || (kinds.has("connection") && cursor.change < this.#number);
   }
@@ -326,20 +327,30 @@ export class Seeing implements Disposable {
     return { lines: number > cursor.change ? [{ token, number }] : [], upTo: Number.POSITIVE_INFINITY };
   }
 
-  #news(reader: Reader): { happenings: Happening[]; next: number; lost: number } {
+  #news(reader: Reader): { happenings: ToldHappening[]; next: number; lost: number } {
     const { kinds, token, cursor, asker } = reader;
-    if (!kinds.has("event") && !kinds.has("decision")) return { happenings: [], next: this.#happenings.next, lost: 0 };
-    const { happenings, next, lost } = this.#happenings.from(cursor.happening, PAGE.happenings);
-    const isShown = (each: Happening): boolean =>
-      kinds.has(each.kind) && (token === undefined || token === each.token) && this.#maySee(asker, each.token);
-    return { happenings: happenings.filter(isShown), next, lost };
+    if (!wantsHappenings(kinds)) return { happenings: [], next: this.#happenings.next, lost: 0 };
+    const isShown = (its: Token | undefined): boolean =>
+      (token === undefined || token === its) && this.#maySee(asker, its);
+    return this.#happenings.from(cursor.happening, PAGE.happenings, { kinds, isShown });
   }
 
   #maySee({ isTrusted, uid }: Asker, token: Token | undefined): boolean {
     if (isTrusted) return true;
     if (token === undefined) return false;
-    return isSameUser(uid, this.#mirror.connections.get(token)?.uid ?? this.#gone.uidOf(token));
+    return isSameUser(uid, this.#ownerOf(token));
   }
+
+  /** Whoever wants no connections has them measured by nobody, and whose one is shows only then. */
+  #ownerOf(token: Token): number | undefined {
+    const seen = this.#mirror.connections.get(token);
+    if (seen && seen.measuredAt === undefined && seen.uid === undefined) this.#look([token]);
+    return seen?.uid ?? this.#gone.uidOf(token);
+  }
+}
+
+function wantsHappenings(kinds: ReadonlySet<WatchKind>): boolean {
+  return kinds.has("event") || kinds.has("decision") || kinds.has("kernel");
 }
 
 const NO_STATE = { connections: [], gone: [], upTo: Number.POSITIVE_INFINITY };
