@@ -1,7 +1,7 @@
 /**
  * What it costs to be watched: added delay of the second subflow, and processor time, without and with viewers (`top` on a terminal, `monitor --human`,
- * `metrics`, and a program that asks for figures five times a second). `npm run bench -- watching [connections each] [connections a block]`, default 2000
- * and 250: a world of each, served in turns.
+ * `metrics`, and a program that asks for figures five times a second). `npm run bench -- watching [connections each] [connections a block] [viewer,...]`,
+ * default 2000 and 250, and all viewers ("none": two worlds without any, which says what a ratio is worth): a world of each, served in turns.
  */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -14,10 +14,12 @@ import { end, makeWorld, SERVER, type World } from "./_world.ts";
 
 const COUNT = Number(process.argv[2] ?? 2000);
 const BLOCK = Number(process.argv[3] ?? 250);
+const WANTED = process.argv[4]?.split(",");
 
 /** Each viewer as its command line. */
 function viewers(programs: Programs): Readonly<Record<string, readonly string[]>> {
-  return { top: TOP, monitor: MONITOR, metrics: metrics(programs.directory), "a program": asking(200) };
+  const all = { top: TOP, monitor: MONITOR, metrics: metrics(programs.directory), program: asking(200) };
+  return Object.fromEntries(Object.entries(all).filter(([name]) => WANTED?.includes(name) ?? true));
 }
 
 interface Side {

@@ -100,7 +100,8 @@ export const COMMANDS: readonly Command[] = [
     details: [
       "Where a daemon decides for connections, what it decides and why stands in between; `events`: only what the kernel tells.",
       "With -j every line is one JSON value.",
-      "While any monitor of events runs on this host, the kernel accepts every join to connections of the userspace path manager.",
+      "Events are those that the daemon tells; without one that shows everything the kernel is listened to, which needs CAP_NET_ADMIN, and which accepts every join to",
+      "connections of the userspace path manager meanwhile, on the whole host.",
     ],
     options: [
       { name: "human", says: "in words: the time, since when the connection is there, interfaces, reasons" },

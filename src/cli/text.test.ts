@@ -7,7 +7,7 @@ import { warnings } from "./commands/endpoint-add.ts";
 import { endpointJson, endpointLine } from "./endpoint-text.ts";
 import { machine, Named, renderJson } from "./json.ts";
 import { clipped, columns, tableLines, wrapped } from "./layout.ts";
-import { eventJson, eventLine } from "./monitor-text.ts";
+import { eventJson, eventLine } from "./monitor/monitor-text.ts";
 import { bufferStreams, painter } from "./streams.ts";
 import { formatBytes, formatMicros } from "./units.ts";
 import { type Explanation, explanationText } from "./why-text.ts";

@@ -1,46 +1,11 @@
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { getPriority } from "node:os";
-import { type Host, Lab, transfer } from "../../src/lab/index.ts";
+import { Lab, transfer } from "../../src/lab/index.ts";
 import { conforms } from "../fixtures/schemas.ts";
-import { connectionsOf, DaemonProcess, DEADLINE, pathsOf, SUBFLOW, subflow } from "./daemon-support.ts";
+import { connectionsOf, DaemonProcess, DEADLINE, pathsOf, subflow } from "./daemon-support.ts";
 import { HEALTHY } from "./doctor-support.ts";
+import { Monitor } from "./monitor-support.ts";
 import { kernelTest } from "./support.ts";
-
-/** `subflow monitor`, with what it has printed. */
-class Monitor {
-  readonly #lab: Lab;
-  readonly #process: ChildProcess;
-  text = "";
-
-  constructor(lab: Lab, host: Host, ...words: string[]) {
-    this.#lab = lab;
-    this.#process = host.spawn([process.execPath, SUBFLOW, ...words], { stdio: ["ignore", "pipe", "inherit"] });
-    this.#process.stdout!.setEncoding("utf8").on("data", (chunk: string) => {
-      this.text += chunk;
-    });
-  }
-
-  /** How far it steps back (nice(2)). */
-  get priority(): number {
-    return getPriority(this.#process.pid ?? 0);
-  }
-
-  get lines(): string[] {
-    return this.text.split("\n").slice(0, -1);
-  }
-
-  prints(pattern: RegExp): Promise<unknown> {
-    return this.#lab.waitFor(() => pattern.test(this.text), DEADLINE, `${pattern} of the monitor:\n${this.text}`);
-  }
-
-  async end(): Promise<number | null> {
-    const ended = once(this.#process, "exit");
-    this.#process.kill("SIGINT");
-    return (await ended)[0] as number | null;
-  }
-}
 
 async function connected(lab: Lab) {
   const service = await lab.host("server").listen({ address: "0.0.0.0" });

@@ -5,9 +5,9 @@ import type { Context } from "../command.ts";
 import { EXIT, missingArgument, usageError, wrongArgument } from "../failure.ts";
 import { happeningWords } from "../happening-words.ts";
 import { HookRunner, type RunnerOptions } from "../hook/runner.ts";
-import { HumanMonitor } from "../human-monitor.ts";
 import { Interfaces } from "../interfaces.ts";
 import { machine, renderJson } from "../json.ts";
+import { HumanMonitor } from "../monitor/human-monitor.ts";
 import { parseOptions } from "../options.ts";
 import { formatToken, tokenArgument } from "../words.ts";
 

@@ -278,6 +278,16 @@ withTimers("watch: filters by kind and token; a decision comes behind the event 
   world.seeing.note({ type: "connection.established" } as never, [{ ...action, token: 4 } as Action]);
   world.open(4);
   assert.deepEqual((await all.ask())?.happenings.map(typeOf), ["connection.established", "address.announce"]);
+  // What was done before an event came, for another reason, is told before it.
+  world.seeing.noteHost("limits.set", "limits");
+  world.seeing.note({ type: "tick" }, [{ ...action, token: 4 } as Action]);
+  world.seeing.note({ type: "connection.closed" } as never, [{ ...action, type: "address.remove", token: 4 } as never]);
+  const { at } = world;
+  world.at += 7;
+  world.end(4);
+  const last = (await all.ask())?.happenings ?? [];
+  assert.deepEqual(last.map(typeOf), ["limits.set", "address.announce", "connection.closed", "address.remove"]);
+  assert.deepEqual([...new Set(last.map((each) => each.at))], [at], "no event came later than what it led to");
 });
 
 withTimers(

@@ -17,6 +17,7 @@ import { translate } from "../translate.ts";
 import { ChangeLog, type Since } from "./change-log.ts";
 import { type Cursor, formatCursor, parseCursor } from "./cursor.ts";
 import { Gone } from "./gone.ts";
+import { isOfKernel } from "./happening.ts";
 import { Happenings } from "./happenings.ts";
 import { Measurer } from "./measurer.ts";
 import { Mirror, shown } from "./mirror.ts";
@@ -59,6 +60,16 @@ export interface SeeingOptions {
   readonly onWatched: (isWatched: boolean) => void;
 }
 
+/** What an event led to. */
+interface NotedTurn {
+  readonly event: EngineEvent;
+  readonly actions: readonly Action[];
+  readonly at: Millis;
+}
+
+/** That, or a change of the host. */
+type Noted = NotedTurn | { readonly type: string; readonly text: string; readonly at: Millis };
+
 /**
  * What the daemon lets others see: state first, then changes. Everything that changes has a number; a reader asks for what came after its
  * own. Of a connection only the last change counts, so a slow reader misses steps and never the end. Nothing is kept while nobody watches.
@@ -75,7 +86,7 @@ export class Seeing implements Disposable {
   readonly #readers: Readers;
   readonly #measurer: Measurer;
   readonly #reload: Pace;
-  readonly #noted: { readonly event: EngineEvent; readonly actions: readonly Action[]; readonly at: Millis }[] = [];
+  readonly #noted: Noted[] = [];
   #noting: NodeJS.Immediate | undefined;
   #open: Sockets | undefined;
   #watched: NodeJS.Timeout | undefined;
@@ -118,7 +129,11 @@ export class Seeing implements Disposable {
   /** What the kernel told. */
   onEvents(events: readonly MptcpEvent[]): void {
     if (this.#watched === undefined) return this.#happenings.pass(events.length);
-    const at = this.#options.now();
+    // What was done before they came, and for other reasons, is first; what was done about them, in the turn that is over now, came later.
+    const isEarlier = (noted: Noted): boolean => !("event" in noted) || !isOfKernel(noted.event);
+    const own = this.#noted.findIndex((noted) => !isEarlier(noted));
+    this.#take(this.#noted.splice(0, own < 0 ? this.#noted.length : own));
+    const at = this.#noted[0]?.at ?? this.#options.now();
     for (const event of events) {
       this.#happenings.event(at, event);
       const translated = translate(event);
@@ -137,15 +152,18 @@ export class Seeing implements Disposable {
   /** What an event has led to. Looked at behind the turn: whoever notes has work to do, and an event comes before what it led to. */
   note(event: EngineEvent, actions: readonly Action[]): void {
     if (this.#watched === undefined) return;
-    this.#noted.push({ event, actions, at: this.#options.now() });
-    this.#noting ??= setImmediate(() => this.#takeNotes());
+    this.#add({ event, actions, at: this.#options.now() });
   }
 
   /** What was changed of the host. */
   noteHost(type: string, text: string): void {
     if (this.#watched === undefined) return;
-    this.#happenings.ofHost(type, text, this.#options.now());
-    this.#readers.wake();
+    this.#add({ type, text, at: this.#options.now() });
+  }
+
+  #add(noted: Noted): void {
+    this.#noted.push(noted);
+    this.#noting ??= setImmediate(() => this.#takeNotes());
   }
 
   /** Whether a connection is of that user, by the kernel's word of now. */
@@ -182,15 +200,24 @@ export class Seeing implements Disposable {
   #takeNotes(): void {
     clearImmediate(this.#noting);
     this.#noting = undefined;
-    for (const { event, actions, at } of this.#noted.splice(0)) {
-      for (const action of actions) {
-        if (!this.#happenings.decision(at, action, event.type)) continue;
-        if ("token" in action && action.token !== undefined) this.#touch(action.token);
-      }
-      // What is planned for a connection may show although nothing is asked of the kernel.
-      if ("token" in event && event.type !== "connection.measured") this.#touch(event.token);
-    }
+    this.#take(this.#noted.splice(0));
     this.#readers.wake();
+  }
+
+  #take(some: readonly Noted[]): void {
+    for (const noted of some) {
+      if ("event" in noted) this.#takeNote(noted);
+      else this.#happenings.ofHost(noted.type, noted.text, noted.at);
+    }
+  }
+
+  #takeNote({ event, actions, at }: NotedTurn): void {
+    for (const action of actions) {
+      if (!this.#happenings.decision(at, action, event.type)) continue;
+      if ("token" in action && action.token !== undefined) this.#touch(action.token);
+    }
+    // What is planned for a connection may show although nothing is asked of the kernel.
+    if ("token" in event && event.type !== "connection.measured") this.#touch(event.token);
   }
 
   /** @returns why it failed: then everything stays as it was */

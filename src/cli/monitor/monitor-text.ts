@@ -1,8 +1,8 @@
-import { EVENT_FLAG, MPTCP_EVENT, type MptcpEvent } from "../types/index.ts";
-import { type InterfaceName, paintAddress } from "./endpoint-text.ts";
-import type { Json } from "./json.ts";
-import type { Streams } from "./streams.ts";
-import { formatToken } from "./words.ts";
+import { EVENT_FLAG, MPTCP_EVENT, type MptcpEvent } from "../../types/index.ts";
+import { type InterfaceName, paintAddress } from "../endpoint-text.ts";
+import type { Json } from "../json.ts";
+import type { Streams } from "../streams.ts";
+import { formatToken } from "../words.ts";
 
 /** iproute2's names where they differ from the kernel's. */
 const RENAMED: Readonly<Record<string, string>> = {

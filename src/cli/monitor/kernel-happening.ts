@@ -1,4 +1,4 @@
-import { type Address, type KernelHappening, MPTCP_EVENT, type MptcpEvent } from "../types/index.ts";
+import { type Address, type KernelHappening, MPTCP_EVENT, type MptcpEvent } from "../../types/index.ts";
 
 /** What an event of the kernel's is called, by its number: as readers of `watch` know it. */
 const TYPES: ReadonlyMap<number, string> = new Map([

@@ -1,9 +1,9 @@
-import type { Happening, Path, Token } from "../types/index.ts";
-import { happeningWords } from "./happening-words.ts";
-import type { Interfaces } from "./interfaces.ts";
-import { wrapped } from "./layout.ts";
-import type { Streams } from "./streams.ts";
-import { formatToken } from "./words.ts";
+import type { Happening, Path, Token } from "../../types/index.ts";
+import { happeningWords } from "../happening-words.ts";
+import type { Interfaces } from "../interfaces.ts";
+import { wrapped } from "../layout.ts";
+import type { Streams } from "../streams.ts";
+import { formatToken } from "../words.ts";
 
 /** Connections whose beginning is remembered, and addresses whose interface is. */
 const REMEMBERED_MAX = 10_000;
