@@ -208,6 +208,41 @@ async function middlebox({ lab, client, server, service, prometheus }: Scene): P
   connection.destroy();
 }
 
+/** Small transfers, one after the other: nothing piles up, and the kernel sends them on the first path, as nothing waits there. */
+const TURNS = 40;
+
+/** Every fourth packet of data is lost on the path that the kernel would rather use. One that is silent for long is closed instead, and played again. */
+async function quarantine({ lab, client, server, service, daemon, prometheus }: Scene): Promise<void> {
+  const before = pathsOf(client).length;
+  const isOneAside = async (): Promise<boolean> => {
+    const { connections } = await daemon.ask("watch", { kinds: ["connection"] });
+    return connections.some(({ subflows }) => subflows.some(({ quarantined }) => quarantined));
+  };
+  const connect = async (): Promise<TrafficConnection> => {
+    const connection = await service.connect(client.netns, { to: "10.0.1.2", from: "10.0.1.1" });
+    await transfer(connection.client, connection.server, 1000);
+    await lab.waitFor(() => pathsOf(client).length >= before + 2, DEADLINE, "two subflows");
+    await nft(server, "iifname wifi meta l4proto tcp meta length > 500 numgen inc mod 4 == 0 drop");
+    return connection;
+  };
+  const leave = async (of: TrafficConnection): Promise<void> => {
+    await server.exec(["nft", "delete", "table", "inet", "lab"]);
+    of.destroy();
+    await lab.waitFor(() => pathsOf(client).length <= before, 3 * DEADLINE, "its subflows are gone");
+  };
+  let connection = await connect();
+  await prometheus.fires("SubflowPathInQuarantine", ["SubflowMostOnOnePath"], async () => {
+    for (let turn = 0; turn < TURNS; turn++) {
+      if (await isOneAside()) return;
+      await transfer(connection.client, connection.server, 8000);
+    }
+    await leave(connection);
+    connection = await connect();
+  });
+  await leave(connection);
+  await prometheus.ends("SubflowPathInQuarantine", "SubflowMostOnOnePath");
+}
+
 async function breaking({ lab, client, server, service, prometheus }: Scene): Promise<void> {
   const more = await Promise.all(
     Array.from({ length: BROKEN }, () => service.connect(client.netns, { to: "10.0.1.2", from: "10.0.1.1" })),
@@ -300,8 +335,7 @@ async function ended(process: ChildProcess, signal: NodeJS.Signals): Promise<num
   return (await exit)[0] as number | null;
 }
 
-/** SubflowPathInQuarantine is not played: contrib/README.md says why. promtool tests it. */
-const SCENARIOS = [fallback, quotas, outage, breaking, kernel, middlebox, blackBox, overruns, dashboard];
+const SCENARIOS = [fallback, quotas, quarantine, outage, breaking, kernel, middlebox, blackBox, overruns, dashboard];
 
 peerTest("alerts: a real Prometheus is silent while all is well, and says when it is not", PROMETHEUS, async (t) => {
   if (!existsSync(PYTHON)) return t.skip(`needs ${PYTHON}`);
