@@ -239,6 +239,14 @@ describe("host engine: whose endpoints", () => {
     assert.ok(world.saved?.owned.includes("10.0.1.2"));
   });
 
+  test("who may have removed an endpoint of ours is said, although nobody else's endpoint is there", () => {
+    const world = started();
+    world.rivals = [{ name: "mptcpd", pid: 12, command: "systemctl disable --now mptcp.service" }];
+    world.byHand([]);
+    world.pass(AUDIT_INTERVAL);
+    assert.match(world.said.at(-1) ?? "", /mptcpd \(process 12\) sets MPTCP endpoints here too/);
+  });
+
   test("who else sets endpoints is said once, and again when it changed", () => {
     const world = started();
     world.rivals = [{ name: "mptcpd", pid: 12, command: "systemctl disable --now mptcp.service" }];

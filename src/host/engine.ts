@@ -71,6 +71,8 @@ export class HostEngine {
   #isByChange = false;
   #isUnsaved = false;
   #findsRivals = false;
+  /** Somebody took an endpoint of ours away: it is said who may have, since whoever deletes by number (mptcpd) may have none in the table. */
+  #isRobbed = false;
   #corrections = 0;
   #restored: Restored | undefined;
 
@@ -255,6 +257,7 @@ export class HostEngine {
     const { gone, isNew } = memory.look(facts.endpoints);
     const { notes, yielded } = this.#removals.note(gone, now);
     for (const key of yielded) memory.yielded.add(key);
+    this.#isRobbed ||= gone.length > 0;
     const main = new MainRoutes(facts.routes);
     const plan = planHost(facts, config, memory, main);
     this.#lossy?.onPlan(plan, memory.owned);
@@ -329,8 +332,9 @@ export class HostEngine {
     const actions: HostAction[] = saves ? [SAVE] : [];
     // What was written is known; who remembers sysctls would say what was before.
     if (wroteSysctl) actions.push({ type: "sysctls.forget" });
-    if (this.#findsRivals && memory.foreign?.size) actions.push({ type: "rivals.find" });
+    if (this.#isRobbed || (this.#findsRivals && memory.foreign?.size)) actions.push({ type: "rivals.find" });
     this.#findsRivals = false;
+    this.#isRobbed = false;
     return actions;
   }
 
