@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Host, Lab, type Service, type TrafficConnection, transfer } from "../../src/lab/index.ts";
+import { type Host, Lab, patience, type Service, type TrafficConnection, transfer } from "../../src/lab/index.ts";
 import type { Millis, Token } from "../../src/types/index.ts";
 import { DaemonProcess } from "../kernel/daemon-support.ts";
 import { addressOf, LINKS, type Manager, Side } from "./commands.ts";
@@ -18,6 +18,8 @@ const DEADLINE: Millis = 2500;
 const TRAFFIC_DEADLINE: Millis = 5000;
 const POLL: Millis = 20;
 const BULK = 200_000;
+/** In an emulated machine data take longer. Not more than so many times as long: what stalls is played again. */
+const TIMES_MAX = 6;
 
 /** What was seen: once after the connection began, once after each step. */
 export type Record = readonly (readonly string[])[];
@@ -76,14 +78,16 @@ export class Stand implements AsyncDisposable {
     await Promise.all([client.reset(), server.reset()]);
     const refusals: string[] = [];
     for (const command of commands(scenario.setup)) refusals.push(...(await this.#command(command)));
-    const before = { client: client.host.counters(), server: server.host.counters() };
+    const counters = () => ({ client: client.host.counters(), server: server.host.counters() });
+    const before = counters();
     const connection = await this.#connect(scenario);
     try {
       const tokens = { client: tokenOf(client), server: tokenOf(server) };
-      const look = (): string[] => [
-        ...refusals,
-        ...(["client", "server"] as const).flatMap((name) => observe(this.#sides[name], tokens[name], before[name])),
-      ];
+      const look = (): string[] => {
+        const now = counters();
+        const seen = ([client, server] as const).flatMap((side) => observe(side, tokens[side.name], before, now));
+        return [...refusals, ...seen];
+      };
       // Without data the client is not established yet, so what the server announces at once is there first, as it is in the kernel.
       await settle(look, undefined, QUIET_BEFORE_DATA);
       await this.#bothWays(connection, 1000);
@@ -128,7 +132,7 @@ export class Stand implements AsyncDisposable {
   }
 
   async #bothWays({ client, server }: TrafficConnection, bytes: number): Promise<void> {
-    const broken = AbortSignal.timeout(TRAFFIC_DEADLINE);
+    const broken = AbortSignal.timeout(Math.min(patience(TRAFFIC_DEADLINE), TIMES_MAX * TRAFFIC_DEADLINE));
     broken.onabort = () => [client, server].map((end) => end.socket.destroy(new Error("no data get through any more")));
     const reports = await Promise.all([transfer(client, server, bytes), transfer(server, client, bytes)]);
     broken.onabort = null;
@@ -171,7 +175,7 @@ async function settle(look: () => string[], wanted?: readonly string[], quiet?: 
     last = seen;
     const result = withoutResends(seen);
     const asWanted = wanted !== undefined && !echoesMissing(seen) && difference(wanted, result).length === 0;
-    const patience = wanted ? DEADLINE : echoesMissing(seen) ? QUIET_WITHOUT_ECHO : QUIET;
-    if (now - since >= (quiet ?? (asWanted ? QUIET_AS_WANTED : patience)) || now - start > DEADLINE) return result;
+    const unlessWanted = wanted ? DEADLINE : echoesMissing(seen) ? QUIET_WITHOUT_ECHO : QUIET;
+    if (now - since >= (quiet ?? (asWanted ? QUIET_AS_WANTED : unlessWanted)) || now - start > DEADLINE) return result;
   }
 }
