@@ -12,12 +12,17 @@ import type { Cursor } from "./cursor.ts";
 const WAITING_MAX = { trusted: 128, others: 64 } as const;
 /** An answer is given after so long although nothing has happened: clients wait ten seconds. Milliseconds. */
 export const WAIT_MAX: Millis = 5000;
-/** So long at a time readers are told something; events come in between. Milliseconds. */
-const SLICE: Millis = 2;
+/** So long at a time readers are told something, or one answer; events come in between. Milliseconds. */
+const SLICE: Millis = 0.2;
 /** After that, so many times as long as it took nobody is told anything: a fifth of a processor at most, whatever readers do. */
 const REST = 4;
-/** And at least so long: where things happen one after the other, what is told together costs less, and what came and went is never told. */
-const GATHER: Millis = 40;
+/**
+ * When everybody has been told everything, nobody is told anything for so many times as long as that took: an event that comes meanwhile would wait, and not one in a
+ * hundred is to. Where things happen one after the other, what is told together costs less, too, and what came and went is never told.
+ */
+const CALM = 100;
+/** At least so long, and at most: people look at it. */
+const GATHER = { min: 40, max: 400 } as const;
 /** Somebody reads the state, page by page. */
 const PAGE_REST: Millis = 5;
 
@@ -55,8 +60,18 @@ export interface ReadersOptions {
 export class Readers implements Disposable {
   readonly #options: ReadersOptions;
   readonly #waiting = new Map<Reader, NodeJS.Timeout>();
-  #next: NodeJS.Immediate | NodeJS.Timeout | undefined;
+  /** One of both, or none: the next turn. */
+  #immediate: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #nextAt: Millis = 0;
   #restUntil: Millis = 0;
+  /** The same where it presses. */
+  #soonest: Millis = 0;
+  /** To look at what is told may be news itself: after the rest. */
+  #isTelling = false;
+  #isWoken = false;
+  /** Since everybody was told everything. */
+  #spent: Millis = 0;
 
   constructor(options: ReadersOptions) {
     this.#options = options;
@@ -76,12 +91,21 @@ export class Readers implements Disposable {
     return undefined;
   }
 
-  /** There may be something to be told. */
-  wake(): void {
-    if (this.#next !== undefined || this.#waiting.size === 0) return;
-    const rest = this.#restUntil - this.#options.now();
+  /** There may be something to be told. `isPressing`: what is kept until it is told may not be enough for the whole rest. */
+  wake(isPressing = false): void {
+    if (this.#waiting.size === 0) return;
+    if (this.#isTelling) {
+      this.#isWoken = true;
+      return;
+    }
+    const at = isPressing ? this.#soonest : this.#restUntil;
+    if ((this.#immediate ?? this.#timer) !== undefined && this.#nextAt <= at) return;
+    this.#unarm();
+    this.#nextAt = at;
+    const rest = at - this.#options.now();
     // Behind the event that is being served.
-    this.#next = rest <= 0 ? setImmediate(() => this.#turn()) : setTimeout(() => this.#turn(), rest).unref();
+    if (rest <= 0) this.#immediate = setImmediate(() => this.#turn());
+    else this.#timer = setTimeout(() => this.#turn(), rest).unref();
   }
 
   #isFull({ isTrusted }: Asker): boolean {
@@ -94,27 +118,48 @@ export class Readers implements Disposable {
 
   #turn(): void {
     this.#unarm();
-    const { now, hasNews, tell } = this.#options;
+    const { now } = this.#options;
     const began = now();
-    let isOver = true;
-    let isPartial = false;
+    this.#isTelling = true;
+    this.#isWoken = false;
+    const { hasTold, isOver, isPartial } = this.#tellSome(began);
+    this.#isTelling = false;
+    // Whoever asks again and is told nothing costs nothing, and keeps nobody from being told what happens next.
+    if (hasTold || this.#spent > 0) {
+      const ended = now();
+      this.#spent += ended - began;
+      this.#soonest = ended + Math.max(PAGE_REST, REST * (ended - began));
+      this.#restUntil = isOver && !isPartial ? ended + this.#calm() : this.#soonest;
+    }
+    if (!isOver || this.#isWoken) this.wake();
+  }
+
+  #tellSome(began: Millis): { hasTold: boolean; isOver: boolean; isPartial: boolean } {
+    const { now, hasNews, tell } = this.#options;
+    const is = { hasTold: false, isOver: true, isPartial: false };
     for (const reader of [...this.#waiting.keys()]) {
       if (!reader.asker.isThere) this.#forget(reader);
       else if (hasNews(reader)) {
-        if (now() - began >= SLICE) {
-          isOver = false;
+        if (is.hasTold && now() - began >= SLICE) {
+          is.isOver = false;
           break;
         }
         const told = tell(reader);
-        isPartial ||= told.isPartial;
+        is.hasTold = true;
+        is.isPartial ||= told.isPartial;
         if (told.isEmpty) this.#wait(reader, told.cursor);
         else this.#answer(reader, told.watched());
-        isOver &&= !(told.isEmpty && hasNews(reader));
+        is.isOver &&= !(told.isEmpty && hasNews(reader));
       }
     }
-    const ended = now();
-    this.#restUntil = ended + Math.max(isPartial || !isOver ? PAGE_REST : GATHER, REST * (ended - began));
-    if (!isOver) this.wake();
+    return is;
+  }
+
+  /** How long nobody is told anything, now that everybody was told everything. */
+  #calm(): Millis {
+    const spent = this.#spent;
+    this.#spent = 0;
+    return Math.max(Math.min(Math.max(GATHER.min, CALM * spent), GATHER.max), REST * spent);
   }
 
   /** It goes on from there, behind the others. */
@@ -140,9 +185,10 @@ export class Readers implements Disposable {
   }
 
   #unarm(): void {
-    clearTimeout(this.#next as NodeJS.Timeout | undefined);
-    clearImmediate(this.#next as NodeJS.Immediate | undefined);
-    this.#next = undefined;
+    clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+    this.#timer = undefined;
+    this.#immediate = undefined;
   }
 }
 

@@ -18,13 +18,15 @@ import { ChangeLog, type Since } from "./change-log.ts";
 import { type Cursor, formatCursor, parseCursor } from "./cursor.ts";
 import { Gone } from "./gone.ts";
 import { isOfKernel } from "./happening.ts";
-import { Happenings } from "./happenings.ts";
+import { Happenings, KEPT_MAX } from "./happenings.ts";
 import { Measurer } from "./measurer.ts";
 import { Mirror, shown } from "./mirror.ts";
 import { kindsOf, type Reader, Readers, type Told, WAIT_MAX } from "./readers.ts";
 
 /** Connections and happenings of one answer: a millisecond, and some 100 kB. */
 const PAGE = { connections: 64, happenings: 256 } as const;
+/** So many happenings that were not told press: others are kept instead of them soon. */
+const PRESSING = KEPT_MAX / 2;
 /** Nobody asked for so long: nobody watches any more, and everything is forgotten. */
 const WATCHED_FOR: Millis = 3 * WAIT_MAX;
 /** Overruns come in rows: after one reading of everything the next waits so long. */
@@ -90,6 +92,8 @@ export class Seeing implements Disposable {
   #noting: NodeJS.Immediate | undefined;
   #open: Sockets | undefined;
   #watched: NodeJS.Timeout | undefined;
+  /** The happening that is told next, to whoever is told last. */
+  #told = 0;
   /** Of the last change. */
   #number = 0;
 
@@ -201,7 +205,7 @@ export class Seeing implements Disposable {
     clearImmediate(this.#noting);
     this.#noting = undefined;
     this.#take(this.#noted.splice(0));
-    this.#readers.wake();
+    this.#readers.wake(this.#happenings.next - this.#told >= PRESSING);
   }
 
   #take(some: readonly Noted[]): void {
@@ -359,7 +363,9 @@ export class Seeing implements Disposable {
     if (!wantsHappenings(kinds)) return { happenings: [], next: this.#happenings.next, lost: 0 };
     const isShown = (its: Token | undefined): boolean =>
       (token === undefined || token === its) && this.#maySee(asker, its);
-    return this.#happenings.from(cursor.happening, PAGE.happenings, { kinds, isShown });
+    const news = this.#happenings.from(cursor.happening, PAGE.happenings, { kinds, isShown });
+    this.#told = news.next;
+    return news;
   }
 
   #maySee({ isTrusted, uid }: Asker, token: Token | undefined): boolean {
