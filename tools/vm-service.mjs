@@ -1,6 +1,7 @@
-// `npm run vm:service -- [--kernel SUITE] [--suite SUITE] [--keep FOLDER]`: the Debian package and its service, tried where they live: a small
-// Debian under systemd, on a kernel of Debian's, in qemu. What is tried stands in packaging/test/service.sh. Needs root and debootstrap;
-// everything is kept in ~/.cache/subflow-vm. Ends with 0 when every check held.
+// `npm run vm:service -- [--kernel KERNEL] [--suite SUITE] [--with-node] [--keep FOLDER]`: the Debian package and its service, tried where they live: a
+// small Debian under systemd, on a kernel of Debian's, in qemu. The suite is the kernel's, where it is one, and the package for bookworm, whose Node
+// is too old, the one that carries a Node. What is tried stands in packaging/test/service.sh. Needs root and debootstrap; everything is kept in
+// ~/.cache/subflow-vm. Ends with 0 when every check held.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -11,9 +12,14 @@ import { kernelOf, telling, VmError } from "./vm/kernel.mjs";
 import { boot, joined, unpack } from "./vm/machine.mjs";
 import { cache } from "./vm/prepare.mjs";
 
-const INCLUDED = "systemd,systemd-sysv,dbus,iproute2,nodejs,adduser,procps,kmod,udev,python3-minimal,curl";
+const INCLUDED =
+  "systemd,systemd-sysv,dbus,iproute2,nodejs,adduser,procps,kmod,udev,python3-minimal,curl,mptcpd,mptcpd-plugins";
 /** Of a Debian nobody looks at. */
 const UNUSED = /\/usr\/share\/(doc|locale|man|info)\/|\/var\/(cache|lib)\/apt\/.|\/boot\/./;
+/** Those that there is a Debian of, besides a kernel. */
+const SUITES = ["bookworm", "trixie"];
+/** Its own Node is 18. */
+const WITHOUT_NODE = "bookworm";
 const TIMEOUT = 1800;
 
 function must(what, command, args, options = {}) {
@@ -39,7 +45,7 @@ function debianOf(suite) {
 function packages(out, withNode) {
   const variant = withNode ? ["--with-node"] : [];
   for (const version of ["0.1.0", "0.1.1"]) {
-    const words = ["tools/package.mjs", "amd64", "--out", out, ...variant, "--version", version];
+    const words = ["tools/package.mjs", "amd64", "--fast", "--out", out, ...variant, "--version", version];
     must("npm run package", process.execPath, words, { cwd: root });
   }
 }
@@ -74,20 +80,21 @@ async function main() {
   const { values } = parseArgs({
     options: {
       kernel: { type: "string", default: "trixie" },
-      suite: { type: "string", default: "trixie" },
+      suite: { type: "string" },
       "with-node": { type: "boolean", default: false },
       keep: { type: "string" },
     },
   });
+  const suite = values.suite ?? (SUITES.includes(values.kernel) ? values.kernel : "trixie");
   systemPackages({ ...PACKAGES.vm, debootstrap: "debootstrap" });
   nodeModules();
   mkdirSync(cache, { recursive: true });
   const directory = mkdtempSync(join(cache, "run-"));
   try {
     const [initrd, serial, debs] = ["initrd", "serial", "debs"].map((name) => join(directory, name));
-    packages(debs, values["with-node"]);
+    packages(debs, values["with-node"] || suite === WITHOUT_NODE);
     const kernel = kernelOf(cache, values.kernel);
-    const debian = debianOf(values.suite);
+    const debian = debianOf(suite);
     image(`${initrd}.cpio`, { debian, kernel, debs });
     joined(initrd, [`${initrd}.cpio`]);
     const quiet = "systemd.show_status=false systemd.log_level=warning audit=0 loglevel=1";

@@ -78,6 +78,8 @@ for n in range(10**6):
 END
 ip netns exec server python3 /run/talk.py serve &
 server=$!
+# Debian's postinst has enabled it; its turn comes further down.
+systemctl disable --now mptcp 2>/dev/null
 
 # --- install
 package=$(dpkg-deb -f /check/debs/*_0.1.0_amd64.deb Package)
@@ -104,7 +106,7 @@ is "capabilities of the main thread" "$(awk '/CapEff/ {print $2}' /proc/$pid/sta
 is "it gains no more" "$(awk '/NoNewPrivs/ {print $2}' /proc/$pid/status)" 1
 grep -hE '^(Name|CapEff|CapBnd|Seccomp):' /proc/$pid/task/*/status >$results/threads.txt
 is "path manager, by a user who is not root" "$(path_manager)" userspace
-is "mode of the runtime directory" "$(stat -c '%U:%G %a' /run/subflow)" "subflow:subflow 750"
+is "mode of the runtime directory" "$(stat -c '%U:%G %a' /run/subflow)" "subflow:subflow 751"
 is "mode of the socket" "$(find /run/subflow -name '*.sock' ! -name '*.apps.sock' -printf '%u:%g %m\n')" "subflow:subflow 660"
 is "mode of the applications' socket" "$(stat -c '%U:%G %a' /run/subflow/*.apps.sock)" "subflow:subflow 666"
 is "mode of the state directory" "$(stat -c '%U:%G %a' /var/lib/subflow)" "subflow:subflow 750"
@@ -211,7 +213,7 @@ warned() { journalctl -u subflow -o cat | grep -qi 'quota'; }
 check "what the quota counts is said" within 60 warned
 check "it is kept in the state directory" within 30 test -s /var/lib/subflow/quota.json
 journalctl -u subflow -o cat --no-pager | grep -i quota | tail -3
-check "the black box is in the state directory" bash -c 'ls /var/lib/subflow/black-box/* && [ "$(stat -c %U:%a /var/lib/subflow/black-box/* | sort -u)" = subflow:600 ]'
+check "the black box is in the state directory" bash -c 'ls /var/lib/subflow/black-box/* && [ "$(stat -c %U:%G:%a /var/lib/subflow/black-box/* | sort -u)" = subflow:subflow:640 ]'
 check "history tells of the connection" bash -c "subflow history | grep -q '10.0.1.1:.*subflows'"
 check "record" subflow record /run/service.rec --last 10m
 check "and it plays to the same" bash -c 'subflow replay /run/service.rec | grep -q "^The same"'
@@ -231,6 +233,33 @@ is "and is in that namespace" "$(stat -Lc %i /proc/$(systemctl show -P MainPID s
 check "and is asked by its name" subflow -n server status
 check "and stops" systemctl stop subflow@server
 is "without an instance of a namespace that is not there" "$(systemctl start subflow@nothing; systemctl is-active subflow@nothing)" inactive
+
+# --- mptcpd as a neighbour
+if ls /usr/lib/*/mptcpd/addr_adv.so >/dev/null 2>&1; then
+  is_beside() { systemctl -q is-active mptcp && systemctl -q is-active subflow; }
+  systemctl start mptcp
+  check "without the drop-in mptcpd runs beside" within 20 is_beside
+  check "doctor names it" bash -c 'subflow doctor | grep -q "mptcpd and subflow both manage"'
+  install -D -m 644 /usr/share/doc/subflow*/drop-ins/mptcpd-beside.conf /etc/systemd/system/mptcp.service.d/subflow.conf
+  systemctl daemon-reload
+  check "with mptcpd-beside.conf mptcpd starts" systemctl restart mptcp
+  check "and lives, without addr_adv" bash -c 'sleep 2; grep -qz -- --load-plugins=sspi /proc/$(systemctl show -P MainPID mptcp)/cmdline && ! grep -q addr_adv /proc/$(systemctl show -P MainPID mptcp)/maps'
+  install -m 644 /usr/share/doc/subflow*/drop-ins/mptcpd.conf /etc/systemd/system/mptcp.service.d/subflow.conf
+  systemctl daemon-reload
+  systemctl try-restart mptcp
+  is "with mptcpd.conf it ends" "$(systemctl is-active mptcp)" inactive
+  systemctl start mptcp
+  is "and does not start" "$(systemctl is-active mptcp)" inactive
+  is "Subflow was not disturbed" "$(property ActiveState)" active
+  systemctl -q disable subflow
+  systemctl start mptcp
+  is "without Subflow enabled it starts" "$(systemctl is-active mptcp)" active
+  systemctl stop mptcp
+  systemctl -q enable subflow
+  rm -r /etc/systemd/system/mptcp.service.d
+  systemctl daemon-reload
+  systemctl reset-failed mptcp 2>/dev/null
+fi
 
 # --- programs
 check "exec gives MPTCP" bash -c '[ "$(subflow exec python3 -c "import socket; print(socket.socket().getsockopt(1, 38))")" = 262 ]'
