@@ -6,7 +6,7 @@ import { readCounters } from "../../src/netlink/index.ts";
 import { kernelTest } from "../kernel/support.ts";
 import type { Manager } from "./commands.ts";
 import { difference, isCounter, withoutResends } from "./observe.ts";
-import { FAULTS, whyNoMeasure, withBackupAsked, withoutWords } from "./older.ts";
+import { FAULTS, isBefore, whyNoMeasure, withBackupAsked, withoutWords } from "./older.ts";
 import type { Scenario } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 import { type Record, Stand } from "./stand.ts";
@@ -161,7 +161,7 @@ function name({ client, server }: Column, what: string): string {
 }
 
 function differencesOf({ differs }: Scenario, { client, server }: Column, moment: number): readonly string[] {
-  if (!differs) return [];
+  if (!differs || (differs.since && isBefore(differs.since))) return [];
   const isClient = client === "ours";
   const isServer = server === "ours";
   const shows = { client: isClient, server: isServer, both: isClient && isServer }[differs.where];

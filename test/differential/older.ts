@@ -18,6 +18,11 @@ interface Fault {
 
 export const FAULTS: readonly Fault[] = [
   {
+    before: [6, 3],
+    what: "`fullmesh` endpoints of IPv4 do not answer what is announced in an IPv6 connection",
+    scenarios: ["v6: v4 fullmesh, v4 announced"],
+  },
+  {
     before: [6, 12],
     what: "a pair of addresses with `fullmesh` is connected twice",
     scenarios: [
@@ -40,7 +45,8 @@ const features = (): Features => {
   return known;
 };
 
-function isBefore([major, minor]: readonly [number, number]): boolean {
+/** Faults have no other name than their release. */
+export function isBefore([major, minor]: readonly [number, number]): boolean {
   const release = readFileSync("/proc/sys/kernel/osrelease", "latin1");
   const [, own = 0, ownMinor = 0] = (/^(\d+)\.(\d+)/.exec(release) ?? []).map(Number);
   return own < major || (own === major && ownMinor < minor);

@@ -28,6 +28,8 @@ export interface Scenario {
 export interface Differences {
   /** The heading of docs/differences.md that explains it. */
   readonly because: string;
+  /** Kernels before it (seen: 6.1) do as ours does. */
+  readonly since?: readonly [number, number];
   /** Which side must be ours for it to show; "both": it takes ours on both. */
   readonly where: "client" | "server" | "both";
   /** Per moment (0: after the connection began, 1: after the first step) the lines that go ("-") and that come ("+"). */

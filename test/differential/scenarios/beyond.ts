@@ -40,6 +40,7 @@ export const BEYOND: readonly Scenario[] = [
     kernelMayStall: true,
     differs: {
       because: "Flush forgets the initial endpoint",
+      since: [6, 12],
       where: "client",
       at: {
         1: [
