@@ -155,6 +155,15 @@ test("why: a refused plan is told, and nobody claims that nothing is left out", 
   assert.match(explained({}), /Nothing is left out/);
 });
 
+test("why: what a policy holds against a path stands behind its subflow", () => {
+  const ids = { localId: 0, remoteId: 0, join: false, initiated: true, backup: true, backupByPeer: false };
+  const path = { local: end, remote: { address: "10.0.9.1" as Address, port: 443 } };
+  const objection = "its Wi-Fi signal is -84 dBm, below -80";
+  const subflows = [{ state: "established", path, ...ids, objection }] as const;
+  const text = explained({ connection: { ...snapshot, subflows } });
+  assert.match(text, /\(initial, backup, established\): its Wi-Fi signal is -84 dBm, below -80\n/);
+});
+
 const alive = { state: "established", subflows: [{ state: "established" }], fallback: false } as unknown as Connection;
 for (const [what, connection, steering, answer] of [
   [

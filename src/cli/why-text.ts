@@ -52,10 +52,11 @@ export function explanationText(explanation: Explanation, { paint, width }: Stre
 function present({ subflows, announced }: Explanation["connection"]): string[] {
   return [
     ...subflows.map((subflow) => {
-      const { path, state, held } = subflow;
+      const { path, state, held, objection } = subflow;
       const from = path.local.port === 0 ? path.local.address : formatSocketAddress(path.local);
       const standing = held ? "kept although it was to be closed: nothing else is left" : state;
-      return `subflow ${from} → ${formatSocketAddress(path.remote)} (${roleOf(subflow)}${backupOf(subflow)}, ${standing})`;
+      const line = `subflow ${from} → ${formatSocketAddress(path.remote)} (${roleOf(subflow)}${backupOf(subflow)}, ${standing})`;
+      return objection === undefined ? line : `${line}: ${objection}`;
     }),
     ...announced.map(({ id, address, port }) => {
       const where = port === 0 ? address : formatSocketAddress({ address, port });

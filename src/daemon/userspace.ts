@@ -50,6 +50,7 @@ import type { Logger } from "./logger.ts";
 import { observeAll } from "./observe.ts";
 import { ByteWatch } from "./rules/byte-watch.ts";
 import { Owners } from "./rules/owners.ts";
+import { SignalWatch } from "./signals/signal-watch.ts";
 import { describe, tokenOf } from "./trace.ts";
 import { translateBatch } from "./translate.ts";
 import { Latency } from "./tuning/latency.ts";
@@ -89,6 +90,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   #foresight: Foresight | undefined;
   readonly #watch: PathWatch;
   readonly #bytes: ByteWatch;
+  readonly #signals: SignalWatch;
   readonly #audit: NodeJS.Timeout;
   readonly #answers = new Map<number, Refusal>();
   readonly #resync: Pace;
@@ -156,6 +158,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
       handleAll: (events) => this.#driver.handleAll(events),
       now,
     });
+    this.#signals = new SignalWatch({ engine: this.#engine, handle: (event) => this.#hearAhead(event), now });
     this.#audit = setInterval(() => {
       this.adopt();
       this.#reopenListeners();
@@ -166,6 +169,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     clearInterval(this.#audit);
     this.#watch[Symbol.dispose]();
     this.#bytes[Symbol.dispose]();
+    this.#signals[Symbol.dispose]();
     this.#resync[Symbol.dispose]();
     this.#reopen[Symbol.dispose]();
     this.#retry[Symbol.dispose]();
@@ -230,6 +234,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
   #wake(): void {
     this.#watch.wake();
     this.#bytes.wake();
+    this.#signals.wake();
   }
 
   /** Steps that let V8 compile the way from an event to its command. */
@@ -250,8 +255,8 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     remoteAddresses?: RemoteAddressRules,
   ): void {
     this.#foresight?.pause();
-    this.#driver.handle({ type: "config.changed", ...treatment, remoteAddresses });
-    this.#foresight?.check();
+    this.#hearAhead({ type: "config.changed", ...treatment, remoteAddresses });
+    this.#signals.wake();
   }
 
   /** What policies in other processes say, or that they have come, gone, or do not answer. */
@@ -272,7 +277,13 @@ export class UserspacePathManager implements EndpointPort, Disposable {
 
   /** The addresses of this host with their interfaces, and those where traffic costs money. Peers that announce one of them are not believed. */
   setOwnAddresses(told: Omit<HostAddresses, "type">): void {
-    this.#driver.handle({ type: "host.addresses", ...told });
+    this.#hearAhead({ type: "host.addresses", ...told });
+    if (told.interfaceNames) this.#signals.setInterfaces(told.interfaceNames);
+  }
+
+  /** What is prepared for new connections may be another thing after it. */
+  #hearAhead(event: EngineEvent): void {
+    this.#driver.handle(event);
     this.#foresight?.check();
   }
 
@@ -309,6 +320,7 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     assert(answer, "the engine answers every command");
     this.#answers.clear();
     this.#foresight?.check();
+    this.#signals.wake();
     return answer.errno === 0 ? undefined : answer;
   }
 

@@ -1,4 +1,5 @@
 import {
+  type Dbm,
   type Endpoint,
   type Limits,
   type Millis,
@@ -27,7 +28,7 @@ import type {
   SubflowEstablished,
   SubflowPriority,
 } from "./events.ts";
-import { explainPairs } from "./explain.ts";
+import { explainPairs, objectionTo } from "./explain.ts";
 import { type Foreseen, Watch, watchedPath, watchedPolicy, watchedRules } from "./foresee.ts";
 import { probeIdle } from "./idle.ts";
 import {
@@ -48,6 +49,7 @@ import { done, failed } from "./outcome.ts";
 import { arm, consider, networkChanged, planned, tellKept } from "./plan.ts";
 import type { LeftOut, Policy } from "./policy.ts";
 import { show } from "./show.ts";
+import { boundsOf, signalsChanged } from "./signals.ts";
 import { judgeSilence } from "./silence.ts";
 import type { ConnectionExplanation, ConnectionSnapshot, EngineSnapshot } from "./snapshot.ts";
 import { State } from "./state.ts";
@@ -110,12 +112,13 @@ export class Engine {
    * it says it was decided by.
    */
   foresee(event: ConnectionEstablished): Foreseen {
-    const { table, timing, treatment, costs, interfaceNames, rules } = this.#state;
+    const { table, timing, treatment, costs, interfaceNames, signals, rules } = this.#state;
     const watch = new Watch();
     const watched = treatment.under(watchedPolicy(treatment.policy, watch));
     const state = new State({ table, timing, timers: new Timers<Connection>(), treatment: watched });
     state.interfaceNames = interfaceNames;
     state.costs = costs;
+    state.signals = signals;
     state.rules = rules && watchedRules(rules, watch);
     established(state, { ...event, path: watchedPath(event.path, watch) });
     return { actions: watch.seen.has("itself") ? NO_ACTIONS : state.actions, because: watch.seen };
@@ -160,6 +163,16 @@ export class Engine {
   /** How often connections are to be measured, by the policy that asks for most; Infinity: none asks. */
   get measures(): Millis {
     return this.#state.watch.measures;
+  }
+
+  /** Bounds of Wi-Fi signals that some connection's policy wants to hear of (`host.signals`); none: they need not be read. */
+  get signals(): ReadonlySet<Dbm> {
+    return boundsOf(this.#state);
+  }
+
+  /** How many connections have a policy that looks at signals. O(1). */
+  get attentiveCount(): number {
+    return this.#state.attentive.size;
   }
 
   /** Something is in doubt: who looks again soon may find out. */
@@ -210,7 +223,11 @@ export class Engine {
     if (!connection) return undefined;
     const shown = show(connection);
     try {
-      return { connection: shown, leftOut: [...this.#explain(connection), ...this.#refused(connection)] };
+      const subflows = shown.subflows.map((subflow) => ({ ...subflow, ...objectionTo(connection, subflow) }));
+      return {
+        connection: { ...shown, subflows },
+        leftOut: [...this.#explain(connection), ...this.#refused(connection)],
+      };
     } catch (error) {
       return { connection: { ...shown, planRefused: shown.planRefused || messageOf(error) }, leftOut: [] };
     }
@@ -310,6 +327,9 @@ export class Engine {
         return;
       case "host.addresses":
         addressesChanged(state, event);
+        return;
+      case "host.signals":
+        signalsChanged(state, event.signals);
         return;
       case "policies.changed":
         remotesChanged(state, event);

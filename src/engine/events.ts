@@ -3,6 +3,7 @@ import type {
   AddressId,
   Connection,
   ConnectionReading,
+  Dbm,
   Endpoint,
   Limits,
   Path,
@@ -46,6 +47,7 @@ export type EngineEvent =
   | CommandReceived
   | ConfigChanged
   | HostAddresses
+  | HostSignals
   | ConnectionOwner
   | PolicyPlanned
   | PoliciesChanged
@@ -224,6 +226,13 @@ export interface HostAddresses {
   readonly costs?: ReadonlyMap<Address, number> | undefined;
   /** Names of interfaces by these addresses; undefined: as before. */
   readonly interfaceNames?: ReadonlyMap<Address, string> | undefined;
+}
+
+/** How strong this host's Wi-Fi interfaces receive what they are connected to: only while {@link Engine.signals} asks, and where it has changed. */
+export interface HostSignals {
+  readonly type: "host.signals";
+  /** By local address, of all that is known. */
+  readonly signals: ReadonlyMap<Address, Dbm>;
 }
 
 /** Answer to the action `policy.ask`. */

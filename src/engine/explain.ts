@@ -1,4 +1,4 @@
-import { errnoText, type Millis } from "../types/index.ts";
+import { type Address, errnoText, type Millis, type Path } from "../types/index.ts";
 import { formatBytes } from "./delay.ts";
 import type { Connection } from "./model.ts";
 import { toBeAnnounced, whichLimit, whyNotNow } from "./persist.ts";
@@ -26,7 +26,7 @@ export function explainPairs(state: State, connection: Connection): readonly Lef
     .filter((pair) => pair.subflows.length === 0)
     .map((pair): LeftOut => {
       const { local, remote } = pair;
-      const reason = isWished(pair) ? whyMissing(state, connection, pair) : whyUnwanted(policy.name, pair, known);
+      const reason = isWished(pair) ? whyMissing(state, connection, pair) : whyUnwanted(connection, pair, known);
       return { what: "pair", id: local.endpoint, address: local.address, remote: remote.address, ...reason };
     });
   const wanted = toBeAnnounced(connection, plan);
@@ -35,6 +35,17 @@ export function explainPairs(state: State, connection: Connection): readonly Lef
 }
 
 type Reason = Pick<LeftOut, "reason" | "remedy">;
+
+/** What the policy holds against the subflow; nothing where it does not say, or lives elsewhere. */
+export function objectionTo(connection: Connection, { path }: { readonly path: Path }): { objection?: string } {
+  const objection = objectionOf(connection, path.local.address);
+  return objection === "" ? {} : { objection };
+}
+
+function objectionOf(connection: Connection, local: Address): string {
+  const { policy, values } = connection.treatment;
+  return policy.objection?.(connection, local, values) ?? "";
+}
 
 function whyMissing({ now }: State, connection: Connection, pair: PairView): Reason {
   const { attempt } = pair;
@@ -64,10 +75,13 @@ function whenIn({ treatment, moved }: Connection, left: Millis): string {
   return [...time, ...amount].join(", or ");
 }
 
-function whyUnwanted(policy: string, pair: PairView, known: readonly LeftOut[]): Reason {
+function whyUnwanted(connection: Connection, pair: PairView, known: readonly LeftOut[]): Reason {
+  const { name: policy } = connection.treatment.policy;
   if (pair.blocked !== "") return { reason: pair.blocked, remedy: whatEnds(pair) };
   const told = known.find((left) => left.address === pair.local.address && left.remote === pair.remote.address);
   if (told) return told;
+  const objection = objectionOf(connection, pair.local.address);
+  if (objection !== "") return { reason: objection, remedy: "it is used again when that is over" };
   const before = pair.attempt?.failures ? `${failures(pair.attempt)}; ` : "";
   return { reason: `${before}policy ${policy} does not want it now`, remedy: "another policy may" };
 }

@@ -16,5 +16,6 @@ export { explainRules, type RuleReason } from "./rules/explain.ts";
 export type * from "./rules/rule.ts";
 export { RuleSet } from "./rules/rule-set.ts";
 export { type Unreachable, unreachableRules } from "./rules/unreachable.ts";
+export { isCrossing, signalAt } from "./signals.ts";
 export type * from "./snapshot.ts";
 export { checkGiven } from "./treat.ts";

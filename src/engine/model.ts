@@ -1,6 +1,7 @@
 import {
   type Address,
   type AddressId,
+  type Dbm,
   type Endpoint,
   type Family,
   familyOf,
@@ -86,6 +87,7 @@ export interface Surroundings extends Whereabouts {
   readonly treatment: Treatment;
   /** What it costs to send from local addresses; those not named: nothing. */
   readonly costs: ReadonlyMap<Address, number>;
+  readonly signals: ReadonlyMap<Address, Dbm>;
 }
 
 /** What the engine could not follow: the policy threw, or its plan was wrong. */
@@ -210,6 +212,10 @@ export class Connection implements ConnectionView, Timed {
 
   get now(): Millis {
     return this.#surroundings.now;
+  }
+
+  get signals(): ReadonlyMap<Address, Dbm> {
+    return this.#surroundings.signals;
   }
 
   get endpoints(): readonly Endpoint[] {

@@ -10,6 +10,7 @@ import {
   parseValue,
   rate,
   share,
+  signal,
   toggle,
   valuesOf,
 } from "./parameters.ts";
@@ -18,6 +19,7 @@ const PARAMETERS = {
   wait: duration("", 300, [0, 3_600_000]),
   times: count("", 2, [1, 64]),
   loss: share("", 0.1),
+  wifi: signal("", -80, [-100, -20]),
   speed: rate("", 1e6, [0, 1e10]),
   mode: choice("", ["ready", "lazy"]),
   eager: toggle("", false),
@@ -66,9 +68,32 @@ test("each parameter has a value: what is given, or its default", () => {
     wait: 5,
     times: 2,
     loss: 0.1,
+    wifi: -80,
     speed: 1e6,
     mode: "ready",
     eager: false,
   });
   assert.deepEqual(valuesOf(undefined, { wait: 5 }), {});
+});
+
+test("signals are below 0 and in dBm, or off", () => {
+  const { wifi } = PARAMETERS;
+  const parsed = (given: unknown) => parseValue(wifi, given);
+  for (const [given, value] of [
+    ["-84dBm", -84],
+    ["-72.5 dBm", -72.5],
+    ["off", 0],
+    [false, 0],
+    ["0", 0],
+    [0, 0],
+  ] as const)
+    assert.deepEqual(parsed(given), { value }, String(given));
+  assert.deepEqual(parsed(-80), { fault: '-80 is not a signal strength as "-80dBm", or "off"' });
+  assert.deepEqual(parsed("80dBm"), { fault: '"80dBm" is above -20dBm' });
+  assert.deepEqual(parsed("-101dBm"), { fault: '"-101dBm" is below -100dBm' });
+  assert.ok(
+    "fault" in parsed("-80dB") && "fault" in parsed("weak") && "fault" in parsed(true) && "fault" in parsed("--80dBm"),
+  );
+  assert.ok("fault" in parseValue(PARAMETERS.wait, "-5s"), "nothing else is below 0");
+  assert.deepEqual([formatValue(wifi, -80), formatValue(wifi, 0)], ["-80dBm", "off"]);
 });

@@ -1,4 +1,4 @@
-import type { Millis } from "../types/index.ts";
+import type { Dbm, Millis } from "../types/index.ts";
 
 interface Described {
   /** One line, for people. */
@@ -23,13 +23,15 @@ export type Parameter =
   | (Numeric & { readonly type: "bytes" })
   /** Bytes a second; written "10Mbit/s", "500kbit/s", "2MB/s". */
   | (Numeric & { readonly type: "rate" })
+  /** dBm, below 0; written "-80dBm", or "off", which is 0 and always possible. */
+  | (Numeric & { readonly type: "signal" })
   | (Described & { readonly type: "choice"; readonly values: readonly [string, ...string[]]; readonly default: string })
   | (Described & { readonly type: "switch"; readonly default: boolean });
 
 /** By name. */
 export type Parameters = Readonly<Record<string, Parameter>>;
 
-/** What a parameter can be: a number in its unit (ms, bytes, bytes a second, 0 to 1), a word, or yes and no. */
+/** What a parameter can be: a number in its unit (ms, bytes, bytes a second, dBm, 0 to 1), a word, or yes and no. */
 export type ParameterValue = number | string | boolean;
 
 /** The values that a policy is asked with: each parameter has one. */
@@ -54,6 +56,7 @@ const UNITS = {
   bytes: { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 },
   rate: { "bit/s": 0.125, "kbit/s": 125, "Mbit/s": 125e3, "Gbit/s": 125e6, "B/s": 1, "kB/s": 1e3, "MB/s": 1e6 },
   share: { "%": 0.01 },
+  signal: { dBm: 1 },
   count: {},
 } as const satisfies Record<NumericType, Readonly<Record<string, number>>>;
 
@@ -67,6 +70,7 @@ const EXAMPLES = {
   bytes: 'an amount as "64kB", "5GB"',
   rate: 'a rate as "10Mbit/s", "2MB/s"',
   share: 'a share as "15%" or 0.15',
+  signal: 'a signal strength as "-80dBm", or "off"',
   count: "a whole number",
 } as const satisfies Record<NumericType, string>;
 
@@ -79,6 +83,10 @@ export function parseValue(parameter: Parameter, given: unknown): ParsedValue {
       return parameter.values.includes(String(given))
         ? { value: String(given) }
         : { fault: `${quote(given)} is none of ${parameter.values.join(", ")}` };
+    case "signal":
+      // YAML of other versions reads `off` as false.
+      if (given === "off" || given === false) return { value: 0 };
+      return parseNumeric(parameter, given);
     default:
       return parseNumeric(parameter, given);
   }
@@ -95,6 +103,7 @@ function parseNumeric(parameter: Extract<Parameter, Numeric>, given: unknown): P
   const value = quantity(type, given);
   if (value === undefined || (type === "count" && !Number.isInteger(value)))
     return { fault: `${quote(given)} is not ${EXAMPLES[type]}` };
+  if (type === "signal" && value === 0) return { value };
   if (value < min) return { fault: `${quote(given)} is below ${formatValue(parameter, min)}` };
   if (value > max) return { fault: `${quote(given)} is above ${formatValue(parameter, max)}` };
   return { value };
@@ -102,12 +111,15 @@ function parseNumeric(parameter: Extract<Parameter, Numeric>, given: unknown): P
 
 /** "1.5MB" of bytes → 1500000; undefined: it is none. */
 export function quantity(type: NumericType, given: unknown): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z%/]*)$/.exec(String(given).trim());
+  const match = (type === "signal" ? SIGNED : UNSIGNED).exec(String(given).trim());
   if (!match) return undefined;
   const [, digits = "", unit = ""] = match;
   const factor = unit === "" ? (BARE.has(type) || Number(digits) === 0 ? 1 : undefined) : factorOf(type, unit);
   return factor === undefined ? undefined : Number((Number(digits) * factor).toPrecision(15));
 }
+
+const UNSIGNED = /^(\d+(?:\.\d+)?)\s*([A-Za-z%/]*)$/;
+const SIGNED = /^(-?\d+(?:\.\d+)?)\s*([A-Za-z%/]*)$/;
 
 function factorOf(type: NumericType, unit: string): number | undefined {
   const units: Readonly<Record<string, number>> = UNITS[type];
@@ -121,6 +133,7 @@ function quote(given: unknown): string {
 /** 300 as a duration → "300ms": the largest unit in which it is short. */
 export function formatValue(parameter: Parameter, value: ParameterValue): string {
   if (typeof value !== "number" || parameter.type === "choice" || parameter.type === "switch") return String(value);
+  if (parameter.type === "signal") return value === 0 ? "off" : `${value}dBm`;
   if (value === 0) return "0";
   const units = Object.entries(UNITS[parameter.type] as Readonly<Record<string, number>>);
   const fitting = units.filter(([, factor]) => value >= factor && isShort(value / factor));
@@ -157,6 +170,11 @@ export function share(about: string, usual: number, [min, max]: readonly [number
 /** Bytes a second as a parameter. */
 export function rate(about: string, usual: number, [min, max]: readonly [number, number]) {
   return { type: "rate", about, default: usual, min, max } as const;
+}
+
+/** The strength of a signal, in dBm, as a parameter; 0 is "off". */
+export function signal(about: string, usual: Dbm, [min, max]: readonly [Dbm, Dbm]) {
+  return { type: "signal", about, default: usual, min, max } as const;
 }
 
 /** One of a few words as a parameter; the first is the default. */

@@ -2,6 +2,7 @@ import {
   type Address,
   type AddressId,
   AF_INET,
+  type Dbm,
   ENDPOINT_FLAG,
   type Endpoint,
   type Family,
@@ -187,6 +188,11 @@ export interface ConnectionView {
   readonly pairs: readonly PairView[];
   /** The application writes more than the paths carry, as far as was measured; never known of what the peer sends. */
   readonly isFull: boolean;
+  /**
+   * How strong the Wi-Fi of local addresses is received, in dBm (nl80211: NL80211_STA_INFO_SIGNAL_AVG), by address. What is missing is not known,
+   * or no Wi-Fi. Read only where a policy asks for it ({@link Policy.signals}).
+   */
+  readonly signals: ReadonlyMap<Address, Dbm>;
   /** Addresses announced now (`add_addr_signaled`). */
   readonly addressesAnnounced: number;
   /** How many endpoints carry the flag. */
@@ -234,6 +240,8 @@ export type Occasion =
   | { readonly type: "policy" }
   /** Its subflows were measured ({@link Policy.measures}). */
   | { readonly type: "measured" }
+  /** A Wi-Fi signal has crossed one of the policy's bounds, is known now, or no more ({@link Policy.signals}). */
+  | { readonly type: "signal" }
   /** Links, addresses or routes of this host have changed. */
   | { readonly type: "network" }
   /** `wakeAt` has come, or something can be tried again. */
@@ -304,11 +312,20 @@ export interface Policy<M = unknown, P extends Parameters = Parameters> {
   readonly measures?: Millis;
   /** The same, where it depends on the parameters. */
   measuresWith?(values: Values<P>): Millis | undefined;
+  /**
+   * Bounds of Wi-Fi signals, in dBm: {@link ConnectionView.signals} is read, once a second, and the policy is asked when one crosses a bound; absent or
+   * empty: it does not look at them.
+   */
+  readonly signals?: readonly Dbm[];
+  /** The same, where they depend on the parameters. */
+  signalsWith?(values: Values<P>): readonly Dbm[];
   /** Its memory of one connection: plain, immutable data. Asked when the connection begins, is found at start, or changes its policy. */
   begin?(view: ConnectionView): M;
   plan(view: ConnectionView, memory: M, occasion: Occasion, values: Values<P>): ConnectionPlan<M>;
   /** Of what is possible and absent, why, as far as only the policy can know. Asked for by `subflow why` only. */
   explain?(view: ConnectionView, memory: M): readonly LeftOut[];
+  /** What it holds against a local address now, in words; "": nothing. Asked for by `subflow why` only. */
+  objection?(view: ConnectionView, local: Address, values: Values<P>): string;
 }
 
 /** Same address and port, v4-mapped counting as v4. */

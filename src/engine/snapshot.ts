@@ -9,6 +9,8 @@ export interface SubflowSnapshot extends SubflowFacts, Pick<SubflowView, "backup
   readonly quarantined?: boolean;
   /** It was opened to see whether the path of another answers, and goes again. */
   readonly isProbe?: boolean;
+  /** What its policy holds against its local address now; only where somebody asks why. */
+  readonly objection?: string;
 }
 
 /** One connection in a snapshot: plain JSON. */

@@ -1,4 +1,4 @@
-import type { Address, Endpoint, Millis } from "../types/index.ts";
+import type { Address, Dbm, Endpoint, Millis } from "../types/index.ts";
 import type { Action, ActionId } from "./actions.ts";
 import { Admission } from "./admission.ts";
 import type { Timing } from "./bounds.ts";
@@ -48,6 +48,10 @@ export class State {
   costs: ReadonlyMap<Address, number> = new Map();
   /** Names of this host's interfaces by their addresses. */
   interfaceNames: ReadonlyMap<Address, string> = new Map();
+  /** How strong its Wi-Fi interfaces receive, by their addresses, as far as is known. */
+  signals: ReadonlyMap<Address, Dbm> = new Map();
+  /** Connections whose policy looks at them. */
+  readonly attentive = new Set<Connection>();
   /** Of connections that no rule is for. */
   treatment: Treatment;
   /** How those are that a rule is for; undefined: there are no rules. */
@@ -106,6 +110,7 @@ export class State {
     this.timers.set(connection, undefined);
     this.watch.delete(connection);
     this.waiting.delete(connection);
+    this.attentive.delete(connection);
     this.connections.delete(connection.token);
   }
 }

@@ -6,6 +6,7 @@ import type { Connection } from "./model.ts";
 import { type GivenValues, parseValue } from "./parameters.ts";
 import { consider } from "./plan.ts";
 import type { Policy } from "./policy.ts";
+import type { RemotePolicy } from "./remote/plain.ts";
 import { StandIn } from "./remote/remote.ts";
 import type { Owner, Rule } from "./rules/rule.ts";
 import { RuleSet } from "./rules/rule-set.ts";
@@ -106,19 +107,28 @@ export function ownerKnown(state: State, connection: Connection, owner: Owner): 
 export function remotesChanged(state: State, { elsewhere }: PoliciesChanged): void {
   const before = state.remotes;
   state.remotes = new Map(elsewhere.map((each) => [each.name, each]));
-  for (const { name, measures } of elsewhere) {
+  for (const { name, measures, signals } of elsewhere) {
     const known = state.policies.find((policy) => policy.name === name);
     const standIn = known instanceof StandIn ? known : new StandIn(name);
     if (measures !== undefined) standIn.measures = measures;
+    if (signals !== undefined) standIn.signals = signals;
     if (!known) state.policies = [...state.policies, standIn];
   }
   for (const connection of state.connections.values()) {
     const { name } = connection.treatment.policy;
     const now = state.remotes.get(name);
-    if (!now || (before.get(name)?.isUp === now.isUp && before.get(name)?.measures === now.measures)) continue;
+    if (!now || isSameStanding(before.get(name), now)) continue;
     watchFor(state, connection);
     consider(state, connection, { type: "policy" });
   }
+}
+
+function isSameStanding(before: RemotePolicy | undefined, now: RemotePolicy): boolean {
+  return (
+    before?.isUp === now.isUp &&
+    before.measures === now.measures &&
+    String(before.signals ?? "") === String(now.signals ?? "")
+  );
 }
 
 /** From now on the connection is treated so. Its policy begins anew if that is another, or has other parameters. */
@@ -136,9 +146,11 @@ function put(state: State, connection: Connection, next: Treatment): void {
   watchFor(state, connection);
 }
 
-/** It is looked at now and then where there is something to choose from, or its policy wants to know. */
+/** It is looked at now and then where there is something to choose from, or its policy wants to know; and told of what its policy asks for. */
 export function watchFor(state: State, connection: Connection): void {
-  const { measures, triesAgain } = connection.treatment;
+  const { measures, signals, triesAgain } = connection.treatment;
+  if (signals.length > 0) state.attentive.add(connection);
+  else state.attentive.delete(connection);
   if (!triesAgain) return;
   if (measures !== undefined || connection.subflows.length > 1) state.watch.add(connection);
 }

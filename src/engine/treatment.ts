@@ -1,5 +1,6 @@
 import {
   type Address,
+  type Dbm,
   ENDPOINT_FLAG,
   type Endpoint,
   type Limits,
@@ -55,6 +56,7 @@ export class Treatment {
   /** "active-backup hold_down=10s": policy and what of it was given. The same text, the same plans. */
   readonly text: string;
   readonly #options: TreatmentOptions;
+  readonly #signals: readonly Dbm[];
   #list: readonly Endpoint[] = [];
   #listOf: { readonly revision: number; readonly names: ReadonlyMap<Address, string> } | undefined;
 
@@ -64,6 +66,7 @@ export class Treatment {
     this.policy = policy;
     this.given = given ?? {};
     this.values = valuesOf(policy.parameters, given);
+    this.#signals = policy.signalsWith?.(this.values) ?? NO_SIGNALS;
     this.rule = rule;
     this.delay = delay;
     this.isByHand = isByHand;
@@ -99,6 +102,11 @@ export class Treatment {
   get choosesInterfaces(): boolean {
     const { allow = [], deny = [], backup = [] } = this.#options.interfaces ?? {};
     return allow.length + deny.length + backup.length > 0;
+  }
+
+  /** Bounds of Wi-Fi signals that its policy wants to hear of; none: it does not look at them. */
+  get signals(): readonly Dbm[] {
+    return this.policy.signals ?? this.#signals;
   }
 
   limitsOf({ limits }: EndpointTable): Limits {
@@ -143,6 +151,8 @@ export class Treatment {
     return name !== undefined && isAny(backup, name);
   }
 }
+
+const NO_SIGNALS: readonly Dbm[] = [];
 
 function isAny(patterns: readonly string[], name: string): boolean {
   return patterns.some((pattern) => matchesPattern(pattern, name));

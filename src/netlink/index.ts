@@ -10,6 +10,7 @@ export * from "./mptcp-pm.ts";
 export * from "./native.ts";
 export * from "./netns.ts";
 export * from "./netstat.ts";
+export * from "./nl80211.ts";
 export * from "./owners.ts";
 export * from "./prepared-answers.ts";
 export * from "./proc.ts";

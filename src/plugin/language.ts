@@ -1,7 +1,7 @@
 import type { GivenValues, Parameters, PlainOccasion, PlainView, RemotePlan } from "../engine/index.ts";
 
 /** Of what the daemon and a plug-in's process say to each other; the process says it first. */
-export const PLUGIN_VERSION = 1;
+export const PLUGIN_VERSION = 2;
 
 /** Daemon → process, a line each: what should be? */
 export interface PlanRequest {
@@ -21,6 +21,7 @@ export interface PluginHello {
   readonly version: number;
   readonly about: string;
   readonly measures?: number | undefined;
+  readonly signals?: readonly number[] | undefined;
   readonly parameters: Parameters;
 }
 

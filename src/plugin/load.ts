@@ -34,15 +34,27 @@ function wordsOf(error: unknown): string {
   return error instanceof Error ? message : "it threw something that is no Error";
 }
 
-function faultOf({ name, plan, begin, measures, tries }: Partial<Record<keyof Policy, unknown>>): string | undefined {
+function faultOf({
+  name,
+  plan,
+  begin,
+  measures,
+  signals,
+  tries,
+}: Partial<Record<keyof Policy, unknown>>): string | undefined {
   if (typeof name !== "string" || name === "") return "its policy has no name";
   if (typeof plan !== "function") return "its policy has no function `plan`";
   if (begin !== undefined && typeof begin !== "function") return "`begin` of its policy is no function";
   if (tries === "once") return "policies that try once cannot be plug-ins: what they do depends on the moment";
   const isPace = typeof measures === "number" && Number.isFinite(measures) && measures >= MEASURES_MIN;
   if (measures !== undefined && !isPace) return `\`measures\` of its policy is no time of at least ${MEASURES_MIN} ms`;
+  const areBounds = Array.isArray(signals) && signals.length <= SIGNALS_MAX && signals.every(Number.isFinite);
+  if (signals !== undefined && !areBounds)
+    return `\`signals\` of its policy is no list of at most ${SIGNALS_MAX} numbers (dBm)`;
   return undefined;
 }
 
+/** Bounds of Wi-Fi signals that a policy may want to hear of. */
+const SIGNALS_MAX = 16;
 /** Measuring more often than the paths are looked at tells nothing. */
 const MEASURES_MIN = 50;

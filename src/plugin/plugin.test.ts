@@ -167,6 +167,35 @@ test("plug-in: its memory comes back with each question, and parameters are what
   assert.match(wrong.engine.connection(1)?.planRefused ?? "", /has no parameter wiat; it has wait/);
 });
 
+test("plug-in: it sees how strong Wi-Fi is received, and is asked when that crosses a bound of its own", () => {
+  const seen: unknown[] = [];
+  const policy: Policy = {
+    name: "wary",
+    signals: [-80],
+    plan({ subflows, signals }, _memory, { type }) {
+      seen.push([type, ...signals]);
+      return { subflows: subflows.map((keep) => ({ keep })) };
+    },
+  };
+  const { hello } = new Runner(policy);
+  assert.deepEqual(hello.type === "hello" && hello.signals, [-80]);
+  const stage = stageWith(answering(policy), 2);
+  stage.elsewhere(NAME, true, { signals: [-80] });
+  stage.pass(1000);
+  assert.deepEqual([...stage.engine.signals], [-80]);
+  seen.length = 0;
+  for (const dbm of [-60, -70, -84]) {
+    stage.signal(0, dbm);
+    stage.pass(1000);
+  }
+  assert.deepEqual(seen, [
+    ["signal", ["10.0.0.1", -60]],
+    ["signal", ["10.0.0.1", -84]],
+  ]);
+  stage.elsewhere(NAME, true, { signals: [] });
+  assert.equal(stage.engine.attentiveCount, 0);
+});
+
 test("plug-in: a module is refused with what is missing", async () => {
   const load = async (text: string, name = "p.mjs"): Promise<string> => {
     const file = join(folder, `${Math.abs(hash(text))}-${name}`);
@@ -181,6 +210,11 @@ test("plug-in: a module is refused with what is missing", async () => {
   assert.equal(await load("export const policy = { plan() {} }"), "its policy has no name");
   assert.equal(await load("export const policy = { name: 'a' }"), "its policy has no function `plan`");
   assert.match(await load("export const policy = { name: 'a', plan() {}, measures: 1 }"), /no time of at least 50 ms/);
+  for (const signals of ["-80", "[-80, '-70']", "[NaN]", "Array(17).fill(-80)"])
+    assert.match(
+      await load(`export const policy = { name: 'a', plan() {}, signals: ${signals} }`),
+      /no list of at most 16 numbers \(dBm\)/,
+    );
   assert.match(await load("export const policy = { name: 'a', plan() {}, tries: 'once' }"), /cannot be plug-ins/);
   assert.match(await load("throw new Error('boom')"), /^boom/);
   assert.match(await load("export const = 1"), /Unexpected token/);

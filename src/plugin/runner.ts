@@ -27,8 +27,8 @@ export class Runner {
   }
 
   get hello(): FromPlugin {
-    const { about = "", measures, parameters = {} } = this.#policy;
-    return { type: "hello", version: PLUGIN_VERSION, about, measures, parameters };
+    const { about = "", measures, signals, parameters = {} } = this.#policy;
+    return { type: "hello", version: PLUGIN_VERSION, about, measures, signals, parameters };
   }
 
   /** @returns the answer to a line; undefined: it is no question (the rest of one that somebody else was killed over) */

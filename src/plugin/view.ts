@@ -10,7 +10,7 @@ import {
   type PlainView,
   type RemotePoint,
 } from "../engine/index.ts";
-import { ENDPOINT_FLAG, type Endpoint, sameAddress } from "../types/index.ts";
+import { type Address, type Dbm, ENDPOINT_FLAG, type Endpoint, sameAddress } from "../types/index.ts";
 
 /** What was sent as plain JSON, as a policy sees it. */
 export function restored(plain: PlainView, occasion: PlainOccasion): { view: ConnectionView; occasion: Occasion } {
@@ -20,6 +20,7 @@ export function restored(plain: PlainView, occasion: PlainOccasion): { view: Con
   const view: ConnectionView = {
     ...plain,
     pairs,
+    signals: new Map(Object.entries(plain.signals) as [Address, Dbm][]),
     countEndpoints: (flag) => endpoints.filter(({ flags }) => flags & flag).length,
     costOf: (local) => endpoints.find(({ address }) => sameAddress(address, local))?.cost ?? 0,
     isInitial: ({ id }) => known(id)?.isInitial ?? false,

@@ -53,6 +53,9 @@ const happening: fc.Arbitrary<EngineEvent> = fc.oneof(
       port: 80,
     }),
   ),
+  fc.array(fc.tuple(fc.nat(7), fc.integer({ min: -100, max: -30 })), { maxLength: 4 }).map((signals): EngineEvent => {
+    return { type: "host.signals", signals: new Map(signals.map(([n, dbm]) => [address("2", n), dbm])) };
+  }),
   fc.nat(6).map((remoteId): EngineEvent => ({ type: "address.removed", token: TOKEN, remoteId })),
   endpoint.map((e): EngineEvent => ({ type: "command.received", request: 1, command: { type: "endpoint.add", ...e } })),
   fc

@@ -42,6 +42,7 @@ const SOME: readonly Entry[] = [
     },
     fact: { type: "network", network: { ...{ links: [], addresses: [], routes: [], rules: [] }, sysctls: new Map() } },
   },
+  event(8, { type: "host.signals", signals: new Map([["10.0.2.1" as Address, -84]]) }),
   { type: "lost", at: 9, entries: 3 },
 ];
 

@@ -1,6 +1,6 @@
 import type { ConnectionPlan, ConnectionView, Occasion, Policy, Values } from "../engine/index.ts";
 import { FAULTS, NO_FAULTS, SimulationError, type SimulationOptions, simulate } from "../sim/index.ts";
-import type { Millis } from "../types/index.ts";
+import type { Dbm, Millis } from "../types/index.ts";
 import { Stage } from "./stage.ts";
 
 /** A policy breaks a law: which, and how to see it again. */
@@ -56,8 +56,11 @@ export const LAWS: readonly Law[] = [
   {
     says: "so do paths that are good and bad by turns, and one of them is no backup all the time",
     check: (policy) => {
-      for (const period of [500, 3000, 20_000])
-        for (const outstanding of [0, 1e8]) isSteady(policy, period, outstanding);
+      const looksAtSignals = policy.signals !== undefined || policy.signalsWith !== undefined;
+      for (const period of [500, 3000, 20_000]) {
+        for (const outstanding of [0, 1e8]) isSteady(policy, period, { outstanding });
+        if (looksAtSignals) isSteady(policy, period, { outstanding: 0, isWifi: true });
+      }
     },
   },
   { says: "each pair without a subflow has a reason", check: explains },
@@ -208,8 +211,18 @@ const LOOK: Millis = 250;
 /** Something new may have to be established first. */
 const BACKUP_MAX: Millis = 1000;
 
+/** Of Wi-Fi that is walked away from, and that one stands beside. */
+const FAR: Dbm = -95;
+const NEAR: Dbm = -40;
+
+interface Turns {
+  readonly outstanding: number;
+  /** All that is bad of a path is that its Wi-Fi is weak. */
+  readonly isWifi?: boolean;
+}
+
 /** Three paths that carry data, each of which is bad when it is its turn. */
-function isSteady(policy: Policy, period: Millis, outstanding: number): void {
+function isSteady(policy: Policy, period: Millis, { outstanding, isWifi = false }: Turns): void {
   const stage = new Stage({ policy, locals: 3 });
   stage.pass(1000);
   const { length } = stage.log;
@@ -218,9 +231,10 @@ function isSteady(policy: Policy, period: Millis, outstanding: number): void {
   for (let time = 0; time < STEADY; time += LOOK) {
     stage.pass(LOOK);
     const bad = Math.floor(stage.now / period) % 3;
-    lost[bad] = (lost[bad] ?? 0) + LOOK * 300;
+    if (isWifi) for (const n of [0, 1, 2]) stage.signal(n, n === bad ? FAR : NEAR);
+    else lost[bad] = (lost[bad] ?? 0) + LOOK * 300;
     const figures = lost.map((bytesRetransmitted, n) => {
-      const path = n === bad ? { rtt: 700, backoff: 2, deliveryRate: 1e4 } : {};
+      const path = n === bad && !isWifi ? { rtt: 700, backoff: 2, deliveryRate: 1e4 } : {};
       return [`${n}>0`, { ...path, bytesRetransmitted }] as const;
     });
     stage.measure(Object.fromEntries(figures), false, outstanding);

@@ -9,12 +9,14 @@ import {
   type PolicyAsk,
   type PolicyPlanned,
   Pump,
+  type RemotePolicy,
   type Rule,
   type Timing,
 } from "../engine/index.ts";
 import { type SimConnection, SimKernel, type SimSubflow } from "../sim/index.ts";
 import {
   type Address,
+  type Dbm,
   ENDPOINT_FLAG,
   ERRNO,
   type Limits,
@@ -83,6 +85,7 @@ export class Stage {
   readonly #connection: SimConnection;
   readonly #pump: Pump;
   readonly #paths = new Map<string, PathState>();
+  readonly #signals = new Map<Address, Dbm>();
   readonly #silentSince = new Map<string, Millis>();
   readonly #roundTrip: Millis;
   readonly #flags: number;
@@ -292,15 +295,22 @@ export class Stage {
     return { path: subflow.path, state: "established", ...times, ...counts, ...sums, sinceReceived: since };
   }
 
-  /** A policy in another process is there ("plugin:x"), or answers no more. */
-  elsewhere(name: string, isUp: boolean): void {
-    this.#feed({ type: "policies.changed", elsewhere: [{ name, isUp }] });
+  /** A policy in another process is there ("plugin:x"), or answers no more. @param asks what it wants to be told of */
+  elsewhere(name: string, isUp: boolean, asks: Pick<RemotePolicy, "measures" | "signals"> = {}): void {
+    this.#feed({ type: "policies.changed", elsewhere: [{ name, isUp, ...asks }] });
   }
 
   /** Its address number n is on the n-th of these interfaces. */
   nameInterfaces(names: readonly string[]): void {
     const interfaceNames = new Map(names.map((name, n) => [this.local(n), name]));
     this.#feed({ type: "host.addresses", addresses: [...interfaceNames.keys()], interfaceNames });
+  }
+
+  /** The Wi-Fi of its address number n is received so well, in dBm; undefined: that is not known (any more). */
+  signal(n: number, dbm: Dbm | undefined): void {
+    if (dbm === undefined) this.#signals.delete(this.local(n));
+    else this.#signals.set(this.local(n), dbm);
+    this.#feed({ type: "host.signals", signals: new Map(this.#signals) });
   }
 
   /** Other rules from now on. */

@@ -9,6 +9,9 @@ export type AddressId = number;
 /** A duration or a point in time, in milliseconds; points are from a monotonic clock whose zero means nothing. */
 export type Millis = number;
 
+/** How strong something is received, in decibels above a milliwatt: below 0, the nearer the stronger. */
+export type Dbm = number;
+
 /** Who opened the connection: the initiator is the client, the listener the server. */
 export type Side = "client" | "server";
 

@@ -8,10 +8,11 @@ const NLA_F_NESTED = 0x8000;
 const NLA_HEADER = 4;
 
 /** How an attribute's payload is read and written; "be" is network order. */
-export type Kind = "u8" | "u16" | "u16be" | "u32" | "s32" | "u64" | "string" | "bytes" | "flag" | "address";
+export type Kind = "u8" | "s8" | "u16" | "u16be" | "u32" | "s32" | "u64" | "string" | "bytes" | "flag" | "address";
 
 type KindValue = {
   u8: number;
+  s8: number;
   u16: number;
   u16be: number;
   u32: number;
@@ -46,6 +47,7 @@ export type Encodable<T extends Table> = {
 
 const MIN_LENGTH: { readonly [K in Kind]: number } = {
   u8: 1,
+  s8: 1,
   u16: 2,
   u16be: 2,
   u32: 4,
@@ -112,6 +114,8 @@ function readValue(kind: Kind, bytes: Uint8Array, from: number, to: number): unk
   switch (kind) {
     case "u8":
       return bytes[from];
+    case "s8":
+      return ((bytes[from] ?? 0) << 24) >> 24;
     case "u16":
       return readU16(bytes, from);
     case "u16be":
@@ -162,6 +166,8 @@ function writeValue(writer: Writer, kind: Kind, value: unknown): void {
   switch (kind) {
     case "u8":
       return writer.u8(value as number);
+    case "s8":
+      return writer.u8((value as number) & 0xff);
     case "u16":
       return writer.u16(value as number);
     case "u16be":

@@ -57,6 +57,11 @@ function decodeList<T extends Table>(table: T, list: Uint8Array | undefined): De
   return result;
 }
 
+/** Asks for all families: a dump, which loads no module for a name that there is none of yet. */
+export function encodeGetFamilies(writer: Writer): void {
+  genlHeader(writer, CTRL_CMD.GETFAMILY, 2);
+}
+
 /** @throws CodecError when it is not a CTRL_CMD_NEWFAMILY answer. */
 export function decodeFamily(bytes: Uint8Array, { from, to }: MessageHeader): Family {
   const found = decode(CTRL, bytes, from + GENL_HEADER, to);

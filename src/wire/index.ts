@@ -8,5 +8,6 @@ export * from "./genetlink.ts";
 export * from "./info.ts";
 export * from "./message.ts";
 export * from "./mptcp-pm.ts";
+export * from "./nl80211.ts";
 export * from "./rtnetlink.ts";
 export * from "./sock-diag.ts";

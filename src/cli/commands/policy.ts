@@ -77,7 +77,8 @@ function page({ name, about = "", parameters = {} }: Policy, width: number): str
 function meaning(parameter: Parameter): string {
   if (parameter.type === "choice") return `${parameter.about} (${parameter.values.join(", ")})`;
   if (parameter.type === "switch") return `${parameter.about} (true, false)`;
-  return `${parameter.about} (${formatValue(parameter, parameter.min)} to ${formatValue(parameter, parameter.max)})`;
+  const bounds = `${formatValue(parameter, parameter.min)} to ${formatValue(parameter, parameter.max)}`;
+  return `${parameter.about} (${bounds}${parameter.type === "signal" ? ", off" : ""})`;
 }
 
 function policyJson({ name, about = "", parameters = {} }: Policy): Json {

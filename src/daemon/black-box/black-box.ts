@@ -83,8 +83,13 @@ export class BlackBox implements Disposable {
   /** Nothing is written before the daemon has given up the rights that it does not need. */
   #isOpen = false;
   #said = "";
-  readonly #last: { config?: HostConfig; policies?: EngineEvent; addresses?: EngineEvent; treatment?: ConfigChanged } =
-    {};
+  readonly #last: {
+    config?: HostConfig;
+    policies?: EngineEvent;
+    addresses?: EngineEvent;
+    signals?: EngineEvent;
+    treatment?: ConfigChanged;
+  } = {};
 
   constructor(options: BlackBoxOptions) {
     this.#options = options;
@@ -305,6 +310,7 @@ export class BlackBox implements Disposable {
 
   #remember(event: EngineEvent): void {
     if (event.type === "policies.changed") this.#last.policies = event;
+    else if (event.type === "host.signals") this.#last.signals = event;
     else if (event.type === "host.addresses")
       this.#last.addresses = { ...this.#last.addresses, ...event } as EngineEvent;
     else if (event.type === "config.changed") {
@@ -337,8 +343,8 @@ export class BlackBox implements Disposable {
   }
 
   #setUp(table: Pick<ConfigChanged, "endpoints" | "limits">): EngineEvent[] {
-    const { policies, treatment, addresses } = this.#last;
-    const events = [policies, { type: "config.changed", ...table } as const, addresses, treatment];
+    const { policies, treatment, addresses, signals } = this.#last;
+    const events = [policies, { type: "config.changed", ...table } as const, addresses, signals, treatment];
     return events.filter((event) => event !== undefined);
   }
 

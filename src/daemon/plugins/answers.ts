@@ -36,6 +36,7 @@ const FROM_PLUGIN = v.variant("type", [
     version: v.number(),
     about: v.pipe(v.string(), v.maxLength(1000)),
     measures: v.optional(v.pipe(v.number(), v.minValue(50))),
+    signals: v.optional(v.pipe(v.array(v.number()), v.maxLength(16))),
     parameters: v.custom<Parameters>((value) => typeof value === "object" && value !== null),
   }),
   v.object({ type: v.literal("plan"), id: v.number(), plan: PLAN }),

@@ -1,7 +1,7 @@
 import { LineBuffer } from "../../control/index.ts";
-import type { PolicyAsk, PolicyPlanned } from "../../engine/index.ts";
+import type { PolicyAsk, PolicyPlanned, RemotePolicy } from "../../engine/index.ts";
 import { PLUGIN_VERSION } from "../../plugin/index.ts";
-import type { Millis, Token } from "../../types/index.ts";
+import type { Dbm, Millis, Token } from "../../types/index.ts";
 import type { Logger } from "../logger.ts";
 import { type Heard, hear, type Misheard } from "./answers.ts";
 import { nodeWords, Supervisor } from "./supervisor.ts";
@@ -51,6 +51,7 @@ export class Plugin implements Disposable {
   #isRunning = false;
   #isUp = false;
   #measures: Millis | undefined;
+  #signals: readonly Dbm[] | undefined;
   #ids = 0;
   #noise = 0;
   #startedAt: Millis = 0;
@@ -84,8 +85,8 @@ export class Plugin implements Disposable {
     return `plugin:${this.#options.name}`;
   }
 
-  get standing(): { readonly name: string; readonly isUp: boolean; readonly measures: Millis | undefined } {
-    return { name: this.name, isUp: this.#isUp, measures: this.#measures };
+  get standing(): RemotePolicy {
+    return { name: this.name, isUp: this.#isUp, measures: this.#measures, signals: this.#signals };
   }
 
   /** Asks, when its turn comes; an earlier question about the connection that still waits is left out. */
@@ -185,13 +186,14 @@ export class Plugin implements Disposable {
     }
   }
 
-  #greet({ version, measures }: Extract<Heard, { type: "hello" }>): boolean {
+  #greet({ version, measures, signals }: Extract<Heard, { type: "hello" }>): boolean {
     if (version !== PLUGIN_VERSION) {
       this.#fail(`speaks version ${version}, and the daemon ${PLUGIN_VERSION}`);
       return false;
     }
     this.#isUp = true;
     this.#measures = measures;
+    this.#signals = signals;
     this.#arm();
     this.#options.log.info(`${this.name} answers (${this.#options.file})`);
     this.#options.onChange();

@@ -32,6 +32,7 @@ const OCCASIONS: Readonly<Partial<Record<EngineEvent["type"], string>>> = {
   "command.received": "an endpoint or a limit was set or taken away",
   "config.changed": "the configuration",
   "host.addresses": "the host's addresses",
+  "host.signals": "a Wi-Fi signal",
   "network.changed": "the network has changed",
   tick: "the time has come",
 };

@@ -27,6 +27,7 @@ export function plainView(connection: Connection, seen: readonly Subflow[]): Pla
       attempt: pair.attempt ? attempts.indexOf(pair.attempt) : null,
       blocked: pair.blocked,
     })),
+    signals: Object.fromEntries(view.signals),
     isFull: view.isFull,
     addressesAnnounced: view.addressesAnnounced,
   };

@@ -1,4 +1,4 @@
-import type { AddressId, Endpoint, Millis } from "../../types/index.ts";
+import type { Address, AddressId, Dbm, Endpoint, Millis } from "../../types/index.ts";
 import type { ConnectionView, LocalPoint, Occasion, RemotePoint } from "../policy.ts";
 
 /** An endpoint with what it is in one connection. */
@@ -41,6 +41,8 @@ export interface PlainView
   > {
   readonly endpoints: readonly PlainEndpoint[];
   readonly pairs: readonly PlainPair[];
+  /** By local address. */
+  readonly signals: Readonly<Record<Address, Dbm>>;
 }
 
 /** An {@link Occasion}; subflows, remotes and endpoints by their places in the view's lists, null where they are in none any more. */
@@ -74,4 +76,5 @@ export interface RemotePolicy {
   /** It answers, as far as is known. */
   readonly isUp: boolean;
   readonly measures?: Millis | undefined;
+  readonly signals?: readonly Dbm[] | undefined;
 }

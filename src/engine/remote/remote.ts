@@ -1,4 +1,4 @@
-import { type Address, type Millis, sameAddress } from "../../types/index.ts";
+import { type Address, type Dbm, type Millis, sameAddress } from "../../types/index.ts";
 import type { Connection } from "../model.ts";
 import type { ConnectionPlan, ConnectionView, Occasion, PairView, Policy, Wanted } from "../policy.ts";
 import type { State } from "../state.ts";
@@ -20,6 +20,7 @@ export class StandIn implements Policy {
   readonly name: string;
   /** As the process says when it has begun. */
   measures?: Millis;
+  signals?: readonly Dbm[];
 
   constructor(name: string) {
     this.name = name;
