@@ -1,5 +1,5 @@
 // `npm run test:kernels [-- three | quick | KERNEL...] [--only WORD,WORD] [--service] [--out FOLDER]`: boots Debian's kernels in qemu, without KVM, and tries
-// there what differs from kernel to kernel. A kernel is a suite ("bookworm"), a series ("6.18") or "newest". `three` is the oldest, the newest and one
+// there what differs from kernel to kernel. A kernel is a suite ("bookworm"), a series ("6.18"), "newest", or "wifi" (simulated radios). `three` is the oldest, the newest and one
 // between, and less of each; `quick` still less (the last step of `npm test`). `--prepare` only gets what is needed. `--service` tries the package under systemd on each too (root, debootstrap). Leaves a report in FOLDER (dist/kernels).
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -8,12 +8,12 @@ import { parseArgs } from "node:util";
 import { root } from "./setup.mjs";
 import { jobImage, projectImage } from "./vm/image.mjs";
 import { initScript } from "./vm/init.mjs";
-import { isKernelName, KERNEL_NAMES, kernelOf, telling, VmError } from "./vm/kernel.mjs";
+import { isKernelName, KERNEL_NAMES, kernelOf, telling, VmError, WIFI } from "./vm/kernel.mjs";
 import { boot, joined, StoppedError, unpack } from "./vm/machine.mjs";
 import { built, cache, commit, prepare, systemOf } from "./vm/prepare.mjs";
 
-/** Debian 12, Debian 13, the kernel this is developed on, and whatever is newest. */
-const ALL = ["bookworm", "trixie", "6.18", "newest"];
+/** Debian 12, Debian 13, the kernel this is developed on, whatever is newest, and one that has radios. */
+const ALL = ["bookworm", "trixie", "6.18", "newest", WIFI];
 const THREE = ["bookworm", "trixie", "newest"];
 const isOfThree = (word) => word === "three" || word === "quick";
 /** How it ends where there can be no machines (tools/test.mjs). */
@@ -29,6 +29,8 @@ const SHORT = [
   { job: "kernel/every-kernel" },
   { job: "kernel/netem", environment: { WEATHERS: "1%", LOSSES: "carrier", MANAGERS: "userspace" } },
 ];
+/** On the one that has radios, whatever is done on the others. */
+const RADIOS = [{ job: "kernel/wifi", environment: { WIFI: "hwsim" } }];
 const PLANS = { quick: QUICK, three: SHORT };
 const LONG = [
   { job: "status" },
@@ -143,9 +145,11 @@ async function main() {
   const wrong = names.find((name) => !isKernelName(name));
   if (wrong) throw new VmError(`"${wrong}" is none of: three, quick, ${KERNEL_NAMES}`);
   const words = values.only?.split(",") ?? [""];
-  const plan = (PLANS[first] ?? LONG).filter(({ job }) => words.some((word) => job.includes(word)));
-  if (plan.length === 0 && !values.service) throw new VmError(`--only ${values.only}: there is no such job`);
-  const kernels = got(names);
+  const wanted = (jobs) => jobs.filter(({ job }) => words.some((word) => job.includes(word)));
+  const planOf = (name) => wanted(name === WIFI ? RADIOS : (PLANS[first] ?? LONG));
+  if (names.every((name) => planOf(name).length === 0) && !values.service)
+    throw new VmError(`--only ${values.only}: there is no such job`);
+  const kernels = got(names.filter((name) => planOf(name).length > 0 || values.service));
   if (kernels === undefined) process.exitCode = NOT_HERE;
   if (kernels === undefined || values.prepare) return;
   built();
@@ -157,8 +161,8 @@ async function main() {
     projectImage(project, root);
     // Never side by side: a test that waits looks again and again, so that two that slow each other down take more than twice as long.
     for (const each of kernels) {
-      const one = await tryOn(each, { plan, project, out });
-      if (values.service) one.jobs.push(tryService(each.name, out, one.release));
+      const one = await tryOn(each, { plan: planOf(each.name), project, out });
+      if (values.service && each.name !== WIFI) one.jobs.push(tryService(each.name, out, one.release));
       tried.push(one);
       writeFileSync(join(out, "report.md"), report(tried));
     }
@@ -166,7 +170,7 @@ async function main() {
     rmSync(project, { force: true });
   }
   console.log(`\n${table(tried).join("\n")}\n\n${join(out, "report.md")}`);
-  const isWell = tried.length === names.length && tried.every(({ jobs }) => jobs.every(({ passed }) => passed));
+  const isWell = tried.length === kernels.length && tried.every(({ jobs }) => jobs.every(({ passed }) => passed));
   process.exitCode = isWell ? 0 : 1;
 }
 

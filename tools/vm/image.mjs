@@ -33,6 +33,7 @@ const MODULES = [
   "kernel/crypto",
   "kernel/drivers/net/veth.ko",
   "kernel/drivers/net/dummy.ko",
+  "kernel/drivers/net/wireless/virtual",
 ];
 /** Build tools of the project, which the machine has no use for. */
 const UNUSED = /^(\.cache|\.bin|@biomejs|@typescript|typescript|playwright-core|axe-core)$/;

@@ -16,6 +16,9 @@ import { join } from "node:path";
 
 /** Small, with MPTCP, veth, traffic control and netfilter. */
 const META = "linux-image-cloud-amd64";
+/** The whole one of Debian 13, with Wi-Fi: simulated radios (mac80211_hwsim). */
+export const WIFI = "wifi";
+const WHOLE = { suite: "trixie", meta: "linux-image-amd64" };
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /** Which suites have the newest kernel changes with the time of year. */
 const NEWEST = ["sid", "trixie-backports"];
@@ -24,7 +27,7 @@ const NEWEST = ["sid", "trixie-backports"];
 const SERIES_IN = ["trixie-backports", "sid", "trixie", "bookworm-backports"];
 
 const SERIES = /^\d+\.\d+$/;
-export const KERNEL_NAMES = 'a Debian suite ("bookworm"), a series ("6.18"), "newest"';
+export const KERNEL_NAMES = 'a Debian suite ("bookworm"), a series ("6.18"), "newest", "wifi"';
 export const isKernelName = (name) => SERIES.test(name) || /^[a-z][a-z0-9-]*$/.test(name);
 
 /** What stopped us, in words for people. */
@@ -70,9 +73,11 @@ function mirror() {
 class Suite {
   #directory;
   #env;
+  #meta;
 
-  constructor(cache, suite) {
+  constructor(cache, suite, meta = META) {
     this.name = suite;
+    this.#meta = meta;
     this.#directory = mkdtempSync(join(cache, "apt-"));
     const apt = this.#directory;
     for (const path of ["lists/partial", "archives/partial"]) mkdirSync(join(apt, path), { recursive: true });
@@ -119,8 +124,8 @@ class Suite {
 
   /** The suite's own kernel. */
   get image() {
-    const [image] = this.#dependencies(META, /^linux-image-\d/);
-    if (!image) throw new VmError(`${META} of ${this.name} depends on no kernel image`);
+    const [image] = this.#dependencies(this.#meta, /^linux-image-\d/);
+    if (!image) throw new VmError(`${this.#meta} of ${this.name} depends on no kernel image`);
     return image;
   }
 
@@ -224,6 +229,7 @@ function found(cache, wanted) {
 /** @returns the suite, which the caller is to dispose of, and the image, unless it is the suite's own kernel */
 function suiteOf(cache, wanted) {
   if (wanted === "newest") return newest(cache);
+  if (wanted === WIFI) return { suite: new Suite(cache, WHOLE.suite, WHOLE.meta) };
   if (!SERIES.test(wanted)) {
     return { suite: new Suite(cache, wanted) };
   }
