@@ -59,10 +59,13 @@ export function whyNoMeasure({ name, setup }: Scenario): string | undefined {
   return fault && `the in-kernel path manager of this kernel: ${fault.what}`;
 }
 
-/** Older kernels refuse without a word: then ours, which has one, is compared by the number of the error. */
+/** Before Linux 6.14 the kernel refuses without a word, or with others: then ours, which has one, is compared by the number of the error. */
 export function withoutWords(mine: readonly string[], theirs: readonly string[]): readonly string[] {
+  if (!isBefore([6, 14])) return mine;
   const bare = (line: string): string => line.replace(/^(refused: .*: \d+ ).*$/, "$1");
-  return mine.map((line) => (theirs.includes(bare(line)) ? bare(line) : line));
+  return mine.map((line) =>
+    line.startsWith("refused: ") ? (theirs.find((other) => bare(other) === bare(line)) ?? line) : line,
+  );
 }
 
 /**
