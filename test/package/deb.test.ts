@@ -65,7 +65,7 @@ test("the Debian package: same bytes twice, every file with its mode, and the co
 test("npm run package refuses what it does not know", () => {
   for (const [words, says] of [
     [["riscv64"], /"riscv64" is no architecture; known: amd64, arm64/],
-    [["--fast"], /--fast/],
+    [["--quick"], /--quick/],
     [["--version", "new"], /"new" is no version/],
   ] as const) {
     const { status, stderr } = spawnSync(process.execPath, [join(root, "tools", "package.mjs"), ...words], {
