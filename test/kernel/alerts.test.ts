@@ -155,18 +155,21 @@ async function fallback({ client, server, service, connection, prometheus }: Sce
   await prometheus.ends("SubflowFallback");
 }
 
+/** Bytes. */
+const MUCH = 100_000;
+
 async function quotas({ lab, connection, daemon, configure, prometheus }: Scene): Promise<void> {
-  // What was used is a little less than the quota.
-  await transfer(connection.client, connection.server, 100_000);
+  // What was used is a little less than the quota: of much, because a packet or two that come later are a little, too.
   // Counters are read every ten seconds, and at a reload: what one reading leaves out would be above the quota at the next.
   let used = 0;
   const isAllCounted = async (): Promise<boolean> => {
+    if (used < MUCH) await transfer(connection.client, connection.server, 500_000);
     const before = used;
     await daemon.ask("reload");
     used = (await daemon.hello())?.quotas?.[0]?.used ?? 0;
-    return used > 1000 && used === before;
+    return used >= MUCH && used === before;
   };
-  await lab.waitFor(isAllCounted, DEADLINE, "all bytes are counted");
+  await lab.waitFor(isAllCounted, 3 * DEADLINE, () => `${MUCH} bytes and no more are counted; now ${used}`);
   await configure(quota(`${Math.ceil((used * 1.15) / 1000)}kB/month`));
   await prometheus.fires("SubflowQuotaNearlyUsed");
   // Its path is off then, so that there is one path too.
