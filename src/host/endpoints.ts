@@ -39,6 +39,17 @@ export interface EndpointPlan {
   readonly leftOut: readonly LeftOutEndpoint[];
 }
 
+/** Where what is sent from there costs money, and what it costs. */
+export function pricesOf(endpoints: readonly PlannedEndpoint[]): {
+  readonly metered: readonly Address[];
+  readonly costs: ReadonlyMap<Address, number>;
+} {
+  return {
+    metered: endpoints.flatMap(({ address, metered }) => (metered ? [address] : [])),
+    costs: new Map(endpoints.flatMap(({ address, cost }) => (cost ? [[address, cost] as const] : []))),
+  };
+}
+
 interface Candidate extends PlannedEndpoint {
   readonly role: Role;
   readonly rank: number;

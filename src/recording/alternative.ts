@@ -7,7 +7,7 @@ import {
   type GivenValues,
   type Policy,
 } from "../engine/index.ts";
-import type { HostChange, HostConfig, HostFact } from "../host/index.ts";
+import { type HostChange, type HostConfig, type HostFact, pricesOf } from "../host/index.ts";
 import { policies as builtIn } from "../policies/index.ts";
 import type { Millis } from "../types/index.ts";
 import { type Beginning, type Entry, type EventEntry, type FactEntry, kernelOptionsOf } from "./entry.ts";
@@ -227,10 +227,7 @@ export class AlternativeLife {
     if (event.type === "config.changed")
       return event.policy === undefined && !event.remoteAddresses ? event : { ...event, ...said(treatment) };
     if (event.type === "host.addresses" && this.#host) {
-      const planned = this.#host.plan?.endpoints ?? [];
-      const metered = planned.flatMap((each) => (each.metered ? [each.address] : []));
-      const costs = new Map(planned.flatMap(({ address, cost }) => (cost ? [[address, cost] as const] : [])));
-      return { ...event, metered, costs };
+      return { ...event, ...pricesOf(this.#host.plan?.endpoints ?? []) };
     }
     if (event.type !== "command.received" || !this.#host) return event;
     const key = commandKey(event.command);

@@ -119,6 +119,18 @@ export interface KernelEvent {
   readonly event: MptcpEvent;
 }
 
+/** What a {@link KernelHappening} may be of: those of `EngineEvent` that are the kernel's. */
+export const KERNEL_HAPPENINGS: ReadonlySet<string> = new Set([
+  "connection.created",
+  "connection.established",
+  "connection.closed",
+  "subflow.established",
+  "subflow.closed",
+  "subflow.priority",
+  "address.announced",
+  "address.removed",
+]);
+
 /** What the kernel told of. */
 export interface KernelHappening {
   readonly kind: "event";

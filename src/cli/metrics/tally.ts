@@ -1,6 +1,7 @@
 import type { Change } from "../../client/index.ts";
 import {
   ERRNO,
+  KERNEL_HAPPENINGS,
   type KernelHappening,
   pathKey,
   type Token,
@@ -25,16 +26,6 @@ const REASONS: ReadonlyMap<number, string> = new Map([
 ]);
 /** RFC 8684 section 3.6. */
 const PEER_REASONS = ["unspecified", "mptcp", "resources", "prohibited", "outstanding", "performance", "middlebox"];
-const EVENTS = new Set([
-  "connection.created",
-  "connection.established",
-  "connection.closed",
-  "subflow.established",
-  "subflow.closed",
-  "subflow.priority",
-  "address.announced",
-  "address.removed",
-]);
 const DECISIONS = new Set([
   "subflow.create",
   "subflow.destroy",
@@ -74,7 +65,7 @@ export class Count {
 /** What was counted since this began, and what there is now. Each label is from a closed set. */
 export class Tally {
   readonly connections = new Map<Token, WatchedConnection>();
-  readonly events = new Count([...EVENTS, OTHER]);
+  readonly events = new Count([...KERNEL_HAPPENINGS, OTHER]);
   readonly decisions = new Count([...DECISIONS, OTHER]);
   readonly closed = new Count([...REASONS.values(), OTHER]);
   readonly peerResets = new Count([...PEER_REASONS, OTHER]);
@@ -137,7 +128,7 @@ export class Tally {
   }
 
   #onEvent({ type, errno, resetReason }: KernelHappening): void {
-    this.events.add(EVENTS.has(type) ? type : OTHER);
+    this.events.add(KERNEL_HAPPENINGS.has(type) ? type : OTHER);
     if (type !== "subflow.closed") return;
     this.closed.add(REASONS.get(errno ?? 0) ?? OTHER);
     if (resetReason !== undefined) this.peerResets.add(PEER_REASONS[resetReason] ?? OTHER);

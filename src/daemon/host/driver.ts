@@ -13,6 +13,7 @@ import {
   type HostPlan,
   type Network,
   planHost,
+  pricesOf,
   type Restored,
   type RestoreFact,
   reconcileHost,
@@ -292,9 +293,7 @@ export class HostDriver implements Disposable {
   #tellAddresses(): void {
     const { onAddresses } = this.#options;
     const { addressRevision, addresses, links } = this.#model;
-    const planned = this.plan?.endpoints ?? [];
-    const metered = planned.flatMap((each) => (each.metered ? [each.address] : []));
-    const costs = new Map(planned.flatMap(({ address, cost }) => (cost ? [[address, cost] as const] : [])));
+    const { metered, costs } = pricesOf(this.plan?.endpoints ?? []);
     const names = new Map(links.map(({ index, name }) => [index, name]));
     const told = `${addressRevision} ${metered.join()} ${[...costs].join()} ${[...names.values()].join()}`;
     if (!onAddresses || told === this.#toldOf) return;

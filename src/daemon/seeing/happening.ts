@@ -1,20 +1,9 @@
 import type { EngineEvent } from "../../engine/index.ts";
-import type { KernelHappening, Millis } from "../../types/index.ts";
-
-const OF_KERNEL: ReadonlySet<string> = new Set<EngineEvent["type"]>([
-  "connection.created",
-  "connection.established",
-  "connection.closed",
-  "subflow.established",
-  "subflow.closed",
-  "subflow.priority",
-  "address.announced",
-  "address.removed",
-]);
+import { KERNEL_HAPPENINGS, type KernelHappening, type Millis } from "../../types/index.ts";
 
 /** Is it told by the kernel, as {@link happeningOf} has it? */
 export function isOfKernel({ type }: EngineEvent): boolean {
-  return OF_KERNEL.has(type);
+  return KERNEL_HAPPENINGS.has(type);
 }
 
 /** What readers are told of an event of the kernel's; undefined: it is none. */
