@@ -1,6 +1,7 @@
 import type { Engine, EngineEvent } from "../engine/index.ts";
 import { ConnectionReader, NetstatReader } from "../netlink/index.ts";
 import type { Millis } from "../types/index.ts";
+import { Turns } from "./tuning/turns.ts";
 
 /** What TCP and MPTCP count when a packet goes without an answer, or arrives out of order: then something may be wrong with a path. */
 const DOUBTS = [
@@ -48,7 +49,7 @@ export class PathWatch implements Disposable {
   readonly #options: WatchOptions;
   readonly #counters: NetstatReader;
   readonly #reader: ConnectionReader;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #turns = new Turns(() => this.#turn(), PACE.idle);
   #before = { doubts: 0, sent: 0, received: 0 };
   /** How many looks something came in at, without a pause between them, and since when nothing does. */
   #steady = 0;
@@ -67,28 +68,14 @@ export class PathWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#turns[Symbol.dispose]();
     this.#counters[Symbol.dispose]();
     this.#reader[Symbol.dispose]();
   }
 
   /** To be called after events: there may be something to be watched now. */
   wake(): void {
-    if (this.#timer === undefined && this.#options.engine.watchedCount > 0) this.#arm(PACE.traffic);
-  }
-
-  #arm(delay: Millis): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      // A turn that fails costs itself, not those after it.
-      let next: Millis | undefined = PACE.idle;
-      try {
-        next = this.#turn();
-      } finally {
-        if (next !== undefined) this.#arm(next);
-      }
-    }, delay);
+    if (this.#options.engine.watchedCount > 0) this.#turns.begin(PACE.traffic);
   }
 
   /** @returns when the next is due; undefined: there is nothing to be watched */

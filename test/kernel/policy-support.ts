@@ -63,6 +63,16 @@ export async function sharesOf(world: World, during: () => Promise<unknown>): Pr
   return bytes.map((each) => each / all);
 }
 
+/** Resolves when nearly all of what somebody says all the time goes over this link. */
+export async function carries(world: World, link: number, deadline: Millis = DEADLINE): Promise<void> {
+  const until = Date.now() + deadline;
+  for (;;) {
+    const share = (await sharesOf(world, () => sleep(200)))[linkNumbers(world).indexOf(link)] ?? 0;
+    if (share > 0.98) return;
+    if (Date.now() > until) throw new Error(`link ${link} carries ${share} of the bytes`);
+  }
+}
+
 /** An application that says something all the time: so many bytes, every so often. */
 export class Chatter {
   readonly #from: TrafficEnd;

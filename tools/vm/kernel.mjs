@@ -38,7 +38,8 @@ export async function telling(main) {
   try {
     await main();
   } catch (error) {
-    if (!(error instanceof VmError)) throw error;
+    const isTyping = String(error.code).startsWith("ERR_PARSE_ARGS");
+    if (!(error instanceof VmError) && !isTyping) throw error;
     console.error(`vm: ${error.message}`);
     process.exitCode = 255;
   }

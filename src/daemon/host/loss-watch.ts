@@ -1,6 +1,7 @@
 import { type HostEngine, LossMeter, type PathLosses } from "../../host/index.ts";
 import { LossReader, NetstatReader } from "../../netlink/index.ts";
 import type { Millis } from "../../types/index.ts";
+import { Turns } from "../tuning/turns.ts";
 
 /** What TCP counts when it sends a segment again. */
 const RESENT = ["TCPFastRetrans", "TCPTimeouts", "TCPLossProbes", "TCPLostRetransmit", "TCPSlowStartRetrans"] as const;
@@ -33,7 +34,7 @@ export class LossWatch implements Disposable {
   readonly #counters = new NetstatReader([SENT, ...RESENT]);
   readonly #reader = new LossReader();
   readonly #meter = new LossMeter();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #turns = new Turns(() => this.#turn(), PACE.quiet);
   #before: { readonly sent: number; readonly resent: number } | undefined;
   /** Segments of the last seconds. */
   #sent = 0;
@@ -46,28 +47,14 @@ export class LossWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#turns[Symbol.dispose]();
     this.#counters[Symbol.dispose]();
     this.#reader[Symbol.dispose]();
   }
 
   /** To be called when there may be a choice of paths. */
   wake(): void {
-    if (this.#timer === undefined && this.#options.wants() !== "never") this.#arm(PACE.traffic);
-  }
-
-  #arm(delay: Millis): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      // A turn that fails costs itself, not those after it.
-      let next: Millis | undefined = PACE.quiet;
-      try {
-        next = this.#turn();
-      } finally {
-        if (next !== undefined) this.#arm(next);
-      }
-    }, delay).unref();
+    if (!this.#turns.isRunning && this.#options.wants() !== "never") this.#turns.begin(PACE.traffic);
   }
 
   /** @returns when the next is due; undefined: there is nothing to choose */

@@ -2,6 +2,7 @@ import { type Engine, type EngineEvent, isCrossing } from "../../engine/index.ts
 import { Nl80211 } from "../../netlink/index.ts";
 import { type Address, type Dbm, type Millis, SubflowError, unmap } from "../../types/index.ts";
 import type { WifiInterface } from "../../wire/index.ts";
+import { Turns } from "../tuning/turns.ts";
 
 /** From one look to the next: a radio's average moves no faster. */
 const PACE: Millis = 1000;
@@ -26,7 +27,7 @@ export class SignalWatch implements Disposable {
   /** undefined: to be listed anew. */
   #radios: readonly WifiInterface[] | undefined;
   #nl80211: ReturnType<NonNullable<SignalWatchOptions["open"]>>;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #turns = new Turns(() => this.#turn(), PACE);
   #readAt: Millis = Number.NEGATIVE_INFINITY;
   /** What was told of each interface. */
   #told: ReadonlyMap<string, Dbm> = new Map();
@@ -37,8 +38,7 @@ export class SignalWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#turns[Symbol.dispose]();
     this.#close();
   }
 
@@ -51,24 +51,15 @@ export class SignalWatch implements Disposable {
 
   /** To be called after events: somebody may look at signals now. */
   wake(): void {
-    if (this.#timer !== undefined || this.#options.engine.attentiveCount === 0 || this.#radios?.length === 0) return;
-    this.#arm();
+    if (this.#isWanted) this.#turns.begin(Math.max(0, this.#readAt + PACE - this.#options.now()));
   }
 
-  #arm(): void {
-    const rest = Math.max(0, this.#readAt + PACE - this.#options.now());
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      // A turn that fails costs itself, not those after it.
-      try {
-        this.#turn();
-      } finally {
-        this.wake();
-      }
-    }, rest);
+  get #isWanted(): boolean {
+    return this.#options.engine.attentiveCount > 0 && this.#radios?.length !== 0;
   }
 
-  #turn(): void {
+  /** @returns when the next is due; undefined: nobody looks, or there is no radio */
+  #turn(): Millis | undefined {
     const { engine, now } = this.#options;
     this.#readAt = now();
     const bounds = [...engine.signals];
@@ -82,6 +73,7 @@ export class SignalWatch implements Disposable {
     }
     this.#told = told;
     this.#tell();
+    return this.#isWanted ? PACE : undefined;
   }
 
   /** Interfaces whose signal is known, by name. */
