@@ -1,7 +1,7 @@
 /**
  * What it costs to be watched: added delay of the second subflow, and processor time, without and with viewers (`top` on a terminal, `monitor --human`,
- * `metrics`, and a program that asks for figures five times a second). `npm run bench -- watching [connections each] [connections a block] [viewer,...]`,
- * default 2000 and 250, and all viewers ("none": two worlds without any, which says what a ratio is worth): a world of each, served in turns.
+ * `metrics`, and a program that asks for figures five times a second). `npm run bench -- watching [connections each] [connections a block] [viewer,...] [rest]`,
+ * default 2000 and 250, all viewers ("none": two worlds without any, which says what a ratio is worth), and 1 ms from one connection to the next: a world of each, served in turns.
  */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -14,12 +14,13 @@ import { end, makeWorld, SERVER, type World } from "./_world.ts";
 
 const COUNT = Number(process.argv[2] ?? 2000);
 const BLOCK = Number(process.argv[3] ?? 250);
-const WANTED = process.argv[4]?.split(",");
+const VIEWERS = process.argv[4] ?? "all";
+const REST = process.argv[5] ?? "1";
 
 /** Each viewer as its command line. */
 function viewers(programs: Programs): Readonly<Record<string, readonly string[]>> {
   const all = { top: TOP, monitor: MONITOR, metrics: metrics(programs.directory), program: asking(200) };
-  return Object.fromEntries(Object.entries(all).filter(([name]) => WANTED?.includes(name) ?? true));
+  return Object.fromEntries(Object.entries(all).filter(([name]) => VIEWERS === "all" || VIEWERS.split(",").includes(name)));
 }
 
 interface Side {
@@ -45,7 +46,7 @@ async function side(name: string, programs: Programs, isWatched: boolean): Promi
 async function turn(of: Side, count: number, programs: Programs): Promise<void> {
   const pid = of.world.process?.pid ?? 0;
   const [start, before] = [performance.now(), processorTime(pid)];
-  const words = [programs.program("traffic"), "series", ...SERVER, String(count)];
+  const words = [programs.program("traffic"), "series", ...SERVER, String(count), REST];
   await once(of.world.client.spawn(words, { stdio: ["ignore", "ignore", "inherit"] }), "exit");
   of.elapsed += performance.now() - start;
   of.used += processorTime(pid) - before;

@@ -120,6 +120,7 @@ static void run(void *argument) {
   answerer_t *answerer = argument;
   batch_t batch;
   answerer->options.begins();
+  ask_for_short_turns();
   while (!stops(answerer)) {
     if (!has_room(answerer)) {
       wait_for_bell(answerer, false);

@@ -1,7 +1,7 @@
 /*
  * MPTCP connections for the benchmarks, of one byte each way.
  *   traffic serve ADDRESS PORT PORTS              echoes a byte on each connection, until its input ends
- *   traffic series ADDRESS PORT PORTS COUNT       one after the other, each until its second subflow is there
+ *   traffic series ADDRESS PORT PORTS COUNT [REST_MS]   one after the other, each until its second subflow is there
  *   traffic storm ADDRESS PORT PORTS SECONDS RATE LIFE_MS CAP   RATE 0: as many as CAP at a time allow
  *   traffic hold ADDRESS PORT PORTS COUNT         opens them, says "ready", and keeps them until its input ends
  */
@@ -92,7 +92,7 @@ static void serve(void) {
   }
 }
 
-static void series(int count) {
+static void series(int count, int rest_ms) {
   int missing = 0;
   for (int i = 0; i < count; i++) {
     char byte = 1;
@@ -103,7 +103,7 @@ static void series(int count) {
     if (extra_subflows(fd) < 1) missing++;
     usleep(1000); /* the join completes */
     close(fd);
-    usleep(1000); /* the manager is at rest again */
+    usleep(rest_ms * 1000); /* the manager is at rest again */
   }
   printf("{\"connections\":%d,\"missing\":%d}\n", count, missing);
 }
@@ -168,7 +168,7 @@ int main(int count, char **words) {
   port = atoi(words[3]);
   ports = atoi(words[4]);
   if (strcmp(words[1], "serve") == 0) serve();
-  else if (strcmp(words[1], "series") == 0 && count == 6) series(atoi(words[5]));
+  else if (strcmp(words[1], "series") == 0 && (count == 6 || count == 7)) series(atoi(words[5]), count == 7 ? atoi(words[6]) : 1);
   else if (strcmp(words[1], "storm") == 0 && count == 9) storm(atof(words[5]), atoi(words[6]), atoi(words[7]), atoi(words[8]));
   else if (strcmp(words[1], "hold") == 0 && count == 6) hold(atoi(words[5]));
   else return 255;
