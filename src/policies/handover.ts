@@ -7,6 +7,7 @@ import {
   share,
   signal,
 } from "../engine/index.ts";
+import type { Millis } from "../types/index.ts";
 import { keptBy } from "./admitted.ts";
 import { isDoubtful } from "./order.ts";
 import { FIRST_TURN, succession, type Turn } from "./succession.ts";
@@ -32,9 +33,10 @@ export const handover: Policy<Turn, typeof PARAMETERS> = {
   plan(view: ConnectionView, turn, _occasion, { loss, signal: bound, hold_down: holdDown }): ConnectionPlan<Turn> {
     if (view.side === "server") return keptBy(view);
     // What it lost before it was left says nothing of how it is when it is tried again.
-    const isLossy = ({ losses }: SubflowView, { since }: Turn): boolean =>
+    const isLossy = ({ losses }: SubflowView, since: Millis): boolean =>
       losses !== undefined && losses.at > since && losses.share > loss;
-    const isBad = (subflow: SubflowView, now: Turn): boolean => isDoubtful(view, subflow) || isLossy(subflow, now);
+    const isBad = (subflow: SubflowView, since: Millis): boolean =>
+      isDoubtful(view, subflow) || isLossy(subflow, since);
     return succession(view, turn, { holdDown, isLazy: true, isBad, weakness: weakness(view, bound) });
   },
   objection: (view, local, { signal: bound }) => (view.side === "server" ? "" : weaknessText(view, local, bound)),

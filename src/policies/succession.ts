@@ -32,8 +32,8 @@ export interface SuccessionOptions {
   readonly holdDown: Millis;
   /** The others are opened when they are needed only, and closed when they were not needed for as long as `holdDown`. */
   readonly isLazy: boolean;
-  /** Should it carry no more, if another can? */
-  isBad(subflow: SubflowView, turn: Turn): boolean;
+  /** Should it carry no more, if another can? By what was seen since then. */
+  isBad(subflow: SubflowView, since: Millis): boolean;
   /** Absent: nothing is known to be weak. */
   readonly weakness?: Weakness | undefined;
 }
@@ -45,12 +45,15 @@ export function succession(view: ConnectionView, before: Turn, options: Successi
   const current = inUse(view, carriers, before.avoided);
   if (!current) return { subflows: [...kept.map((keep) => ({ keep })), ...sparePairs(view).map((open) => ({ open }))] };
   const { weakness } = options;
-  const isBad = options.isBad(current, before);
+  const isBad = options.isBad(current, before.since);
   // What is bad is left for anything; what is weak, only for what is not.
   const left = isBad || weakness?.isWeak(current) ? (isBad ? ANY : weakness) : undefined;
   const returnsAt = (one: SubflowView): Millis => {
-    if (options.isBad(one, before) || weakness?.isWeakStill(one.path.local.address)) return Number.POSITIVE_INFINITY;
-    return Math.max((one.since ?? 0) + options.holdDown, avoidedOf(before.avoided, one)?.until ?? 0);
+    const avoidedUntil = avoidedOf(before.avoided, one)?.until ?? 0;
+    // What was on its way when it was left is sent again there: only a trial tells how it is by now.
+    const isBadStill = options.isBad(one, Math.max(before.since, avoidedUntil));
+    if (isBadStill || weakness?.isWeakStill(one.path.local.address)) return Number.POSITIVE_INFINITY;
+    return Math.max((one.since ?? 0) + options.holdDown, avoidedUntil);
   };
   const isWorthIt = (local: Address): boolean => left?.isWorthIt(local, current) ?? false;
   const next = left

@@ -205,6 +205,22 @@ test("handover: so it is with one that loses too much; each further time it is a
   for (const [nth, wait] of waits.slice(1).entries()) assert.ok(wait > 1.5 * (waits[nth] ?? 0), JSON.stringify(waits));
 });
 
+test("handover: what a path has left to send again when it is left says nothing of how it is later", () => {
+  const stage = settled({ policy: handover });
+  const bad = lossy(0.12);
+  lookAt(stage, 5, bad);
+  assert.equal(stage.active, "1>0");
+  const sent = bad(stage)["0>0"]?.bytesSent ?? 0;
+  // The queue of 300 kB goes out within two seconds, and much of it twice; then nothing more.
+  const drain = ({ now }: Stage): Figures => {
+    const more = Math.min(150 * (now - left), 300_000);
+    return { "0>0": { bytesSent: sent + more, bytesRetransmitted: 0.12 * sent + 0.5 * more } };
+  };
+  const left = stage.now;
+  lookAt(stage, 12, drain);
+  assert.equal(stage.active, "0>0");
+});
+
 test("handover: a path that is lost is replaced at once", () => {
   const stage = settled({ policy: handover });
   stage.reset(0, 0);
