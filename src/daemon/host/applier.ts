@@ -24,9 +24,14 @@ export interface ApplierOptions {
 /** How a request ends of which nobody knows what became: what the kernel does not want it says in other words. */
 const ANSWER_LOST: ReadonlySet<number> = new Set([ERRNO.ETIMEDOUT, ERRNO.ENOBUFS, ERRNO.ENOMEM, ERRNO.EINTR]);
 
+/** Of addresses that come and go there may be any number. */
+const REFUSED_MAX = 256;
+
 /** Carries changes of a host out, one by one, and says how it went. */
 export class Applier {
   readonly #options: ApplierOptions;
+  /** What was refused at its last try, and why: it is tried again every other second, and said once. */
+  readonly #refused = new Map<string, number>();
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -90,10 +95,19 @@ export class Applier {
     const { log } = this.#options;
     const line = this.#line(action);
     if (!refused) {
+      this.#refused.delete(line);
       log.info(line);
       this.#options.onDone?.(action.type, line);
-    } else if (isFailure(refused.errno)) log.warn(`${line}: ${errnoName(refused.errno)} ${refused.message}`);
+    } else if (isFailure(refused.errno) && this.#isNews(line, refused.errno))
+      log.warn(`${line}: ${errnoName(refused.errno)} ${refused.message}`);
     else log.debug(`${line}: ${errnoName(refused.errno)}`);
+  }
+
+  #isNews(line: string, errno: number): boolean {
+    if (this.#refused.get(line) === errno) return false;
+    if (this.#refused.size >= REFUSED_MAX) this.#refused.clear();
+    this.#refused.set(line, errno);
+    return true;
   }
 
   /** The daemon's own table is none of ip(8)'s: `subflow endpoint` is what reaches it. */
