@@ -41,7 +41,9 @@ export interface Reopened {
 /**
  * The listeners of announced ports. The kernel's endpoint table opens them also where userspace is the path manager, and only
  * such ones take joins alone: anything else is refused as if nobody listened (pm_listener in net/mptcp/subflow.c). Where the
- * table is full, or the port still has connections of an earlier socket of ours, it is a socket of ours.
+ * table is full, or the port still has connections of an earlier socket of ours, it is a socket of ours. Nobody can have a port that
+ * the kernel's listener has had while a connection of that one lives, or is in TIME-WAIT (a minute after a subflow that was closed from here): it
+ * shares its port with nobody (no SO_REUSEADDR), and its connections neither.
  */
 export class PortListeners implements Disposable {
   readonly #pm: MptcpPm;
@@ -83,8 +85,7 @@ export class PortListeners implements Disposable {
 
   /**
    * Opens again what somebody else has closed: `ip mptcp endpoint flush` takes our listeners with everything else of the kernel's
-   * table. One whose port still has connections cannot be opened before they end: they came from the kernel's listener, which
-   * shares its port with nobody (no SO_REUSEADDR). @returns what is new since the last time
+   * table. One whose port still has connections cannot be opened before they end. @returns what is new since the last time
    */
   reopen(): Reopened[] {
     const inKernel = this.#pm.endpoints();
@@ -101,9 +102,17 @@ export class PortListeners implements Disposable {
     return reopened;
   }
 
-  [Symbol.dispose](): void {
-    for (const listener of this.#open.values()) listener.close();
+  /**
+   * Closes all but those of the kernel's table whose port has subflows: closed, they could not be opened again before the last of these
+   * has ended, and no later daemon could announce their port meanwhile. That one finds them, and has them again by opening them.
+   */
+  end(hasSubflows: (local: SocketAddress) => boolean): void {
+    for (const { local, inKernel, close } of this.#open.values()) if (!inKernel || !hasSubflows(local)) close();
     this.#open.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.end(() => false);
   }
 
   /** undefined: it must be a socket of ours, or cannot be. */

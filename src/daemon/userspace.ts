@@ -38,6 +38,8 @@ import {
   MPTCP_EVENT,
   type MptcpEvent,
   type PathCounts,
+  type SocketAddress,
+  sameAddress,
   type Token,
 } from "../types/index.ts";
 import type { MessageHeader } from "../wire/index.ts";
@@ -176,7 +178,15 @@ export class UserspacePathManager implements EndpointPort, Disposable {
     this.#owners[Symbol.dispose]();
     this.#foresight?.[Symbol.dispose]();
     this.#driver[Symbol.dispose]();
-    this.#listeners[Symbol.dispose]();
+    this.#listeners.end((local) => this.#hasSubflows(local));
+  }
+
+  #hasSubflows({ address, port }: SocketAddress): boolean {
+    return this.tokens.some((token) =>
+      this.connection(token)?.subflows.some(
+        ({ path: { local } }) => local.port === port && sameAddress(local.address, address),
+      ),
+    );
   }
 
   /** From now on connections that are like earlier ones get their subflows before their events are read here. */

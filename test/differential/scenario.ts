@@ -18,8 +18,11 @@ export interface Scenario {
    * between transfers; and now and then all the same.
    */
   readonly kernelMayStall?: boolean;
-  /** The kernel refuses a port that a connection has just left (EADDRINUSE), if it is quick: such a play says nothing of ours, which is not refused. */
-  readonly kernelMayRefuse?: boolean;
+  /**
+   * A port that a subflow has just left is refused (EADDRINUSE) while that is in TIME-WAIT, to either path manager: it is, unless data came
+   * in that nobody had read, and the subflow was reset. That is chance, so a play in which one of them was refused compares nothing.
+   */
+  readonly mayRefusePort?: boolean;
   /** Where ours must not be what the kernel's is; see docs/differences.md. */
   readonly differs?: Differences;
 }

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { ask } from "../../src/control/index.ts";
 import { type Host, Lab, transfer } from "../../src/lab/index.ts";
 import { loadNative, MptcpPm, withNetns } from "../../src/netlink/index.ts";
@@ -131,5 +134,74 @@ kernelTest("a listener whose address is gone comes back with it, unless its endp
     await server.ip(["address add 10.0.2.2/24 dev cell"]);
     await announce(server);
     assert.equal(pm.endpoints().length, 1);
+  }),
+);
+
+kernelTest(
+  "a restart closes no listener whose port has subflows: the next daemon has it at once, and new connections join there",
+  () =>
+    announcing(async ({ lab, client, server, daemon }) => {
+      using pm = MptcpPm.open({ netns: server.netns });
+      await announce(server);
+      const first = await joins(lab, client, server);
+      assert.equal(await daemon.end(), 0, daemon.log);
+      assert.deepEqual(
+        pm.endpoints().map(({ address, port }) => [address, port]),
+        [[ADDRESS, PORT]],
+        "closed, it could not be opened again as long as the subflow lives",
+      );
+      const next = await DaemonProcess.start(lab, server, "--path-manager", "userspace", "--no-automatic");
+      // What the one before had is the next one's already, unless somebody has taken it away.
+      const has = await ask("endpoint.list", {}, { netns: server.netns });
+      if (!has.some(({ port }) => port === PORT)) await announce(server);
+      const service = await server.listen({ address: "10.0.1.2" });
+      const second = await service.connect(client.netns);
+      assert.ok((await transfer(second.client, second.server, 1000)).isIntact);
+      await lab.waitFor(
+        () => server.counters().MPJoinPortAckRx === 2,
+        DEADLINE,
+        "the second connection's join at the port",
+      );
+      for (const connection of [first, second]) connection.destroy();
+      const known = async () => (await ask("hello", {}, { netns: server.netns })).connections;
+      await lab.waitFor(
+        async () => (await known()) === 0,
+        DEADLINE,
+        "the daemon's knowing that the connections are gone",
+      );
+      assert.equal(await next.end(), 0, next.log);
+      assert.deepEqual(pm.endpoints(), [], "a listener that nobody came to is closed");
+    }),
+);
+
+kernelTest("a configured port that another program has is tried until it is free, and said once", () =>
+  announcing(async ({ lab, server, daemon }) => {
+    assert.equal(await daemon.end(), 0, daemon.log);
+    const other = await server.listen({ address: ADDRESS, port: PORT });
+    const file = join(mkdtempSync(join(tmpdir(), "subflow-test-")), "subflow.yaml");
+    writeFileSync(file, `endpoints: [{ address: ${ADDRESS}, flags: [signal], port: ${PORT} }]\n`);
+    const next = await DaemonProcess.start(
+      lab,
+      server,
+      "--path-manager",
+      "userspace",
+      "--config",
+      file,
+      "--log-level",
+      "debug",
+    );
+    using pm = MptcpPm.open({ netns: server.netns });
+    const refusals = () => next.log.match(/endpoint add 10\.0\.2\.2 port 5000 signal: EADDRINUSE/g)?.length ?? 0;
+    await lab.waitFor(() => refusals() >= 3, DEADLINE, "the third try");
+    assert.equal(next.log.match(/EADDRINUSE create listen socket error/g)?.length, 1, next.log);
+    assert.deepEqual(pm.endpoints(), []);
+    other.close();
+    await lab.waitFor(
+      () => pm.endpoints().some(({ port }) => port === PORT),
+      DEADLINE,
+      "the listener, once the port is free",
+    );
+    assert.equal(await next.end(), 0, next.log);
+    rmSync(dirname(file), { recursive: true });
   }),
 );

@@ -76,7 +76,7 @@ export const BEYOND: readonly Scenario[] = [
     name: "port endpoint deleted and added again at once",
     setup: "server add b signal port 5910; client limits 2 1",
     steps: ["server delete b; server add b signal port 5910"],
-    kernelMayRefuse: true,
+    mayRefusePort: true,
   },
   { name: "server's fullmesh endpoint", setup: "", steps: ["server add b subflow fullmesh"] },
 ];
