@@ -19,8 +19,8 @@ export interface Scenario {
    */
   readonly kernelMayStall?: boolean;
   /**
-   * A port that a subflow has just left is refused (EADDRINUSE) while that is in TIME-WAIT, to either path manager: it is, unless data came
-   * in that nobody had read, and the subflow was reset. That is chance, so a play in which one of them was refused compares nothing.
+   * A port that a subflow has just left is refused (EADDRINUSE) while that is in TIME-WAIT, to either path manager: it is, but now and
+   * then it was reset instead (it seems, where data came in that nobody had read). That is chance, so a play in which one of them was refused compares nothing.
    */
   readonly mayRefusePort?: boolean;
   /** Where ours must not be what the kernel's is; see docs/differences.md. */
