@@ -7,11 +7,16 @@ import { end } from "./_world.ts";
 const MPTCP_OPTION = 30;
 const MP_CAPABLE = 0;
 const MP_JOIN = 1;
+/** linux/if_packet.h, RFC 9293 §3.1. */
+const PACKET_OUTGOING = 4;
+const SYN_FILTER = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn";
+const SYN = 2;
+const ACK = 16;
 
 /** Milliseconds: what is left in its ring tcpdump reads once a second. */
 const FLUSH = 3000;
 
-/** tcpdump at a host, for the times of its MPTCP SYNs. */
+/** tcpdump at a host, for the times of its MPTCP SYNs and of what came in. */
 export class Joins implements AsyncDisposable {
   readonly #sniffer: ChildProcess;
   readonly #file: string;
@@ -21,10 +26,11 @@ export class Joins implements AsyncDisposable {
     this.#file = file;
   }
 
-  static async start(host: Host, file: string): Promise<Joins> {
-    const syn = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn";
-    const words = ["-i", "any", "-Q", "out", "-y", "LINUX_SLL", "-s", "200", "-U", "-n", "-w", file, "-Z", "root"];
-    const sniffer = host.spawn(["tcpdump", "--time-stamp-precision=nano", ...words, syn], {
+  /** @param hears also what comes in, for {@link own} */
+  static async start(host: Host, file: string, hears = false): Promise<Joins> {
+    const filter = hears ? "tcp" : `outbound and ${SYN_FILTER}`;
+    const words = ["-i", "any", "-y", "LINUX_SLL", "-s", "200", "-U", "-n", "-w", file, "-Z", "root"];
+    const sniffer = host.spawn(["tcpdump", "--time-stamp-precision=nano", ...words, filter], {
       stdio: ["ignore", "ignore", "pipe"],
     });
     await new Promise<void>((resolve) => {
@@ -35,6 +41,15 @@ export class Joins implements AsyncDisposable {
 
   /** MP_CAPABLE SYN → the next MP_JOIN SYN, of all connections so far; they must come one after the other. Microseconds. */
   async delays(): Promise<number[]> {
+    return (await this.#delays()).map(({ all }) => all);
+  }
+
+  /** The last packet that came in → the MP_JOIN SYN, of the same: without what both ends of the connection wait for. Microseconds. */
+  async own(): Promise<number[]> {
+    return (await this.#delays()).map(({ own }) => own);
+  }
+
+  async #delays(): Promise<readonly Delay[]> {
     await new Promise((resolve) => setTimeout(resolve, FLUSH));
     return delays(readFileSync(this.#file));
   }
@@ -44,33 +59,46 @@ export class Joins implements AsyncDisposable {
   }
 }
 
-function delays(pcap: Buffer): number[] {
-  const result: number[] = [];
+interface Delay {
+  readonly all: number;
+  readonly own: number;
+}
+
+function delays(pcap: Buffer): Delay[] {
+  const found: Delay[] = [];
   let began: number | undefined;
-  for (const { time, subtype } of syns(pcap)) {
+  let heard = 0;
+  for (const { time, subtype } of packets(pcap)) {
+    if (subtype === undefined) heard = time;
     if (subtype === MP_CAPABLE) began = time;
     if (subtype === MP_JOIN && began !== undefined) {
-      result.push(time - began);
+      found.push({ all: time - began, own: time - heard });
       began = undefined;
     }
   }
-  return result;
+  return found;
 }
 
-/** The MPTCP SYNs of a capture with nanoseconds, in its order: pcap-savefile(5), LINUX_SLL, IPv4. */
-function* syns(pcap: Buffer): Generator<{ time: number; subtype: number }> {
+/** What came in, and the MPTCP SYNs that went out, of a capture with nanoseconds, in its order: pcap-savefile(5), LINUX_SLL, IPv4. */
+function* packets(pcap: Buffer): Generator<{ time: number; subtype: number | undefined }> {
   for (let at = 24; at + 16 <= pcap.length; ) {
     const time = pcap.readUInt32LE(at) * 1e6 + pcap.readUInt32LE(at + 4) / 1e3;
     const length = pcap.readUInt32LE(at + 8);
-    const ip = at + 16 + 16;
-    const tcp = ip + (pcap.readUInt8(ip) & 15) * 4;
-    const options = tcp + 20;
-    const last = tcp + (pcap.readUInt8(tcp + 12) >> 4) * 4;
-    for (let option = options; option < last; ) {
-      const kind = pcap.readUInt8(option);
-      if (kind === MPTCP_OPTION) yield { time, subtype: pcap.readUInt8(option + 2) >> 4 };
-      option += kind <= 1 ? 1 : pcap.readUInt8(option + 1);
-    }
+    const isOut = pcap.readUInt16BE(at + 16) === PACKET_OUTGOING;
+    const tcp = at + 32 + (pcap.readUInt8(at + 32) & 15) * 4;
+    const isSyn = (pcap.readUInt8(tcp + 13) & (SYN | ACK)) === SYN;
+    if (!isOut) yield { time, subtype: undefined };
+    else if (isSyn) for (const subtype of subtypes(pcap, tcp)) yield { time, subtype };
     at += 16 + length;
+  }
+}
+
+/** Of the MPTCP options of a TCP header. */
+function* subtypes(pcap: Buffer, tcp: number): Generator<number> {
+  const last = tcp + (pcap.readUInt8(tcp + 12) >> 4) * 4;
+  for (let option = tcp + 20; option < last; ) {
+    const kind = pcap.readUInt8(option);
+    if (kind === MPTCP_OPTION) yield pcap.readUInt8(option + 2) >> 4;
+    option += kind <= 1 ? 1 : pcap.readUInt8(option + 1);
   }
 }

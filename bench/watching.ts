@@ -20,7 +20,9 @@ const REST = process.argv[5] ?? "1";
 /** Each viewer as its command line. */
 function viewers(programs: Programs): Readonly<Record<string, readonly string[]>> {
   const all = { top: TOP, monitor: MONITOR, metrics: metrics(programs.directory), program: asking(200) };
-  return Object.fromEntries(Object.entries(all).filter(([name]) => VIEWERS === "all" || VIEWERS.split(",").includes(name)));
+  return Object.fromEntries(
+    Object.entries(all).filter(([name]) => VIEWERS === "all" || VIEWERS.split(",").includes(name)),
+  );
 }
 
 interface Side {
@@ -34,7 +36,7 @@ interface Side {
 
 async function side(name: string, programs: Programs, isWatched: boolean): Promise<Side> {
   const world = await makeWorld("subflow", programs);
-  const joins = await Joins.start(world.client, join(programs.directory, `${name}.pcap`));
+  const joins = await Joins.start(world.client, join(programs.directory, `${name}.pcap`), true);
   const env = { ...process.env, SUBFLOW_RUNTIME_DIRECTORY: join(programs.directory, "run-subflow") };
   const started = new Map<string, ChildProcess>();
   for (const [viewer, command] of Object.entries(isWatched ? viewers(programs) : {})) {
@@ -50,6 +52,14 @@ async function turn(of: Side, count: number, programs: Programs): Promise<void> 
   await once(of.world.client.spawn(words, { stdio: ["ignore", "ignore", "inherit"] }), "exit");
   of.elapsed += performance.now() - start;
   of.used += processorTime(pid) - before;
+}
+
+async function report(title: string, valuesOf: (joins: Joins) => Promise<number[]>): Promise<void> {
+  const rows = await Promise.all(sides.map(async ({ name, joins }) => ({ name, values: await valuesOf(joins) })));
+  printTable(title, "us", rows);
+  const ratio = (q: number): string =>
+    (quantile(rows[1]?.values ?? [], q) / quantile(rows[0]?.values ?? [], q)).toFixed(3);
+  console.log(`watched / alone: p50 ${ratio(0.5)}, p99 ${ratio(0.99)} (target: 1.05)`);
 }
 
 printMachine();
@@ -69,11 +79,8 @@ try {
     );
     for (const [viewer, child] of shown) console.log(`  ${viewer}: RSS ${memory(worker(child)).toFixed(0)} MiB`);
   }
-  const rows = await Promise.all(sides.map(async ({ name, joins }) => ({ name, values: await joins.delays() })));
-  printTable("MP_CAPABLE SYN -> MP_JOIN SYN", "us", rows);
-  const ratio = (q: number): string =>
-    (quantile(rows[1]?.values ?? [], q) / quantile(rows[0]?.values ?? [], q)).toFixed(3);
-  console.log(`watched / alone: p50 ${ratio(0.5)}, p99 ${ratio(0.99)} (target: 1.05)`);
+  await report("MP_CAPABLE SYN -> MP_JOIN SYN", (joins) => joins.delays());
+  await report("last packet that came in -> MP_JOIN SYN", (joins) => joins.own());
 } finally {
   for (const each of sides) {
     for (const child of each.viewers.values()) await end(child);
