@@ -62,8 +62,9 @@ export function observe(side: Side, token: Token, before: BothCounters, now: Bot
   const ignored: readonly string[] = [
     // An RM_ADDR makes the peer close the same subflow: which end was first, and counted it, is chance.
     ...(removals > 0 ? ["RmSubflow"] : []),
-    // A subflow is closed by a reset instead of a FIN where data have just arrived there that nobody has read (tcp_close): chance as well.
-    ...(delta("RmSubflow") > 0 ? ["MPRstTx"] : []),
+    // A subflow is closed by a reset instead of a FIN where data have just arrived there that nobody has read (tcp_close), at the end that closes it
+    // first or at the other, when it hears of that: chance as well.
+    ...(delta("RmSubflow") + delta("RmSubflow", otherOf(side.name)) > 0 ? ["MPRstTx"] : []),
   ];
   const counted = COUNTERS.filter((name) => !ignored.includes(name)).map((name) => [name, delta(name)] as const);
   return [
