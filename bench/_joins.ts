@@ -9,7 +9,6 @@ const MP_CAPABLE = 0;
 const MP_JOIN = 1;
 /** linux/if_packet.h, RFC 9293 §3.1. */
 const PACKET_OUTGOING = 4;
-const SYN_FILTER = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn";
 const SYN = 2;
 const ACK = 16;
 
@@ -26,11 +25,11 @@ export class Joins implements AsyncDisposable {
     this.#file = file;
   }
 
-  /** @param hears also what comes in, for {@link own} */
+  /** @param hears also what comes in, for {@link Delay.own} */
   static async start(host: Host, file: string, hears = false): Promise<Joins> {
-    const filter = hears ? "tcp" : `outbound and ${SYN_FILTER}`;
+    const filter = hears ? ["tcp"] : ["-Q", "out", "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"];
     const words = ["-i", "any", "-y", "LINUX_SLL", "-s", "200", "-U", "-n", "-w", file, "-Z", "root"];
-    const sniffer = host.spawn(["tcpdump", "--time-stamp-precision=nano", ...words, filter], {
+    const sniffer = host.spawn(["tcpdump", "--time-stamp-precision=nano", ...words, ...filter], {
       stdio: ["ignore", "ignore", "pipe"],
     });
     await new Promise<void>((resolve) => {
@@ -41,15 +40,11 @@ export class Joins implements AsyncDisposable {
 
   /** MP_CAPABLE SYN → the next MP_JOIN SYN, of all connections so far; they must come one after the other. Microseconds. */
   async delays(): Promise<number[]> {
-    return (await this.#delays()).map(({ all }) => all);
+    return (await this.measured()).map(({ all }) => all);
   }
 
-  /** The last packet that came in → the MP_JOIN SYN, of the same: without what both ends of the connection wait for. Microseconds. */
-  async own(): Promise<number[]> {
-    return (await this.#delays()).map(({ own }) => own);
-  }
-
-  async #delays(): Promise<readonly Delay[]> {
+  /** The same, with what of it is the path manager's own. */
+  async measured(): Promise<readonly Delay[]> {
     await new Promise((resolve) => setTimeout(resolve, FLUSH));
     return delays(readFileSync(this.#file));
   }
@@ -59,8 +54,10 @@ export class Joins implements AsyncDisposable {
   }
 }
 
-interface Delay {
+/** Microseconds. */
+export interface Delay {
   readonly all: number;
+  /** The last packet that came in → the MP_JOIN SYN: without what both ends of the connection wait for. */
   readonly own: number;
 }
 

@@ -6,7 +6,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { Joins } from "./_joins.ts";
+import { type Delay, Joins } from "./_joins.ts";
 import { Programs } from "./_programs.ts";
 import { printMachine, printTable, processorTime, quantile } from "./_support.ts";
 import { asking, MONITOR, memory, metrics, TOP, worker } from "./_viewers.ts";
@@ -54,8 +54,8 @@ async function turn(of: Side, count: number, programs: Programs): Promise<void> 
   of.used += processorTime(pid) - before;
 }
 
-async function report(title: string, valuesOf: (joins: Joins) => Promise<number[]>): Promise<void> {
-  const rows = await Promise.all(sides.map(async ({ name, joins }) => ({ name, values: await valuesOf(joins) })));
+function report(title: string, measured: readonly (readonly Delay[])[], which: keyof Delay): void {
+  const rows = sides.map(({ name }, nth) => ({ name, values: (measured[nth] ?? []).map((delay) => delay[which]) }));
   printTable(title, "us", rows);
   const ratio = (q: number): string =>
     (quantile(rows[1]?.values ?? [], q) / quantile(rows[0]?.values ?? [], q)).toFixed(3);
@@ -79,8 +79,9 @@ try {
     );
     for (const [viewer, child] of shown) console.log(`  ${viewer}: RSS ${memory(worker(child)).toFixed(0)} MiB`);
   }
-  await report("MP_CAPABLE SYN -> MP_JOIN SYN", (joins) => joins.delays());
-  await report("last packet that came in -> MP_JOIN SYN", (joins) => joins.own());
+  const measured = await Promise.all(sides.map(({ joins }) => joins.measured()));
+  report("MP_CAPABLE SYN -> MP_JOIN SYN", measured, "all");
+  report("last packet that came in -> MP_JOIN SYN", measured, "own");
 } finally {
   for (const each of sides) {
     for (const child of each.viewers.values()) await end(child);

@@ -75,7 +75,7 @@ export class PathWatch implements Disposable {
 
   /** To be called after events: there may be something to be watched now. */
   wake(): void {
-    if (this.#options.engine.watchedCount > 0) this.#turns.begin(PACE.traffic);
+    if (!this.#turns.isRunning && this.#options.engine.watchedCount > 0) this.#turns.begin(PACE.traffic);
   }
 
   /** @returns when the next is due; undefined: there is nothing to be watched */

@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
 import { ask } from "../../src/control/index.ts";
 import { type Host, Lab, transfer } from "../../src/lab/index.ts";
 import { loadNative, MptcpPm, withNetns } from "../../src/netlink/index.ts";
 import { type Address, AF_INET, ENDPOINT_FLAG } from "../../src/types/index.ts";
-import { DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
+import { configFile, DaemonProcess, DEADLINE, pathsOf } from "./daemon-support.ts";
 import { kernelTest } from "./support.ts";
 
 const PORT = 5000;
@@ -178,18 +175,9 @@ kernelTest("a configured port that another program has is tried until it is free
   announcing(async ({ lab, server, daemon }) => {
     assert.equal(await daemon.end(), 0, daemon.log);
     const other = await server.listen({ address: ADDRESS, port: PORT });
-    const file = join(mkdtempSync(join(tmpdir(), "subflow-test-")), "subflow.yaml");
-    writeFileSync(file, `endpoints: [{ address: ${ADDRESS}, flags: [signal], port: ${PORT} }]\n`);
-    const next = await DaemonProcess.start(
-      lab,
-      server,
-      "--path-manager",
-      "userspace",
-      "--config",
-      file,
-      "--log-level",
-      "debug",
-    );
+    const config = configFile(`endpoints: [{ address: ${ADDRESS}, flags: [signal], port: ${PORT} }]\n`);
+    const words = ["--path-manager", "userspace", "--config", config, "--log-level", "debug"];
+    const next = await DaemonProcess.start(lab, server, ...words);
     using pm = MptcpPm.open({ netns: server.netns });
     const refusals = () => next.log.match(/endpoint add 10\.0\.2\.2 port 5000 signal: EADDRINUSE/g)?.length ?? 0;
     await lab.waitFor(() => refusals() >= 3, DEADLINE, "the third try");
@@ -202,6 +190,5 @@ kernelTest("a configured port that another program has is tried until it is free
       "the listener, once the port is free",
     );
     assert.equal(await next.end(), 0, next.log);
-    rmSync(dirname(file), { recursive: true });
   }),
 );

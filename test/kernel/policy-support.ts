@@ -65,12 +65,12 @@ export async function sharesOf(world: World, during: () => Promise<unknown>): Pr
 
 /** Resolves when nearly all of what somebody says all the time goes over this link. */
 export async function carries(world: World, link: number, deadline: Millis = DEADLINE): Promise<void> {
-  const until = Date.now() + deadline;
-  for (;;) {
-    const share = (await sharesOf(world, () => sleep(200)))[linkNumbers(world).indexOf(link)] ?? 0;
-    if (share > 0.98) return;
-    if (Date.now() > until) throw new Error(`link ${link} carries ${share} of the bytes`);
-  }
+  let share = 0;
+  const isNearlyAll = async (): Promise<boolean> => {
+    share = (await sharesOf(world, () => sleep(100)))[linkNumbers(world).indexOf(link)] ?? 0;
+    return share > 0.98;
+  };
+  await world.lab.waitFor(isNearlyAll, deadline, () => `link ${link} carrying nearly all; now ${share} of the bytes`);
 }
 
 /** An application that says something all the time: so many bytes, every so often. */

@@ -51,7 +51,8 @@ export class SignalWatch implements Disposable {
 
   /** To be called after events: somebody may look at signals now. */
   wake(): void {
-    if (this.#isWanted) this.#turns.begin(Math.max(0, this.#readAt + PACE - this.#options.now()));
+    if (this.#turns.isRunning || !this.#isWanted) return;
+    this.#turns.begin(Math.max(0, this.#readAt + PACE - this.#options.now()));
   }
 
   get #isWanted(): boolean {
